@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config';
+
+/** What needs root and a Linux host with Incus: left out, loudly, by `atoll test` elsewhere. */
+const real = ['test/**/*.real.test.ts'];
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: 'unit', include: ['src/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'simulated',
+          include: ['test/**/*.test.ts'],
+          exclude: real,
+          globalSetup: ['test/support/global-database.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'real',
+          include: real,
+          globalSetup: ['test/support/global-database.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 600_000,
+          // They share the machine's one kernel and two cores.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
