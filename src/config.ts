@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/**
+ * What an Atoll is configured to be: `<home>/config.json`, written by `up`, read by every process. No secrets
+ * in it: whoever may run a process of this Atoll may read it.
+ */
+export const configSchema = z.object({
+  /** Four hex digits, unique on this machine: part of the names of bridges and nft tables. */
+  id: z.string().regex(/^[0-9a-f]{4}$/),
+  mode: z.enum(['real', 'simulated']),
+  listen: z.object({ host: z.string(), port: z.number().int().min(0).max(65535) }),
+  /** PEM files; needed unless the listening address is loopback. */
+  tls: z.object({ cert: z.string(), key: z.string(), ca: z.string().optional() }).optional(),
+  /** A PostgreSQL of somebody else's; absent: our own under the home. */
+  databaseUrl: z.string().optional(),
+  /** IPv4 and IPv6 range of the public network; the first address of each is the gateway. */
+  publicNetwork: z.object({ ipv4: z.string(), ipv6: z.string() }),
+  /** Where hostd serves metadata on the public gateway's address. */
+  metadataPort: z.number().int(),
+  /** Image slugs that stand for another one on this host, `{'ubuntu-22-04-x64': 'debian-12-x64'}`. */
+  imageAliases: z.record(z.string(), z.string()).default({}),
+  /** Size of the storage pool in GiB (a sparse file). */
+  poolGib: z.number().int().optional(),
+  /** Requests a token may make. */
+  rateLimit: z.object({ perHour: z.number().int(), perMinute: z.number().int() }),
+  /** How many resources the control loop works on at once; absent: by the number of cores. */
+  workers: z.number().int().positive().optional(),
+});
+
+export type Config = z.infer<typeof configSchema>;
+
+/** Where things lie under a home. Kept short: a unix socket's path may have 107 bytes. */
+export function paths(home: string) {
+  return {
+    home,
+    config: join(home, 'config.json'),
+    /** The token that `atoll env` hands out; mode 0600. */
+    token: join(home, 'token'),
+    run: join(home, 'run'),
+    log: join(home, 'log'),
+    tls: join(home, 'tls'),
+    postgresData: join(home, 'pg', 'data'),
+    postgresSocket: join(home, 'pg', 'sock'),
+    incus: join(home, 'incus'),
+    incusSocket: join(home, 'incus', 'unix.socket'),
+    hostdState: join(home, 'hostd'),
+    hostdSocket: join(home, 'run', 'hostd.sock'),
+  };
+}
+
+/** Reads and checks a home's configuration. Throws with the file's name where it is absent or wrong. */
+export function readConfig(home: string): Config {
+  const file = paths(home).config;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(
+      `There is no Atoll at ${home} (${file} cannot be read). Start one with: ./atoll up --home ${home}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  const parsed = configSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) throw new Error(`${file}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

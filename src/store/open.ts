@@ -1,0 +1,60 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { DB } from './schema.ts';
+import type { Store } from './store.ts';
+
+/** Where the database is: a URL, or the directory of its unix socket. */
+export type Address = { url: string } | { socketDir: string; database?: string; user?: string };
+
+/** Errors after which PostgreSQL asks for the whole transaction to be repeated: serialization failure, deadlock. */
+const repeatable = new Set(['40001', '40P01']);
+const attempts = 5;
+
+/**
+ * int8 as number: every bigint of ours stays below 2^53 (WIRE: ids must, for JavaScript clients).
+ * inet and cidr stay text. Timestamps are Dates.
+ */
+const types: pg.CustomTypesConfig = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    if (oid === pg.types.builtins.INT8) return (text: string) => Number(text);
+    return pg.types.getTypeParser(oid, format as 'text');
+  },
+} as pg.CustomTypesConfig;
+
+/** The options of one connection, also for those that live outside of the pool (listening, locks). */
+export function connectionOptions(address: Address, applicationName: string): pg.ClientConfig {
+  const target =
+    'url' in address
+      ? { connectionString: address.url }
+      : { host: address.socketDir, database: address.database ?? 'atoll', user: address.user ?? 'atoll' };
+  return { ...target, types, application_name: applicationName, statement_timeout: 60_000 };
+}
+
+/** Opens the store. Connections are made on demand, at most `connections`. */
+export function openStore(address: Address, options: { name: string; connections?: number }): Store {
+  const pool = new pg.Pool({
+    ...connectionOptions(address, options.name),
+    max: options.connections ?? 10,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+  });
+  // An idle connection that breaks is replaced on the next query; without a listener it would end the process.
+  pool.on('error', () => {});
+  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  return {
+    db,
+    pool,
+    async transaction(work) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await db.transaction().execute(work);
+        } catch (error) {
+          const code = (error as { code?: unknown }).code;
+          if (attempt >= attempts || typeof code !== 'string' || !repeatable.has(code)) throw error;
+        }
+      }
+    },
+    // Ends the pool, too.
+    close: () => db.destroy(),
+  };
+}
