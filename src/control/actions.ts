@@ -1,0 +1,49 @@
+/** Actions: something that was asked of a resource, and how it went. Begun by commands, ended by the loop. */
+import type { Selectable } from 'kysely';
+import type { Caller } from '../http/operation.ts';
+import type { Actions } from '../store/schema.ts';
+import type { Queryable } from '../store/store.ts';
+
+export type Action = Selectable<Actions>;
+
+/** Begins an action in the caller's transaction and answers its row. */
+export async function beginAction(
+  tx: Queryable,
+  action: {
+    caller: Caller;
+    type: string;
+    resourceType: string;
+    resourceId: string;
+    region: string;
+    at: Date;
+  },
+): Promise<Action> {
+  return tx
+    .insertInto('actions')
+    .values({
+      team_id: action.caller.teamId,
+      user_id: action.caller.userId,
+      token_id: action.caller.tokenId,
+      type: action.type,
+      resource_type: action.resourceType,
+      resource_id: action.resourceId,
+      region: action.region,
+      started_at: action.at,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+/** Ends an action, unless it has ended already. `message` says to a person why it errored. */
+export async function endAction(
+  tx: Queryable,
+  id: number,
+  end: { status: 'completed' | 'errored'; at: Date; message?: string },
+): Promise<void> {
+  await tx
+    .updateTable('actions')
+    .set({ status: end.status, completed_at: end.at, message: end.message ?? null })
+    .where('id', '=', id)
+    .where('status', '=', 'in-progress')
+    .execute();
+}

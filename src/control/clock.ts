@@ -1,0 +1,66 @@
+/** Time as a port: the loop and the simulated world take it from here, so that tests drive it and never sleep. */
+export interface Clock {
+  now(): Date;
+  /** Calls `callback` once, `delayMs` from now; the answer cancels. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+/** The machine's own time. */
+export const systemClock: Clock = {
+  now: () => new Date(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, Math.min(delayMs, 0x7fffffff));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A promise that resolves `delayMs` from now, or at once when `signal` aborts. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const done = () => {
+      cancel();
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const cancel = clock.after(delayMs, done);
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+export interface DrivenClock extends Clock {
+  /** Moves time forward by `ms`, running what falls due on the way, in order. */
+  advance(ms: number): Promise<void>;
+}
+
+/** A clock that stands still until it is advanced. */
+export function drivenClock(start = new Date('2026-01-01T00:00:00Z')): DrivenClock {
+  let now = start.getTime();
+  let sequence = 0;
+  const pending = new Map<number, { at: number; callback: () => void }>();
+  const earliest = (limit: number) => {
+    let best: [number, { at: number; callback: () => void }] | undefined;
+    for (const entry of pending)
+      if (entry[1].at <= limit && (!best || entry[1].at < best[1].at)) best = entry;
+    return best;
+  };
+  return {
+    now: () => new Date(now),
+    after(delayMs, callback) {
+      const id = sequence++;
+      pending.set(id, { at: now + Math.max(0, delayMs), callback });
+      return () => pending.delete(id);
+    },
+    async advance(ms) {
+      const target = now + ms;
+      for (let next = earliest(target); next; next = earliest(target)) {
+        pending.delete(next[0]);
+        now = next[1].at;
+        next[1].callback();
+        // Lets what the callback resolved run before time moves on.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      now = target;
+    },
+  };
+}

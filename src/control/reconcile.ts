@@ -1,0 +1,117 @@
+/**
+ * The reconcile table: which resources are dirty, and who works on them. A resource is dirty while done < wanted.
+ * Many wakes of one resource collapse into one run; a wake during a run means one more run.
+ */
+import { sql } from 'kysely';
+import type pg from 'pg';
+import type { Queryable } from '../store/store.ts';
+
+/** What runs a query: a connection or a pool. */
+type Queries = Pick<pg.Pool, 'query'>;
+
+/** The first key of the session advisory lock that a loop holds while it lives; the second is its owner number. */
+export const ownerLock = 0x61746f;
+
+/** The channel that wakes loops; the payload is the kind. */
+export const wakeChannel = 'atoll_wake';
+
+/**
+ * Marks a resource dirty, due at `at`, in the caller's transaction, and wakes the loops when it commits.
+ * Any backoff is forgotten: what is wanted has changed.
+ */
+export async function wake(tx: Queryable, kind: string, id: string, at: Date): Promise<void> {
+  await sql`select wake(${kind}, ${id}, ${at})`.execute(tx);
+}
+
+export interface Claim {
+  kind: string;
+  id: string;
+  /** The wish that this run fulfils; a higher one that came meanwhile means another run. */
+  wanted: number;
+  /** Failed runs in a row before this one. */
+  attempts: number;
+}
+
+/** Takes up to `limit` due resources for `owner`. The lease runs on the database's own time. */
+export async function claim(client: Queries, owner: number, now: Date, limit: number): Promise<Claim[]> {
+  const { rows } = await client.query<Claim>({
+    name: 'reconcile-claim',
+    text: `update reconcile r set owner = $1, lease_until = now() + interval '60 s'
+      from (select kind, id from reconcile where done < wanted and owner is null and due <= $2
+            order by due limit $3 for update skip locked) c
+      where r.kind = c.kind and r.id = c.id
+      returning r.kind, r.id, r.wanted, r.attempts`,
+    values: [owner, now, limit],
+  });
+  return rows;
+}
+
+/** Gives a resource back as done. `again`: when to look at it once more though nobody asks. */
+export async function finish(
+  client: Queries,
+  owner: number,
+  { kind, id, wanted }: Claim,
+  again?: Date,
+): Promise<void> {
+  await client.query({
+    name: 'reconcile-finish',
+    text: `update reconcile set done = $4, attempts = 0, last_error = null, owner = null, lease_until = null,
+        due = case when $5::timestamptz is null or wanted > $4 then due else $5 end,
+        wanted = wanted + ($5::timestamptz is not null)::int
+      where kind = $1 and id = $2 and owner = $3`,
+    values: [kind, id, owner, wanted, again ?? null],
+  });
+}
+
+/** Gives a resource back and forgets it, unless it was woken meanwhile. */
+export async function forget(client: Queries, owner: number, claimed: Claim): Promise<void> {
+  const { rowCount } = await client.query(
+    'delete from reconcile where kind = $1 and id = $2 and owner = $3 and wanted = $4',
+    [claimed.kind, claimed.id, owner, claimed.wanted],
+  );
+  if (rowCount === 0) await finish(client, owner, claimed);
+}
+
+/** Gives a resource back as failed, to be tried again at `due` (sooner if it was woken meanwhile). */
+export async function fail(
+  client: Queries,
+  owner: number,
+  { kind, id, wanted }: Claim,
+  due: Date,
+  error: string,
+): Promise<void> {
+  await client.query({
+    name: 'reconcile-fail',
+    text: `update reconcile set attempts = attempts + 1, last_error = $6, owner = null, lease_until = null,
+        due = case when wanted > $4 then due else $5 end
+      where kind = $1 and id = $2 and owner = $3`,
+    values: [kind, id, owner, wanted, due, error],
+  });
+}
+
+/** Frees what dead owners hold: their session's lock is gone, or their lease ran out. Answers how many. */
+export async function reap(client: Queries, owner: number): Promise<number> {
+  const { rowCount } = await client.query(
+    `update reconcile r set owner = null, lease_until = null
+      where owner is not null and owner <> $1
+        and (lease_until < now() or not exists (
+          select from pg_locks l where l.locktype = 'advisory' and l.classid = $2 and l.objid = r.owner
+            and l.database = (select oid from pg_database where datname = current_database())))`,
+    [owner, ownerLock],
+  );
+  return rowCount ?? 0;
+}
+
+/** Keeps what `owner` holds. */
+export async function renew(client: Queries, owner: number): Promise<void> {
+  await client.query("update reconcile set lease_until = now() + interval '60 s' where owner = $1", [owner]);
+}
+
+/** When the next dirty resource that nobody holds falls due. */
+export async function nextDue(client: Queries): Promise<Date | undefined> {
+  const { rows } = await client.query<{ due: Date | null }>({
+    name: 'reconcile-next',
+    text: 'select due from reconcile where done < wanted and owner is null order by due limit 1',
+  });
+  return rows[0]?.due ?? undefined;
+}

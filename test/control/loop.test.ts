@@ -1,0 +1,157 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/control/clock.ts';
+import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
+import { wake } from '../../src/control/reconcile.ts';
+import { silentLog } from '../../src/log.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { until } from '../support/until.ts';
+
+let database: TestDatabase;
+const loops: ControlLoop[] = [];
+
+beforeEach(async () => {
+  database = await testDatabase();
+});
+afterEach(async () => {
+  await Promise.all(loops.splice(0).map((loop) => loop.stop(1000)));
+  await database.drop();
+});
+
+async function start(reconcile: Reconciler['reconcile'], workers = 4): Promise<ControlLoop> {
+  const loop = controlLoop({
+    address: database.address,
+    clock: systemClock,
+    log: silentLog,
+    reconcilers: [{ kind: 'thing', reconcile }],
+    workers,
+    random: Math.random,
+    resyncMs: 50,
+  });
+  loops.push(loop);
+  await loop.start();
+  return loop;
+}
+
+const wakeThing = (id: string) => wake(database.store.db, 'thing', id, new Date());
+const row = (id: string) =>
+  database.store.db.selectFrom('reconcile').selectAll().where('id', '=', id).executeTakeFirst();
+const clean = async (id: string) => {
+  const found = await row(id);
+  return found !== undefined && found.done === found.wanted && found.owner === null;
+};
+
+/** A gate that lets runs be held in the middle. */
+function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+describe('the control loop', () => {
+  it('runs a woken resource and marks it done', async () => {
+    const ran: string[] = [];
+    await start(async (id) => void ran.push(id));
+    await wakeThing('a');
+    await until(() => clean('a'));
+    expect(ran).toEqual(['a']);
+  });
+
+  it('collapses many wakes, never runs one resource twice at once, and runs once more for a wake during a run', async () => {
+    const held = gate();
+    let runs = 0;
+    let atOnce = 0;
+    let most = 0;
+    await start(async () => {
+      runs++;
+      most = Math.max(most, ++atOnce);
+      await held.opened;
+      atOnce--;
+    });
+    await wakeThing('a');
+    await until(() => runs === 1);
+    for (let n = 0; n < 10; n++) await wakeThing('a');
+    held.open();
+    await until(() => clean('a'));
+    expect({ runs, most }).toEqual({ runs: 2, most: 1 });
+  });
+
+  it('tries again after a failure and keeps the reason meanwhile', async () => {
+    let runs = 0;
+    const reasons: unknown[] = [];
+    await start(async (id, { attempts }) => {
+      reasons.push((await row(id))?.last_error ?? null);
+      runs++;
+      if (attempts < 1) throw new Error('not yet');
+    });
+    await wakeThing('a');
+    await until(() => clean('a'));
+    expect(runs).toBe(2);
+    expect(reasons).toEqual([null, 'not yet']);
+    expect(await row('a')).toMatchObject({ attempts: 0, last_error: null });
+  });
+
+  it('looks again when a reconciler asks for it, and forgets what is gone', async () => {
+    let runs = 0;
+    await start(async () => (++runs < 3 ? { again: new Date(Date.now() + 10) } : { forget: true }));
+    await wakeThing('a');
+    await until(async () => (await row('a')) === undefined);
+    expect(runs).toBe(3);
+  });
+
+  it('takes over at once what a killed loop held', async () => {
+    const never = new Promise<void>(() => {});
+    let begun = 0;
+    const first = await start(async () => {
+      begun++;
+      await never;
+    });
+    for (const id of ['a', 'b', 'c']) await wakeThing(id);
+    await until(() => begun === 3);
+    first.kill();
+    loops.splice(0);
+    const ran: string[] = [];
+    await start(async (id) => void ran.push(id));
+    await until(async () => (await clean('a')) && (await clean('b')) && (await clean('c')));
+    expect(ran.sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('shares the work of one database among loops without doing any of it twice', async () => {
+    const ran: string[] = [];
+    const reconcile = async (id: string) => void ran.push(id);
+    await start(reconcile, 2);
+    await start(reconcile, 2);
+    const ids = Array.from({ length: 60 }, (_, n) => `r${n}`);
+    await database.store.transaction(async (tx) => {
+      for (const id of ids) await wake(tx, 'thing', id, new Date());
+    });
+    await until(async () => {
+      const dirty = await database.store.db
+        .selectFrom('reconcile')
+        .select('id')
+        .whereRef('done', '<', 'wanted')
+        .execute();
+      return dirty.length === 0;
+    });
+    expect(ran.sort()).toEqual(ids.sort());
+  });
+
+  it('finishes what is under way when it is stopped, and takes nothing new', async () => {
+    const held = gate();
+    const ran: string[] = [];
+    const loop = await start(async (id) => {
+      await held.opened;
+      ran.push(id);
+    }, 1);
+    await wakeThing('a');
+    await until(async () => (await row('a'))?.owner !== null);
+    await wakeThing('b');
+    const stopping = loop.stop();
+    held.open();
+    await stopping;
+    expect(ran).toEqual(['a']);
+    expect(await clean('a')).toBe(true);
+    expect(await row('b')).toMatchObject({ done: 0, owner: null });
+  });
+});
