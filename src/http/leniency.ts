@@ -1,0 +1,115 @@
+import type { TSchema } from 'typebox';
+
+/**
+ * What is done to a request's values before its schema sees them. The clients of DigitalOcean's API send an
+ * optional field they have no value for as "", 0 or null (godo's structs without omitempty), and everything in a
+ * query as text.
+ */
+
+type Json = Record<string, unknown>;
+
+interface Field {
+  optional: boolean;
+  /** The scalar type it has, where it has only one; `array` for lists. */
+  type: string | undefined;
+  acceptsNumber: boolean;
+}
+
+/** The top-level fields of an object schema, or of a union or intersection of such. */
+export type Fields = ReadonlyMap<string, Field>;
+
+interface SchemaNode {
+  type?: string | string[];
+  properties?: Record<string, SchemaNode>;
+  required?: string[];
+  anyOf?: SchemaNode[];
+  oneOf?: SchemaNode[];
+  allOf?: SchemaNode[];
+  [keyword: string]: unknown;
+}
+
+const branches = (node: SchemaNode) => [...(node.anyOf ?? []), ...(node.oneOf ?? []), ...(node.allOf ?? [])];
+
+/** Reads the fields out of a schema, once per operation. */
+export function fieldsOf(schema: TSchema): Fields {
+  const fields = new Map<string, Field>();
+  const collect = (node: SchemaNode) => {
+    for (const [name, property] of Object.entries(node.properties ?? {})) {
+      const optional = !node.required?.includes(name) && fields.get(name)?.optional !== false;
+      const type = typeof property.type === 'string' ? property.type : undefined;
+      fields.set(name, { optional, type, acceptsNumber: acceptsNumber(property) });
+    }
+    branches(node).forEach(collect);
+  };
+  collect(schema as SchemaNode);
+  return fields;
+}
+
+function acceptsNumber(node: SchemaNode): boolean {
+  const types = [node.type].flat();
+  return types.includes('integer') || types.includes('number') || branches(node).some(acceptsNumber);
+}
+
+/** Takes out the optional fields whose value says "none": "", null, and 0 where a number is wanted. */
+export function dropEmpty(value: Json, fields: Fields): Json {
+  for (const [name, field] of fields) {
+    if (!field.optional) continue;
+    const given = value[name];
+    if (given === '' || given === null || (given === 0 && field.acceptsNumber)) delete value[name];
+  }
+  return value;
+}
+
+/**
+ * Reads the numbers, booleans and lists of a query or path, where all is text. What cannot be read stays text, for
+ * the schema to refuse. Of a parameter that is given twice the last counts, unless it is a list.
+ */
+export function coerce(raw: Json, fields: Fields): Json {
+  const value: Json = {};
+  for (const [name, field] of fields) {
+    const given = raw[name];
+    if (given === undefined) continue;
+    if (field.type === 'array') value[name] = [given].flat();
+    else value[name] = scalar(Array.isArray(given) ? given.at(-1) : given, field.type);
+  }
+  return value;
+}
+
+function scalar(text: unknown, type: string | undefined): unknown {
+  if (typeof text !== 'string') return text;
+  if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text);
+  if (type === 'number' && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (type === 'boolean' && (text === 'true' || text === '1')) return true;
+  if (type === 'boolean' && (text === 'false' || text === '0')) return false;
+  return text;
+}
+
+/** A copy of a schema whose integers end at 2^53: beyond it JSON.parse answers another number than was sent. */
+export function safeIntegers(schema: TSchema): TSchema {
+  const bounded = (node: unknown): unknown => {
+    if (Array.isArray(node)) return node.map(bounded);
+    if (typeof node !== 'object' || node === null) return node;
+    const copy = Object.fromEntries(Object.entries(node).map(([key, value]) => [key, bounded(value)]));
+    if (copy.type !== 'integer') return copy;
+    return { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER, ...copy };
+  };
+  return bounded(schema) as TSchema;
+}
+
+/** The path of the first string or key with a NUL in it, which PostgreSQL cannot store; undefined if there is none. */
+export function findNul(value: unknown): string | undefined {
+  // A stack of our own: a body may be nested deeper than calls can be.
+  const pending: [path: string, value: unknown][] = [['', value]];
+  for (let next = pending.pop(); next; next = pending.pop()) {
+    const [path, node] = next;
+    if (typeof node === 'string' && node.includes('\0')) return path;
+    if (Array.isArray(node)) node.forEach((item, i) => pending.push([`${path}[${i}]`, item]));
+    else if (typeof node === 'object' && node !== null) {
+      for (const [key, item] of Object.entries(node)) {
+        if (key.includes('\0')) return path || 'A field name';
+        pending.push([path ? `${path}.${key}` : key, item]);
+      }
+    }
+  }
+  return undefined;
+}

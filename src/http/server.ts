@@ -1,0 +1,198 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { type Admission, admit } from './admission.ts';
+import { allowOrigin, servePreflight } from './cors.ts';
+import { ApiError, notFound } from './errors.ts';
+import { errorBody, refuseConnection, toApiError } from './failures.ts';
+import { type KnownOperation, operationFinder } from './known-operations.ts';
+import { openApiDocument } from './openapi.ts';
+import { type Operation, RawJson } from './operation.ts';
+import { type OperationValidator, operationValidators } from './validation.ts';
+
+/** How much of a request is waited for. */
+export interface RequestLimits {
+  bodyBytes: number;
+  headersTimeoutMs: number;
+  /** For the whole request to arrive. */
+  requestTimeoutMs: number;
+  keepAliveTimeoutMs: number;
+}
+
+const defaultLimits: RequestLimits = {
+  bodyBytes: 1024 * 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 72_000,
+};
+
+export interface ServerOptions extends Admission {
+  /** What is built. */
+  operations: readonly Operation[];
+  /** What the published API has: the part that is not built is answered with 501. */
+  knownOperations: readonly KnownOperation[];
+  log: Pick<Logger, 'debug' | 'error' | 'isLevelEnabled'>;
+  /** For `/healthz`. */
+  ready(): boolean | Promise<boolean>;
+  /** PEM; absent: plain HTTP. */
+  tls?: { cert: string; key: string };
+  limits?: Partial<RequestLimits>;
+  /** Makes request ids. */
+  ids?: () => string;
+  /** Checks each success against its operation's schema and fails where it differs: for tests. */
+  validateResponses?: boolean;
+}
+
+const json = 'application/json; charset=utf-8';
+
+/**
+ * The HTTP server of the API; `listen` and `close` are the caller's. `close` lets requests under way finish.
+ */
+export function buildServer(options: ServerOptions): FastifyInstance {
+  const ids = options.ids ?? randomUUID;
+  const app = fastify(options, ids);
+
+  app.decorateRequest('caller', null);
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id);
+    allowOrigin(request, reply);
+    // Every body is JSON, whatever it is called: clients send forms' content type, or none, with JSON text.
+    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/json';
+    admit(options, request, reply, done);
+  });
+  acceptJsonBodies(app);
+
+  const validatorOf = operationValidators();
+  for (const operation of options.operations) {
+    app.route({
+      method: operation.method,
+      url: operation.path.replace(/\{([^}]*)\}/g, ':$1'),
+      config: { operation },
+      handler: serve(operation, validatorOf(operation), options.validateResponses === true),
+    });
+  }
+
+  const document = JSON.stringify(openApiDocument(options.operations));
+  app.get('/v2/openapi.json', { config: { open: true } }, (_request, reply) =>
+    reply.type(json).send(document),
+  );
+  app.get('/healthz', { config: { open: true } }, async (_request, reply) => {
+    if (!(await options.ready())) throw new ApiError('service_unavailable');
+    return reply.type(json).send('{"status":"ok"}');
+  });
+  servePreflight(app);
+
+  app.setErrorHandler((error, request, reply) => answerError(options, error, request, reply));
+  app.setNotFoundHandler(notFoundHandler(options));
+  if (options.log.isLevelEnabled('debug')) {
+    app.addHook('onResponse', (request, reply, done) => {
+      const { method, id, routeOptions } = request;
+      options.log.debug(
+        { method, route: routeOptions.url, status: reply.statusCode, requestId: id },
+        'request',
+      );
+      done();
+    });
+  }
+  return app;
+}
+
+function fastify({ tls, limits }: ServerOptions, ids: () => string): FastifyInstance {
+  const { bodyBytes, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = {
+    ...defaultLimits,
+    ...limits,
+  };
+  const http = { headersTimeout: headersTimeoutMs };
+  const common = {
+    logger: false,
+    genReqId: ids,
+    bodyLimit: bodyBytes,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    // While closing, requests on open connections are still answered, and the connection ends with the answer.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle' as const,
+    // Names in paths (tags, images) have up to 255 characters, each up to 12 when percent-encoded.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 * 12 },
+    // A path that cannot be decoded names nothing.
+    frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      reply.header('x-request-id', request.id).code(404).type(json);
+      void reply.send(JSON.stringify(errorBody(notFound(), request.id)));
+    },
+    clientErrorHandler: (error: Error, socket: Socket) => refuseConnection(error, socket, ids()),
+  };
+  return (
+    tls ? Fastify({ ...common, https: { ...http, ...tls } }) : Fastify({ ...common, http })
+  ) as FastifyInstance;
+}
+
+/** Empty bodies are no body, whatever their content type: godo sends one with each DELETE. */
+function acceptJsonBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<string>('*', { parseAs: 'string' }, (request, body, done) => {
+    if (body.trim() === '') done(null, undefined);
+    else void parse(request, body, done);
+  });
+}
+
+function serve(operation: Operation, validator: OperationValidator, validateResponses: boolean) {
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    if (!request.caller) throw new ApiError('unauthorized');
+    const body = await operation.handler({
+      caller: request.caller,
+      params: validator.params(request.params),
+      query: validator.query(request.query),
+      body: validator.body(request.body),
+      headers: request.headers,
+      id: request.id,
+      origin: originOf(request),
+      url: request.url,
+    });
+    reply.code(operation.status);
+    if (operation.status === 204) return reply.send();
+    const text = body instanceof RawJson ? body.text : JSON.stringify(body);
+    if (validateResponses) {
+      const problem = validator.response(JSON.parse(text));
+      if (problem) throw new Error(`The answer of ${operation.id} breaks its schema: ${problem}`);
+    }
+    reply.header('content-type', json);
+    return reply.send(text);
+  };
+}
+
+function originOf({ protocol, host }: FastifyRequest): string {
+  if (!/^[\w.:[\]-]+$/.test(host)) throw new ApiError('bad_request', 'The Host header is not valid.');
+  return `${protocol}://${host}`;
+}
+
+function answerError({ log }: ServerOptions, error: unknown, request: FastifyRequest, reply: FastifyReply) {
+  const answer = toApiError(error);
+  if (answer.status >= 500 && !(error instanceof ApiError)) {
+    const { method, id: requestId, routeOptions } = request;
+    log.error({ err: error, requestId, method, route: routeOptions.url }, 'request failed');
+  }
+  if (answer.status === 503) reply.header('retry-after', 1);
+  return reply
+    .code(answer.status)
+    .header('content-type', json)
+    .send(JSON.stringify(errorBody(answer, request.id)));
+}
+
+function notFoundHandler({ operations, knownOperations }: ServerOptions) {
+  const find = operationFinder<KnownOperation | Operation>([...knownOperations, ...operations]);
+  return (request: FastifyRequest, reply: FastifyReply) => {
+    const methods = find(request.url.split('?', 1)[0] ?? '');
+    if (!methods) throw notFound();
+    const operation = methods.get(request.method === 'HEAD' ? 'GET' : request.method);
+    if (!operation) {
+      const allowed = [...methods.keys()].join(', ');
+      reply.header('allow', allowed);
+      throw new ApiError('method_not_allowed', `${request.method} is not allowed here, only ${allowed}.`);
+    }
+    const { id, method, path } = operation;
+    const message = `${id} (${method} ${path}) is part of the DigitalOcean API, but this Atoll does not have it yet.`;
+    throw 'handler' in operation ? notFound() : new ApiError('not_implemented', message);
+  };
+}

@@ -1,0 +1,85 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { Ajv, type ValidateFunction } from 'ajv';
+import type { TSchema } from 'typebox';
+import { ApiError, notFound } from './errors.ts';
+import { coerce, dropEmpty, type Fields, fieldsOf, findNul, safeIntegers } from './leniency.ts';
+import type { Operation } from './operation.ts';
+import { explain } from './validation-message.ts';
+
+type Json = Record<string, unknown>;
+
+/** The checks of one operation. Each answers the value the handler gets, or throws the ApiError for the client. */
+export interface OperationValidator {
+  params(raw: unknown): unknown;
+  query(raw: unknown): unknown;
+  body(raw: unknown): unknown;
+  /** What is wrong with the body of a success, in words for the log; undefined if nothing. */
+  response(body: unknown): string | undefined;
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
+
+/** The formats a schema may name; any other is not checked. */
+const formats = {
+  uuid,
+  'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
+  ipv4: isIPv4,
+  ipv6: isIPv6,
+  ip: (text: string) => isIP(text) !== 0,
+};
+
+/** Compiles the schemas of operations. One compiler per server: it keeps what operations share. */
+export function operationValidators(): (operation: Operation) => OperationValidator {
+  const ajv = new Ajv({ strict: false, allErrors: false, verbose: true, formats });
+  const compile = (schema: TSchema | undefined) => schema && ajv.compile(safeIntegers(schema));
+
+  return (operation) => {
+    const params = compile(operation.params);
+    const paramFields = operation.params && fieldsOf(operation.params);
+    const query = compile(operation.query);
+    const queryFields = operation.query && fieldsOf(operation.query);
+    const body = compile(operation.body);
+    const bodyFields = operation.body && fieldsOf(operation.body);
+    const response = compile(operation.response);
+
+    return {
+      // A path parameter that cannot be the name of anything is the name of nothing: clients take 404 for "gone".
+      params(raw) {
+        if (!params || !paramFields) return raw;
+        const value = coerce(raw as Json, paramFields);
+        if (findNul(value) !== undefined || !params(value)) throw notFound();
+        return value;
+      },
+      query(raw) {
+        if (!query || !queryFields) return raw;
+        return checked(query, dropEmpty(coerce(raw as Json, queryFields), queryFields));
+      },
+      body(raw) {
+        return body && bodyFields ? checked(body, bodyObject(raw, bodyFields)) : undefined;
+      },
+      response(value) {
+        if (!response || response(value)) return undefined;
+        return explain(response.errors ?? []);
+      },
+    };
+  };
+}
+
+function checked(validate: ValidateFunction, value: Json): Json {
+  if (!validate(value)) throw new ApiError('unprocessable_entity', explain(validate.errors ?? []));
+  const nul = findNul(value);
+  if (nul !== undefined) {
+    throw new ApiError('unprocessable_entity', `${nul} must not contain NUL characters.`);
+  }
+  return value;
+}
+
+/** No body and the literal `null`, which Ansible sends, are an object without fields. */
+function bodyObject(raw: unknown, fields: Fields): Json {
+  const value = raw ?? {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    throw new ApiError('unprocessable_entity', 'The request body must be a JSON object.');
+  }
+  return dropEmpty(value as Json, fields);
+}
