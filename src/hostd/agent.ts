@@ -1,0 +1,96 @@
+import type { Clock } from '../control/clock.ts';
+import type { HostDroplet } from '../engine/host/port.ts';
+import { errorText, log } from './log.ts';
+import { difference, type NeighbourTable, neighbours } from './neighbours.ts';
+import { canonicalAddress, type PublicNetwork } from './network.ts';
+import type { PacketFilter } from './packet-filter.ts';
+import type { Registry } from './registry.ts';
+
+/**
+ * How long the generation of a withdrawn droplet is remembered, ms: far longer than a request that was sent
+ * before the withdrawal can still be on its way.
+ */
+const REMEMBER_MS = 24 * 3600 * 1000;
+
+/** Holds the droplets' entries in force and makes the host be like them. */
+export interface Agent {
+  /** Takes up what was saved and makes the host be like it as far as it can be now. */
+  start(): Promise<void>;
+  /**
+   * Puts an entry in force. Throws Stale or InUse; any other error after which the entry is in force means that
+   * the host is not like it yet, which doing it again, or `heal`, mends.
+   */
+  publish(entry: HostDroplet, generation: number): Promise<void>;
+  /** Takes an entry out of force, in the same way. */
+  withdraw(id: number, generation: number): Promise<void>;
+  /** Compares the host with what is in force and repairs what differs. Reports to the log and never throws. */
+  heal(): Promise<void>;
+  /** What the last healing could not repair. */
+  trouble(): string | undefined;
+}
+
+export function hostAgent(parts: {
+  network: PublicNetwork;
+  droplets: Registry;
+  packetFilter: PacketFilter;
+  clock: Clock;
+}): Agent {
+  const { network, droplets, packetFilter, clock } = parts;
+  const entries = neighbours(network.bridge, () => table(droplets.all()));
+  let trouble: string | undefined;
+
+  async function heal(): Promise<void> {
+    const found: string[] = [];
+    const tasks = [
+      () => packetFilter.heal(),
+      async () => {
+        const repaired = await entries.heal();
+        if (repaired > 0) log('info', 'neighbour entries repaired', { entries: repaired });
+      },
+      () => droplets.forgetBefore(clock.now().getTime() - REMEMBER_MS),
+    ];
+    for (const task of tasks) {
+      try {
+        await task();
+      } catch (error) {
+        found.push(errorText(error));
+      }
+    }
+    const current = found.join('; ') || undefined;
+    if (current && current !== trouble) {
+      log('error', 'the host is not as it should be; will try again', { error: current });
+    } else if (trouble && !current) log('info', 'the host is as it should be again');
+    trouble = current;
+  }
+
+  /** Hands on what differs between a droplet's two entries. */
+  function change(before: HostDroplet | undefined, after: HostDroplet | undefined): Promise<void> {
+    const held = table(before ? [before] : []);
+    const wanted = table(after ? [after] : []);
+    return entries.change(difference(held, wanted));
+  }
+
+  return {
+    async start() {
+      await droplets.load();
+      await heal();
+    },
+    async publish(entry, generation) {
+      await change(await droplets.publish(entry, generation), entry);
+    },
+    async withdraw(id, generation) {
+      await change(await droplets.withdraw(id, generation), undefined);
+    },
+    heal,
+    trouble: () => trouble,
+  };
+}
+
+function table(droplets: HostDroplet[]): NeighbourTable {
+  return new Map(
+    droplets.flatMap(({ mac, ipv4, ipv6 }) => [
+      [ipv4, mac] as const,
+      ...(ipv6 ? [[canonicalAddress(ipv6), mac] as const] : []),
+    ]),
+  );
+}

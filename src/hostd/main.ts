@@ -1,0 +1,103 @@
+import { rm } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { paths, readConfig } from '../config.ts';
+import { sleep, systemClock } from '../control/clock.ts';
+import { type Agent, hostAgent } from './agent.ts';
+import { recordFiles } from './files.ts';
+import { closeServer, listenWhenPossible } from './listen.ts';
+import { errorText, log } from './log.ts';
+import { metadataServer } from './metadata/server.ts';
+import { neighbours } from './neighbours.ts';
+import { publicNetwork } from './network.ts';
+import { packetFilter } from './packet-filter.ts';
+import { protocolServer } from './protocol.ts';
+import { registry } from './registry.ts';
+import { listenOnSocket, refuseSecond } from './socket.ts';
+
+/*
+ * hostd: the root process of a host.
+ *   node src/hostd/main.ts --home DIR [--group NAME]   serves until SIGTERM; what it made stays in force
+ *   node src/hostd/main.ts --home DIR --remove         takes all of that away; for a hostd that is stopped
+ * SIGHUP makes it compare the host with what should be, and repair it, at once (after a reload of the firewall).
+ */
+
+/** How often it does so by itself, ms. */
+const HEAL_MS = 30_000;
+
+const { values } = parseArgs({
+  options: {
+    home: { type: 'string' },
+    group: { type: 'string', default: 'atoll' },
+    remove: { type: 'boolean', default: false },
+  },
+});
+
+try {
+  if (!values.home) throw new Error('--home DIR is needed');
+  await (values.remove ? remove(values.home) : serve(values.home, values.group));
+} catch (error) {
+  log('error', 'hostd cannot go on', { error: errorText(error) });
+  process.exit(1);
+}
+
+async function serve(home: string, group: string): Promise<void> {
+  const { network, filter } = parts(home);
+  const droplets = registry(recordFiles(paths(home).hostdState), network, systemClock);
+  const agent = hostAgent({ network, droplets, packetFilter: filter, clock: systemClock });
+  const metadata = metadataServer((ipv4) => droplets.at(ipv4));
+  const protocol = protocolServer({ agent, droplets, network, metadataListens: () => metadata.listening });
+  const stop = new AbortController();
+
+  const end = () => {
+    if (stop.signal.aborted) return;
+    stop.abort();
+    void Promise.all([closeServer(protocol), closeServer(metadata)]).then(() => {
+      log('info', 'hostd ended; what it made stays in force');
+      process.exit(0);
+    });
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+  process.on('SIGHUP', () => void agent.heal());
+
+  const socket = paths(home).hostdSocket;
+  await refuseSecond(socket);
+  await agent.start();
+  await listenOnSocket(protocol, socket, group);
+  log('info', 'hostd serves', { droplets: droplets.all().length });
+  await Promise.all([
+    listenWhenPossible(
+      metadata,
+      { host: network.gateway, port: network.metadataPort },
+      systemClock,
+      stop.signal,
+    ),
+    healForEver(agent, stop.signal),
+  ]);
+}
+
+async function healForEver(agent: Agent, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await sleep(systemClock, HEAL_MS, signal);
+    if (signal.aborted) return;
+    await agent.heal();
+  }
+}
+
+async function remove(home: string): Promise<void> {
+  const { network, filter } = parts(home);
+  await filter.remove();
+  await neighbours(network.bridge, () => new Map())
+    .heal()
+    .catch((error: unknown) => {
+      // Without the bridge there are no entries either.
+      log('info', 'no neighbour entries to remove', { reason: errorText(error) });
+    });
+  await rm(paths(home).hostdState, { recursive: true, force: true });
+  await rm(paths(home).hostdSocket, { force: true });
+}
+
+function parts(home: string) {
+  const network = publicNetwork(readConfig(home));
+  return { network, filter: packetFilter(network) };
+}

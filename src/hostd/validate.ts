@@ -1,0 +1,85 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import { z } from 'zod';
+import type { HostDroplet } from '../engine/host/port.ts';
+import type { PublicNetwork } from './network.ts';
+
+/** Why an entry is refused: the path of the field and what is wrong with it, never its value. */
+export class InvalidEntry extends Error {
+  override readonly name = 'InvalidEntry';
+}
+
+/** An entry with the generation it was wanted in. */
+export interface Publication {
+  generation: number;
+  entry: HostDroplet;
+}
+
+const text = (max: number) => z.string().max(max);
+const ipv4 = z.string().refine(isIPv4, 'is not an IPv4 address');
+// A scope (`%eth0`) is IPv6 syntax too, but of no address of a droplet.
+const ipv6 = z.string().refine((value) => isIPv6(value) && !value.includes('%'), 'is not an IPv6 address');
+const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'is not a lower-case MAC address');
+const dropletId = z.int().positive();
+
+/** DigitalOcean's limit on user data; vendor data is the cloud's own and gets as much. */
+const DATA_LIMIT = 64 * 1024;
+const data = z.string().refine((value) => Buffer.byteLength(value) <= DATA_LIMIT, 'is over 64 KiB');
+
+const networkInterface = z.strictObject({
+  type: z.enum(['public', 'private']),
+  mac,
+  ipv4: z.strictObject({ ip_address: ipv4, netmask: ipv4, gateway: ipv4 }).optional(),
+  ipv6: z.strictObject({ ip_address: ipv6, cidr: z.int().min(0).max(128), gateway: ipv6 }).optional(),
+});
+
+const reservedIp = z.strictObject({
+  ipv4: z.strictObject({ active: z.boolean(), ip_address: ipv4.optional() }),
+});
+
+const metadata = z.strictObject({
+  droplet_id: dropletId,
+  hostname: text(255),
+  user_data: data.optional(),
+  vendor_data: data,
+  public_keys: z.array(text(16 * 1024)).max(1000),
+  auth_key: text(1024).optional(),
+  region: text(64),
+  interfaces: z.strictObject({
+    public: z.array(networkInterface).max(8).optional(),
+    private: z.array(networkInterface).max(8).optional(),
+  }),
+  dns: z.strictObject({ nameservers: z.array(z.union([ipv4, ipv6])).max(16) }),
+  tags: z.array(text(255)).max(10_000),
+  features: z.record(text(64), z.boolean()),
+  floating_ip: reservedIp,
+  reserved_ip: reservedIp,
+});
+
+const publication: z.ZodType<Publication> = z.strictObject({
+  generation: z.int().min(0),
+  entry: z.strictObject({ id: dropletId, mac, ipv4, ipv6: ipv6.optional(), metadata }),
+});
+
+/**
+ * Checks what claims to be the publication of droplet `id`: its types and sizes, and that its addresses are ones
+ * that a droplet may have on the public network. Throws InvalidEntry.
+ */
+export function parsePublication(value: unknown, id: number, network: PublicNetwork): Publication {
+  const parsed = publication.safeParse(value);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new InvalidEntry(`${issue?.path.join('.') || 'body'}: ${issue?.message}`);
+  }
+  const { entry } = parsed.data;
+  if (entry.id !== id) throw new InvalidEntry('entry.id: is not the id of the path');
+  if (entry.metadata.droplet_id !== id) {
+    throw new InvalidEntry('entry.metadata.droplet_id: is not the id of the droplet');
+  }
+  for (const field of ['ipv4', 'ipv6'] as const) {
+    const address = entry[field];
+    if (address !== undefined && !network.includes(address)) {
+      throw new InvalidEntry(`entry.${field}: is not an address for a droplet on the public network`);
+    }
+  }
+  return parsed.data;
+}
