@@ -1,0 +1,2 @@
+export { ActionList, type ActionsDeps, actionsOperations } from './routes.ts';
+export { ActionSchema, type ActionView, actionView } from './view.ts';

@@ -1,0 +1,240 @@
+/** Creating droplets: all of a request's, or none. */
+import { sql } from 'kysely';
+import type { Static } from 'typebox';
+import type { Clock } from '../../control/clock.ts';
+import { wake } from '../../control/reconcile.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import { countSql } from '../../store/counters.ts';
+import type { Store, Tx } from '../../store/store.ts';
+import { ensurePool, growPool, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
+import { orderableImage } from '../images/index.ts';
+import { keysFor } from '../keys/index.ts';
+import { findRegion } from '../regions/index.ts';
+import { orderableSize } from '../sizes/index.ts';
+import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
+import { defaultVpc, findVpc } from '../vpcs/index.ts';
+import type { DropletContext, PublicNetwork } from './context.ts';
+import { type DropletRow, dropletRows, dropletUrn } from './row.ts';
+import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
+
+export interface CreateDeps {
+  store: Store;
+  clock: Clock;
+  context: DropletContext;
+}
+
+export interface Created {
+  /** As they are when nothing has begun yet: `new` and locked. */
+  droplets: DropletRow[];
+  actionIds: number[];
+}
+
+type Body = Static<typeof DropletCreate>;
+
+/**
+ * Writes down what is wanted; the loop makes it. The addresses are taken here, so that a pool that has run dry is
+ * the client's answer and not a later surprise.
+ * @throws ApiError 422 naming the field; then nothing was created
+ */
+export async function createDroplets(
+  deps: CreateDeps,
+  request: { caller: Caller; id: string; body: Body },
+): Promise<Created> {
+  const { caller, body } = request;
+  const { store, clock } = deps;
+  const names = namesOf(body);
+  checkUnbuilt(body);
+  checkUserData(body.user_data);
+  const size = orderableSize(body.size, deps.context.hostMemoryMib);
+  const image = orderableImage(body.image, deps.context.imageHost);
+  if (size.disk < image.minDisk) {
+    throw invalid(
+      'size',
+      `${size.slug} has a disk of ${size.disk} GB; this image needs ${image.minDisk} GB.`,
+    );
+  }
+  const region = findRegion(body.region);
+  if (!region) throw invalid('region', `'${body.region}' is not a region. GET /v2/regions lists them.`);
+  const tagNames = checkTagNames('tags', body.tags ?? []);
+  const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
+  const features = [
+    'private_networking',
+    ...(body.ipv6 ? ['ipv6'] : []),
+    ...(body.monitoring ? ['monitoring'] : []),
+  ];
+
+  return store.transaction(async (tx) => {
+    const at = clock.now();
+    await checkLimit(tx, caller.teamId, names.length);
+    const vpc = body.vpc_uuid
+      ? await findVpc(tx, caller.teamId, body.vpc_uuid)
+      : await defaultVpc(tx, caller.teamId, region.slug, clock);
+    if (!vpc) throw invalid('vpc_uuid', 'is not one of your VPCs. GET /v2/vpcs lists them.');
+    if (vpc.region !== region.slug) {
+      throw invalid('vpc_uuid', `names a VPC in ${vpc.region}, but the Droplet is to be in ${region.slug}.`);
+    }
+    await ensurePool(tx, vpcPool(vpc.id), vpc.ip_range);
+    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
+    const created: Inserted[] = [];
+    for (const name of names) {
+      const droplet = await insertDroplet(tx, {
+        team_id: caller.teamId,
+        user_id: caller.userId,
+        token_id: caller.tokenId,
+        name,
+        region: region.slug,
+        size: size.slug,
+        image_id: image.id,
+        vpc_id: vpc.id,
+        features,
+        user_data: body.user_data || null,
+        public_keys: keys.map((key) => key.public_key),
+        at,
+      });
+      if (body.ipv6) await addIpv6(tx, droplet, deps.context.network);
+      if (tags.length > 0) await tagResources(tx, tags, 'droplet', [String(droplet.id)], clock);
+      await audit(tx, {
+        caller,
+        requestId: request.id,
+        operation: 'droplets_create',
+        urn: dropletUrn(droplet.id),
+        at,
+      });
+      created.push(droplet);
+    }
+    return {
+      droplets: await dropletRows(
+        tx,
+        created.map(({ id }) => id),
+      ),
+      actionIds: created.map(({ actionId }) => actionId),
+    };
+  });
+}
+
+interface NewDroplet {
+  team_id: string;
+  user_id: string;
+  token_id: string;
+  name: string;
+  region: string;
+  size: string;
+  image_id: number;
+  vpc_id: string;
+  features: string[];
+  user_data: string | null;
+  public_keys: string[];
+  at: Date;
+}
+
+interface Inserted {
+  id: number;
+  actionId: number;
+  public_ipv4: string;
+}
+
+/** Two addresses, the droplet and its action, in one statement: this is the hot path of a create. */
+async function insertDroplet(tx: Tx, droplet: NewDroplet): Promise<Inserted> {
+  const privatePool = vpcPool(droplet.vpc_id);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
+      with ids as materialized (
+        select nextval('droplets_id_seq') as id, nextval('actions_id_seq') as action_id
+      ), outside as (
+        update addresses a set droplet_id = ids.id, released_at = null from ids
+        where pool = ${publicPool} and ip = (
+          select ip from addresses where pool = ${publicPool} and droplet_id is null
+          order by released_at nulls first, ip limit 1 for update skip locked)
+        returning host(ip)::inet as ip
+      ), inside as (
+        update addresses a set droplet_id = ids.id, released_at = null from ids
+        where pool = ${privatePool} and ip = (
+          select ip from addresses where pool = ${privatePool} and droplet_id is null
+          order by released_at nulls first, ip limit 1 for update skip locked)
+        returning host(ip)::inet as ip
+      ), action as (
+        insert into actions (id, team_id, type, resource_type, resource_id, region, started_at, user_id, token_id)
+        overriding system value
+        select action_id, ${droplet.team_id}::uuid, 'create', 'droplet', ids.id::text, ${droplet.region}, ${droplet.at}::timestamptz,
+          ${droplet.user_id}::uuid, ${droplet.token_id}::uuid
+        from ids, outside, inside
+      ), made as (
+        insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
+          public_ipv4, private_ipv4, created_at, pending_action_id)
+        overriding system value
+        select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
+          ${droplet.vpc_id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
+          outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id
+        from ids, outside, inside
+        returning id, pending_action_id, host(public_ipv4) as public_ipv4
+      )
+      select made.id, made.pending_action_id as "actionId", made.public_ipv4,
+        exists (select from outside) as public, exists (select from inside) as private
+      from (select) as always left join made on true`.execute(tx);
+    const row = rows[0];
+    if (row?.id) {
+      await wake(tx, 'droplet', String(row.id), droplet.at);
+      return row;
+    }
+    // An address taken by the try that failed stays with an id that no droplet has: give it back.
+    await sql`update addresses set droplet_id = null
+      where droplet_id in (select currval('droplets_id_seq'))`.execute(tx);
+    if (!row?.public) await growPool(tx, publicPool);
+    if (!row?.private) await growPool(tx, privatePool);
+  }
+  throw new Error('no address could be taken though the pools had some');
+}
+
+async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {
+  const address = pairedIpv6(droplet.public_ipv4, network.ipv4, network.ipv6);
+  await tx.updateTable('droplets').set({ public_ipv6: address }).where('id', '=', droplet.id).execute();
+}
+
+function namesOf(body: Body): string[] {
+  if (body.names?.length && body.name)
+    throw invalid('names', 'cannot be given together with name: give one of them.');
+  const [field, names] = body.names?.length
+    ? (['names', body.names] as const)
+    : (['name', body.name === undefined ? [] : [body.name]] as const);
+  if (names.length === 0) throw invalid('name', 'is missing: give the Droplet a name, or names for several.');
+  if (names.length > maxNames)
+    throw invalid('names', `has ${names.length} entries; one request makes at most ${maxNames}.`);
+  for (const [index, name] of names.entries()) checkName(field === 'name' ? 'name' : `names[${index}]`, name);
+  return [...names];
+}
+
+const validName = new RegExp(namePattern);
+
+/** @throws ApiError 422 where a name is no hostname */
+export function checkName(field: string, name: string): void {
+  if (name.length > maxNameLength) throw invalid(field, `is longer than ${maxNameLength} characters.`);
+  if (!validName.test(name)) {
+    throw unprocessable(
+      `${field}: Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -), and the last must be a letter or a digit.`,
+    );
+  }
+}
+
+function checkUserData(userData: string | null | undefined): void {
+  if (userData && Buffer.byteLength(userData) > maxUserDataBytes) {
+    throw invalid('user_data', `is larger than 64 KiB. Let it fetch what it needs instead.`);
+  }
+}
+
+/** What the API has and this Atoll does not yet: better refused than silently left out. */
+function checkUnbuilt(body: Body): void {
+  if (body.backups) throw invalid('backups', 'cannot be enabled: this version of Atoll has no backups yet.');
+  if (body.volumes?.length)
+    throw invalid('volumes', 'cannot be attached: this version of Atoll has no volumes yet.');
+}
+
+async function checkLimit(tx: Tx, teamId: string, more: number): Promise<void> {
+  const { rows } = await sql<{ allowed: boolean }>`
+    select ${countSql(teamId, 'droplet')} + ${more}::int
+      <= droplet_limit as allowed from teams where id = ${teamId}`.execute(tx);
+  if (!rows[0]?.allowed) {
+    throw unprocessable('creating this/these droplet(s) will exceed your droplet limit. Destroy some first.');
+  }
+}

@@ -1,0 +1,59 @@
+/** What a droplet's host must know of it: its address and its metadata document. */
+import type { HostDroplet, MetadataInterface } from '../../engine/host/port.ts';
+import { splitRange } from '../addresses/index.ts';
+import type { PublicNetwork } from './context.ts';
+import type { DropletRow } from './row.ts';
+
+/** MAC addresses follow from the id: locally administered, unique among all droplets. */
+export function macOf(dropletId: number, nic: 0 | 1): string {
+  const hex = dropletId.toString(16).padStart(8, '0').slice(-8);
+  return ['0a', `0${nic}`, ...(hex.match(/../g) ?? [])].join(':');
+}
+
+export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet {
+  const none = { ipv4: { active: false } };
+  const outside = publicInterface(row, network);
+  const vpc = splitRange(row.vpc_range);
+  return {
+    id: row.id,
+    mac: outside.mac,
+    ipv4: row.public_ipv4,
+    ...(row.public_ipv6 === null ? {} : { ipv6: row.public_ipv6 }),
+    metadata: {
+      droplet_id: row.id,
+      hostname: row.name,
+      ...(row.user_data === null ? {} : { user_data: row.user_data }),
+      vendor_data: '#cloud-config\n{}\n',
+      public_keys: row.public_keys,
+      region: row.region,
+      interfaces: {
+        public: [outside],
+        private: [
+          {
+            type: 'private',
+            mac: macOf(row.id, 1),
+            ipv4: { ip_address: row.private_ipv4, netmask: vpc.netmask, gateway: vpc.gateway },
+          },
+        ],
+      },
+      dns: { nameservers: network.nameservers },
+      tags: row.tags,
+      features: { dhcp_enabled: false },
+      floating_ip: none,
+      reserved_ip: none,
+    },
+  };
+}
+
+function publicInterface(row: DropletRow, network: PublicNetwork): MetadataInterface {
+  const ipv4 = splitRange(network.ipv4);
+  const ipv6 = splitRange(network.ipv6);
+  return {
+    type: 'public',
+    mac: macOf(row.id, 0),
+    ipv4: { ip_address: row.public_ipv4, netmask: ipv4.netmask, gateway: ipv4.gateway },
+    ...(row.public_ipv6 === null
+      ? {}
+      : { ipv6: { ip_address: row.public_ipv6, cidr: ipv6.prefix, gateway: ipv6.gateway } }),
+  };
+}

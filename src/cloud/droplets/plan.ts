@@ -1,0 +1,88 @@
+/**
+ * What to do next about a droplet: a pure function of what is wanted and what is there.
+ *
+ * An action drives, observation rules otherwise: only while an action is pending does the plan start or stop the
+ * machine. Without one, a machine that was stopped behind our back (or from inside) is taken as it is found.
+ */
+import type { Instance } from '../../engine/compute/port.ts';
+
+export interface Desired {
+  deleted: boolean;
+  power: 'on' | 'off';
+  boot: number;
+  /** Ask the operating system to stop, or pull the plug. */
+  stop: 'graceful' | 'force';
+  /** An action is pending. */
+  acting: boolean;
+  /** The engine had made the machine once. */
+  provisioned: boolean;
+  /** Digest of the entry that the host must hold. */
+  entry: string;
+}
+
+export interface Observed {
+  instance: Pick<Instance, 'state' | 'boot'> | undefined;
+  /** Digest of the entry that the host holds. */
+  published: string | undefined;
+}
+
+export type Step =
+  | { do: 'publish' }
+  | { do: 'withdraw' }
+  | { do: 'ensure-network' }
+  | { do: 'create' }
+  | { do: 'start' }
+  | { do: 'stop'; mode: 'graceful' | 'force' }
+  | { do: 'mark-boot' }
+  | { do: 'delete' };
+
+export type Plan =
+  /** Take these, in order, and look again. */
+  | { steps: Step[] }
+  /** The engine is busy with it: look again soon. */
+  | { wait: string }
+  /** What is wanted is there, or what is there is taken for wanted. */
+  | { settled: 'active' | 'off' | 'gone' }
+  /** What is wanted cannot be had. `message` is for a person. */
+  | { failed: string; settled: 'off' };
+
+const lost =
+  "The Droplet's machine is gone from the engine: it was deleted outside of Atoll. Destroy the Droplet and create it anew.";
+
+export function plan(desired: Desired, observed: Observed): Plan {
+  if (desired.deleted) return planRemoval(observed);
+  const { instance } = observed;
+  if (!instance && desired.provisioned) {
+    return desired.acting ? { failed: lost, settled: 'off' } : { settled: 'off' };
+  }
+  if (!desired.provisioned && !desired.acting) {
+    // The create failed: nothing of it may stay behind.
+    const left = planRemoval(observed);
+    return 'settled' in left ? { settled: 'off' } : left;
+  }
+  const steps: Step[] = observed.published === desired.entry ? [] : [{ do: 'publish' }];
+  if (!instance) return { steps: [...steps, { do: 'ensure-network' }, { do: 'create' }] };
+  if (steps.length > 0) return { steps };
+  if (instance.state === 'transitional') return { wait: 'the engine is working on the machine' };
+  if (!desired.acting) return { settled: instance.state === 'running' ? 'active' : 'off' };
+  return desired.power === 'on' ? planOn(desired, instance) : planOff(desired, instance);
+}
+
+function planOn(desired: Desired, instance: Pick<Instance, 'state' | 'boot'>): Plan {
+  const due = instance.boot < desired.boot;
+  if (instance.state === 'running') {
+    return due ? { steps: [{ do: 'stop', mode: desired.stop }] } : { settled: 'active' };
+  }
+  return { steps: due ? [{ do: 'mark-boot' }, { do: 'start' }] : [{ do: 'start' }] };
+}
+
+function planOff(desired: Desired, instance: Pick<Instance, 'state'>): Plan {
+  return instance.state === 'running' ? { steps: [{ do: 'stop', mode: desired.stop }] } : { settled: 'off' };
+}
+
+/** The machine goes first: its addresses must not be free while it can still use them. */
+function planRemoval(observed: Observed): Plan {
+  if (observed.instance) return { steps: [{ do: 'delete' }] };
+  if (observed.published !== undefined) return { steps: [{ do: 'withdraw' }] };
+  return { settled: 'gone' };
+}

@@ -1,0 +1,234 @@
+import { sql } from 'kysely';
+import { Type } from 'typebox';
+import type { Clock } from '../../control/clock.ts';
+import { invalid, notFound } from '../../http/errors.ts';
+import { type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
+import { PageEnvelope, PageQuery, pageLinks, pageOf, paginated } from '../../http/pagination.ts';
+import type { Store } from '../../store/store.ts';
+import { ActionList, actionView } from '../actions/index.ts';
+import { actOnDroplet, actOnTagged, deleteDroplet, deleteTagged } from './act.ts';
+import type { DropletContext } from './context.ts';
+import { createDroplets } from './create.ts';
+import { listDroplets } from './list.ts';
+import {
+  ActionAnswer,
+  ActionsAnswer,
+  DropletActionId,
+  DropletActionRequest,
+  DropletCreate,
+  DropletCreated,
+  DropletId,
+  DropletListQuery,
+  DropletSchema,
+  TagQuery,
+} from './schema.ts';
+import { dropletTexts, dropletView } from './view.ts';
+
+export interface DropletsDeps {
+  store: Store;
+  clock: Clock;
+  context: DropletContext;
+}
+
+const DropletPage = Type.Object({ droplets: Type.Array(DropletSchema), ...PageEnvelope });
+const OptionalTag = Type.Object({ tag_name: Type.Optional(Type.String()) });
+
+export function dropletsOperations(deps: DropletsDeps): Operation[] {
+  const { store } = deps;
+  const texts = dropletTexts(deps.context);
+
+  /** The id and version of a droplet of the caller's. @throws ApiError 404 */
+  async function visible(
+    request: Pick<Request, 'caller'>,
+    id: number,
+  ): Promise<{ id: number; version: number }> {
+    const { rows } = await store.pool.query<{ id: number; version: number }>({
+      name: 'droplet-visible',
+      text: 'select id, version from droplets where id = $1 and team_id = $2 and deleted_at is null',
+      values: [id, request.caller.teamId],
+    });
+    if (!rows[0]) throw notFound();
+    return rows[0];
+  }
+
+  return [
+    operation({
+      id: 'droplets_list',
+      method: 'GET',
+      path: '/v2/droplets',
+      summary: 'List all droplets, by tag, by name, or by type',
+      scopes: ['droplet:read'],
+      query: DropletListQuery,
+      status: 200,
+      response: DropletPage,
+      async handler(request) {
+        const { tag_name: tag, name, type } = request.query;
+        if (tag && name) throw invalid('name', 'cannot be combined with tag_name: filter by one of them.');
+        const page = pageOf(request.query);
+        // There are no GPUs here, so no droplet has one.
+        if (type === 'gpus') return paginated(request, page, 'droplets', [], 0);
+        const filter = { teamId: request.caller.teamId, ...(tag ? { tag } : name ? { name } : {}) };
+        const { listed, total } = await listDroplets(store.pool, filter, page);
+        const rest = JSON.stringify({ links: pageLinks(request, page, total), meta: { total } });
+        return new RawJson(`{"droplets":[${(await texts.of(store.db, listed)).join(',')}],${rest.slice(1)}`);
+      },
+    }),
+    operation({
+      id: 'droplets_create',
+      method: 'POST',
+      path: '/v2/droplets',
+      summary: 'Create a droplet, or several by names',
+      scopes: ['droplet:create'],
+      body: DropletCreate,
+      status: 202,
+      response: DropletCreated,
+      async handler(request) {
+        const created = await createDroplets(deps, request);
+        const droplets = created.droplets.map((row) => dropletView(row, deps.context));
+        const many = Boolean(request.body.names?.length);
+        const actions = created.actionIds.map((id) => ({
+          id,
+          rel: many ? 'multiple_create' : 'create',
+          href: `${request.origin}/v2/actions/${id}`,
+        }));
+        return { ...(many ? { droplets } : { droplet: droplets[0] }), links: { actions } };
+      },
+    }),
+    operation({
+      id: 'droplets_destroy_byTag',
+      method: 'DELETE',
+      path: '/v2/droplets',
+      summary: 'Delete all droplets with a tag',
+      scopes: ['droplet:delete'],
+      query: OptionalTag,
+      status: 204,
+      async handler(request) {
+        if (!request.query.tag_name)
+          throw invalid('tag_name', 'is missing: it says which droplets to delete.');
+        await deleteTagged(deps, request, request.query.tag_name);
+      },
+    }),
+    operation({
+      id: 'droplets_get',
+      method: 'GET',
+      path: '/v2/droplets/{droplet_id}',
+      summary: 'Get a droplet',
+      scopes: ['droplet:read'],
+      params: DropletId,
+      status: 200,
+      response: Type.Object({ droplet: DropletSchema }),
+      async handler(request) {
+        const [text] = await texts.of(store.db, [await visible(request, request.params.droplet_id)]);
+        return new RawJson(`{"droplet":${text}}`);
+      },
+    }),
+    operation({
+      id: 'droplets_destroy',
+      method: 'DELETE',
+      path: '/v2/droplets/{droplet_id}',
+      summary: 'Delete a droplet',
+      scopes: ['droplet:delete'],
+      params: DropletId,
+      status: 204,
+      handler: (request) => deleteDroplet(deps, request, request.params.droplet_id),
+    }),
+    operation({
+      id: 'droplets_list_neighbors',
+      method: 'GET',
+      path: '/v2/droplets/{droplet_id}/neighbors',
+      summary: 'List the droplets on the same host',
+      scopes: ['droplet:read'],
+      params: DropletId,
+      status: 200,
+      response: Type.Object({ droplets: Type.Array(DropletSchema) }),
+      async handler(request) {
+        const own = await visible(request, request.params.droplet_id);
+        // One region is one host so far: all of the team's other droplets there are neighbours.
+        const neighbours = await store.db
+          .selectFrom('droplets')
+          .select(['id', 'version'])
+          .where('team_id', '=', request.caller.teamId)
+          .where('deleted_at', 'is', null)
+          .where('id', '<>', own.id)
+          .orderBy('id')
+          .execute();
+        return new RawJson(`{"droplets":[${(await texts.of(store.db, neighbours)).join(',')}]}`);
+      },
+    }),
+    operation({
+      id: 'dropletActions_list',
+      method: 'GET',
+      path: '/v2/droplets/{droplet_id}/actions',
+      summary: 'List the actions of a droplet',
+      scopes: ['droplet:read'],
+      params: DropletId,
+      query: PageQuery,
+      status: 200,
+      response: ActionList,
+      async handler(request) {
+        const { id } = await visible(request, request.params.droplet_id);
+        const page = pageOf(request.query);
+        const own = store.db
+          .selectFrom('actions')
+          .where('resource_type', '=', 'droplet')
+          .where('resource_id', '=', String(id));
+        const [rows, counted] = await Promise.all([
+          own.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute(),
+          own.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
+        ]);
+        return paginated(request, page, 'actions', rows.map(actionView), counted.total);
+      },
+    }),
+    operation({
+      id: 'dropletActions_post',
+      method: 'POST',
+      path: '/v2/droplets/{droplet_id}/actions',
+      summary: 'Begin an action on a droplet',
+      scopes: ['droplet:update'],
+      params: DropletId,
+      body: DropletActionRequest,
+      status: 201,
+      response: ActionAnswer,
+      async handler(request) {
+        return { action: actionView(await actOnDroplet(deps, request, request.params.droplet_id)) };
+      },
+    }),
+    operation({
+      id: 'dropletActions_post_byTag',
+      method: 'POST',
+      path: '/v2/droplets/actions',
+      summary: 'Begin an action on all droplets with a tag',
+      scopes: ['droplet:update'],
+      query: TagQuery,
+      body: DropletActionRequest,
+      status: 201,
+      response: ActionsAnswer,
+      async handler(request) {
+        return { actions: (await actOnTagged(deps, request, request.query.tag_name)).map(actionView) };
+      },
+    }),
+    operation({
+      id: 'dropletActions_get',
+      method: 'GET',
+      path: '/v2/droplets/{droplet_id}/actions/{action_id}',
+      summary: 'Get an action of a droplet',
+      scopes: ['droplet:read'],
+      params: DropletActionId,
+      status: 200,
+      response: ActionAnswer,
+      async handler(request) {
+        // Also of a droplet that is gone: what a 2xx named stays to be found.
+        const action = await store.db
+          .selectFrom('actions')
+          .selectAll()
+          .where('id', '=', request.params.action_id)
+          .where('team_id', '=', request.caller.teamId)
+          .where('resource_type', '=', 'droplet')
+          .where('resource_id', '=', String(request.params.droplet_id))
+          .executeTakeFirst();
+        if (!action) throw notFound();
+        return { action: actionView(action) };
+      },
+    }),
+  ];
+}

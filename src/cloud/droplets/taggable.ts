@@ -1,0 +1,14 @@
+import type { Exists } from '../tags/index.ts';
+
+/** Whether a team has a droplet of this id, for tagging it. */
+export const dropletTaggable: Exists = async (tx, teamId, id) => {
+  if (!/^\d{1,15}$/.test(id)) return false;
+  const row = await tx
+    .selectFrom('droplets')
+    .select('id')
+    .where('id', '=', Number(id))
+    .where('team_id', '=', teamId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  return row !== undefined;
+};

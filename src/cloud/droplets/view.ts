@@ -1,0 +1,96 @@
+/** A droplet as clients see it. */
+import type { Static } from 'typebox';
+import type { Queryable } from '../../store/store.ts';
+import { splitRange } from '../addresses/index.ts';
+import { imageView } from '../images/index.ts';
+import { regionView } from '../regions/index.ts';
+import { sizeView } from '../sizes/index.ts';
+import { wireTime } from '../wire-time.ts';
+import type { DropletContext, PublicNetwork } from './context.ts';
+import { type DropletRow, dropletRows } from './row.ts';
+import type { DropletSchema } from './schema.ts';
+
+export type DropletView = Static<typeof DropletSchema>;
+
+export function dropletView(row: DropletRow, { network, hostMemoryMib }: DropletContext): DropletView {
+  const size = sizeView(row.size, hostMemoryMib);
+  return {
+    id: row.id,
+    name: row.name,
+    memory: size.memory,
+    vcpus: size.vcpus,
+    disk: size.disk,
+    disk_info: [{ type: 'local', size: { amount: size.disk, unit: 'gib' } }],
+    locked: row.pending_action_id !== null,
+    status: row.status as DropletView['status'],
+    kernel: null,
+    created_at: wireTime(row.created_at),
+    features: row.features,
+    backup_ids: [],
+    next_backup_window: null,
+    snapshot_ids: [],
+    image: imageView(row.image_id),
+    volume_ids: [],
+    size,
+    size_slug: row.size,
+    networks: networksOf(row, network),
+    region: regionView(row.region),
+    tags: row.tags,
+    vpc_uuid: row.vpc_id,
+  };
+}
+
+/** Empty until the machine is up for the first time, as on DigitalOcean. */
+function networksOf(row: DropletRow, network: PublicNetwork): DropletView['networks'] {
+  if (row.status === 'new') return { v4: [], v6: [] };
+  const outside = splitRange(network.ipv4);
+  const outside6 = splitRange(network.ipv6);
+  const vpc = splitRange(row.vpc_range);
+  return {
+    v4: [
+      { ip_address: row.public_ipv4, netmask: outside.netmask, gateway: outside.gateway, type: 'public' },
+      { ip_address: row.private_ipv4, netmask: vpc.netmask, gateway: vpc.gateway, type: 'private' },
+    ],
+    v6:
+      row.public_ipv6 === null
+        ? []
+        : [
+            {
+              ip_address: row.public_ipv6,
+              netmask: outside6.prefix,
+              gateway: outside6.gateway,
+              type: 'public',
+            },
+          ],
+  };
+}
+
+/** Droplets as JSON text. */
+export interface DropletTexts {
+  /** The texts of these droplets at these versions or newer, in the given order; one that is gone is left out. */
+  of(db: Queryable, wanted: { id: number; version: number }[]): Promise<string[]>;
+}
+
+/**
+ * Keeps the last rendered text of each droplet. Sound on any number of processes: a text is only used for the
+ * version that the database has just named, and the version rises with everything that a view shows.
+ */
+export function dropletTexts(context: DropletContext, capacity = 20_000): DropletTexts {
+  const texts = new Map<number, { version: number; text: string }>();
+  return {
+    async of(db, wanted) {
+      const missing = wanted.filter(({ id, version }) => texts.get(id)?.version !== version);
+      if (missing.length > 0) {
+        const rows = await dropletRows(
+          db,
+          missing.map(({ id }) => id),
+        );
+        if (texts.size + rows.length > capacity) texts.clear();
+        for (const row of rows) {
+          texts.set(row.id, { version: row.version, text: JSON.stringify(dropletView(row, context)) });
+        }
+      }
+      return wanted.flatMap(({ id }) => texts.get(id)?.text ?? []);
+    },
+  };
+}

@@ -1,0 +1,60 @@
+import { invalid } from '../../http/errors.ts';
+import { type Image, images, resolveImage } from './catalogue.ts';
+
+/** What a host can make droplets of. */
+export interface ImageHost {
+  mode: 'real' | 'simulated';
+  /** The operator's: slugs that stand for another one here. */
+  aliases: Readonly<Record<string, string>>;
+  /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
+  available: readonly string[];
+}
+
+const engineName = (slug: string): string => slug.replace(/-x64$/, '');
+
+/** Follows the operator's aliases, also from one to the next; stops where they go in a circle. */
+function aliased(slug: string, aliases: ImageHost['aliases']): string {
+  const seen = new Set<string>();
+  let current = slug;
+  for (let next = aliases[current]; next !== undefined && !seen.has(current); next = aliases[current]) {
+    seen.add(current);
+    current = next;
+  }
+  return current;
+}
+
+/**
+ * The engine's image that stands for an image on this host: built here, or an operator's alias of one that is.
+ * A simulated host has all. `error` says why there is none and how to get one.
+ */
+export function engineImageFor(image: Image, host: ImageHost): { ok: string } | { error: string } {
+  if (host.mode === 'simulated') return { ok: engineName(image.slug) };
+  const target = resolveImage(aliased(image.slug, host.aliases))?.built?.engineImage;
+  if (target !== undefined && host.available.includes(target)) return { ok: target };
+  const here = images.filter((other) => other.built && host.available.includes(other.built.engineImage));
+  const [example] = here;
+  if (!example)
+    return { error: `${image.slug} cannot be had: no image is built on this host yet. Run: ./atoll up` };
+  const slugs = here.map((other) => other.slug).join(' or ');
+  return {
+    error:
+      `${image.slug} cannot be had on this host. Order ${slugs}, ` +
+      `or let one stand for it: ./atoll up --image-alias ${image.slug}=${example.slug}`,
+  };
+}
+
+/**
+ * The image that an order means, if it can be had on this host.
+ * @throws ApiError 422 saying how to get it
+ */
+export function orderableImage(idOrSlug: number | string, host: ImageHost): Image {
+  const image = resolveImage(idOrSlug);
+  if (!image)
+    throw invalid('image', `'${String(idOrSlug).slice(0, 100)}' is not an image. GET /v2/images lists them.`);
+  const source = engineImageFor(image, host);
+  if ('error' in source) throw invalid('image', source.error);
+  return image;
+}
+
+/** The engine's names of all images: what a simulated engine has. */
+export const simulatedImages = (): string[] => images.map((image) => engineName(image.slug));

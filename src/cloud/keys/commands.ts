@@ -1,0 +1,95 @@
+import type { Clock } from '../../control/clock.ts';
+import { invalid, notFound, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import type { Store } from '../../store/store.ts';
+import { parsePublicKey } from './public-key.ts';
+import { isKey, type SshKey } from './queries.ts';
+
+export interface KeysDeps {
+  store: Store;
+  clock: Clock;
+}
+
+/** Who asks: of a request, what its audit row needs. */
+interface Asked {
+  caller: Caller;
+  id: string;
+}
+
+const urnOf = (key: { id: number }) => `do:sshkey:${key.id}`;
+
+/**
+ * Adds a key to the account.
+ * @throws ApiError 422 where it is no public key, or is in the account already
+ */
+export async function createKey(
+  { store, clock }: KeysDeps,
+  request: Asked,
+  given: { name: string; public_key: string },
+): Promise<SshKey> {
+  const parsed = parsePublicKey(given.public_key);
+  if (!parsed) {
+    throw invalid(
+      'public_key',
+      'is not an SSH public key: it should be of the format `type key [comment]`, such as a file ~/.ssh/*.pub has.',
+    );
+  }
+  return store.transaction(async (tx) => {
+    const at = clock.now();
+    const key = await tx
+      .insertInto('ssh_keys')
+      .values({
+        team_id: request.caller.teamId,
+        name: given.name,
+        public_key: parsed.line,
+        fingerprint: parsed.fingerprint,
+        created_at: at,
+      })
+      .onConflict((conflict) => conflict.columns(['team_id', 'fingerprint']).doNothing())
+      .returningAll()
+      .executeTakeFirst();
+    if (!key) throw unprocessable('SSH Key is already in use on your account');
+    await audit(tx, { ...request, requestId: request.id, operation: 'sshKeys_create', urn: urnOf(key), at });
+    return key;
+  });
+}
+
+/** Renames a key. @throws ApiError 404 */
+export async function renameKey(
+  { store, clock }: KeysDeps,
+  request: Asked,
+  identifier: string,
+  name: string,
+): Promise<SshKey> {
+  return store.transaction(async (tx) => {
+    const key = await tx
+      .updateTable('ssh_keys')
+      .set({ name })
+      .where(isKey(request.caller.teamId, identifier))
+      .returningAll()
+      .executeTakeFirst();
+    if (!key) throw notFound();
+    const at = clock.now();
+    await audit(tx, { ...request, requestId: request.id, operation: 'sshKeys_update', urn: urnOf(key), at });
+    return key;
+  });
+}
+
+/** Takes a key from the account; droplets that have it keep it. @throws ApiError 404 */
+export async function deleteKey(
+  { store, clock }: KeysDeps,
+  request: Asked,
+  identifier: string,
+): Promise<void> {
+  await store.transaction(async (tx) => {
+    const key = await tx
+      .deleteFrom('ssh_keys')
+      .where(isKey(request.caller.teamId, identifier))
+      .returning('id')
+      .executeTakeFirst();
+    if (!key) throw notFound();
+    const at = clock.now();
+    await audit(tx, { ...request, requestId: request.id, operation: 'sshKeys_delete', urn: urnOf(key), at });
+  });
+}

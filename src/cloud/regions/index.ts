@@ -1,0 +1,3 @@
+export { findRegion, type Region, regions } from './catalogue.ts';
+export { regionsOperations } from './routes.ts';
+export { imageRegions, RegionSchema, type RegionView, regionView } from './view.ts';

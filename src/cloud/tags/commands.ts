@@ -1,0 +1,133 @@
+import type { Clock } from '../../control/clock.ts';
+import { ApiError, notFound } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import type { Store, Tx } from '../../store/store.ts';
+import { ensureTags, findTag, type Tag, tagResources } from './tagging.ts';
+import { type TaggableResources, type TaggableType, taggable } from './types.ts';
+import { holds } from './view.ts';
+
+export interface TagsDeps {
+  store: Store;
+  clock: Clock;
+  resources: TaggableResources;
+}
+
+/** Who asks: of a request, what its audit row needs. */
+interface Asked {
+  caller: Caller;
+  id: string;
+}
+
+export interface Resource {
+  type: TaggableType;
+  id: string;
+}
+
+const urnOf = (tag: Tag) => `do:tag:${tag.name}`;
+
+/** Makes a tag; one that is there already, whatever the case of its letters, is answered as it is. */
+export async function createTag({ store, clock }: TagsDeps, request: Asked, name: string): Promise<Tag> {
+  return store.transaction(async (tx) => {
+    const [tag] = await ensureTags(tx, request.caller.teamId, [name], clock);
+    if (!tag) throw new Error(`Tag ${name} was neither found nor made.`);
+    const at = clock.now();
+    await audit(tx, { ...request, requestId: request.id, operation: 'tags_create', urn: urnOf(tag), at });
+    return tag;
+  });
+}
+
+/** Deletes a tag and takes it off what has it; the resources stay. @throws ApiError 404 */
+export async function deleteTag({ store, clock }: TagsDeps, request: Asked, name: string): Promise<void> {
+  await store.transaction(async (tx) => {
+    const tag = await lockTag(tx, request.caller.teamId, name);
+    await tx.deleteFrom('tags').where('id', '=', tag.id).execute();
+    const at = clock.now();
+    await audit(tx, { ...request, requestId: request.id, operation: 'tags_delete', urn: urnOf(tag), at });
+  });
+}
+
+/**
+ * Puts a tag on all of the resources or, where one is wrong, on none.
+ * @throws ApiError 404 for a tag or resource the team has not, 403 where the token may not change a resource
+ */
+export async function assignTag(
+  deps: TagsDeps,
+  request: Asked,
+  name: string,
+  resources: readonly Resource[],
+): Promise<void> {
+  const { store, clock } = deps;
+  mayChange(request.caller, resources);
+  await store.transaction(async (tx) => {
+    const tag = await lockTag(tx, request.caller.teamId, name);
+    for (const [index, { type, id }] of resources.entries()) {
+      const exists = await deps.resources[type]?.(tx, request.caller.teamId, id);
+      if (!exists)
+        throw notFound(`resources[${index}]: you have no ${type} with the id '${id.slice(0, 64)}'.`);
+    }
+    for (const [type, ids] of byType(resources)) await tagResources(tx, [tag], type, ids, clock);
+    const at = clock.now();
+    await audit(tx, {
+      ...request,
+      requestId: request.id,
+      operation: 'tags_assign_resources',
+      urn: urnOf(tag),
+      at,
+    });
+  });
+}
+
+/** Takes a tag off resources; off what does not have it, nothing is taken. @throws ApiError 404 for the tag, 403 */
+export async function unassignTag(
+  { store, clock }: TagsDeps,
+  request: Asked,
+  name: string,
+  resources: readonly Resource[],
+): Promise<void> {
+  mayChange(request.caller, resources);
+  await store.transaction(async (tx) => {
+    const tag = await lockTag(tx, request.caller.teamId, name);
+    for (const [type, ids] of byType(resources)) {
+      await tx
+        .deleteFrom('taggings')
+        .where('tag_id', '=', tag.id)
+        .where('resource_type', '=', type)
+        .where('resource_id', 'in', ids)
+        .execute();
+    }
+    const at = clock.now();
+    await audit(tx, {
+      ...request,
+      requestId: request.id,
+      operation: 'tags_unassign_resources',
+      urn: urnOf(tag),
+      at,
+    });
+  });
+}
+
+/** The tag, kept from being deleted by another until the transaction ends. */
+async function lockTag(tx: Tx, teamId: string, name: string): Promise<Tag> {
+  const tag = await findTag(tx, teamId, name);
+  const locked =
+    tag && (await tx.selectFrom('tags').select('id').where('id', '=', tag.id).forUpdate().executeTakeFirst());
+  if (!tag || !locked) throw notFound();
+  return tag;
+}
+
+/** To tag a resource changes it: DigitalOcean asks for its type's update scope besides the tag's. */
+function mayChange(caller: Caller, resources: readonly Resource[]): void {
+  for (const { type } of resources) {
+    const scope = taggable[type].update;
+    if (!holds(caller, scope)) {
+      throw new ApiError('forbidden', `This token lacks the scope ${scope}, which is needed here.`);
+    }
+  }
+}
+
+function byType(resources: readonly Resource[]): Map<TaggableType, string[]> {
+  const groups = new Map<TaggableType, string[]>();
+  for (const { type, id } of resources) groups.set(type, [...(groups.get(type) ?? []), id]);
+  return groups;
+}

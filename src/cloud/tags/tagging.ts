@@ -1,0 +1,77 @@
+import { type Selectable, sql } from 'kysely';
+import type { Clock } from '../../control/clock.ts';
+import type { Tags } from '../../store/schema.ts';
+import type { Queryable, Tx } from '../../store/store.ts';
+import type { TaggableType } from './types.ts';
+
+export type Tag = Selectable<Tags>;
+
+const lowerName = sql<string>`lower(name)`;
+
+/** The team's tag of this name; case does not matter. */
+export function findTag(db: Queryable, teamId: string, name: string): Promise<Tag | undefined> {
+  return db
+    .selectFrom('tags')
+    .selectAll()
+    .where('team_id', '=', teamId)
+    .where(lowerName, '=', name.toLowerCase())
+    .executeTakeFirst();
+}
+
+/**
+ * The team's tags of these names (checked and unique, see `checkTagNames`), in their order, those that are missing
+ * made now. They keep the spelling they were first made with, and cannot be deleted before the transaction ends.
+ */
+export async function ensureTags(
+  tx: Tx,
+  teamId: string,
+  names: readonly string[],
+  clock: Clock,
+): Promise<Tag[]> {
+  if (names.length === 0) return [];
+  const keys = names.map((name) => name.toLowerCase());
+  for (;;) {
+    const rows = await tx
+      .selectFrom('tags')
+      .selectAll()
+      .where('team_id', '=', teamId)
+      .where(lowerName, 'in', keys)
+      .forKeyShare()
+      .execute();
+    const found = new Map(rows.map((row) => [row.name.toLowerCase(), row]));
+    const tags = keys.flatMap((key) => found.get(key) ?? []);
+    if (tags.length === keys.length) return tags;
+    // Sorted, so that two transactions that make the same tags do not wait for each other.
+    const missing = names.filter((name) => !found.has(name.toLowerCase())).sort();
+    await tx
+      .insertInto('tags')
+      .values(missing.map((name) => ({ team_id: teamId, name, created_at: clock.now() })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+}
+
+/** Puts each of the tags on each of the resources; what has it already keeps it. */
+export async function tagResources(
+  tx: Tx,
+  tags: readonly { id: number }[],
+  type: TaggableType,
+  ids: readonly string[],
+  clock: Clock,
+): Promise<void> {
+  const tagged_at = clock.now();
+  const values = tags.flatMap((tag) =>
+    ids.map((id) => ({ tag_id: tag.id, resource_type: type, resource_id: id, tagged_at })),
+  );
+  if (values.length === 0) return;
+  await tx
+    .insertInto('taggings')
+    .values(values)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** Takes all tags off a resource: for its deletion. The tags stay. */
+export async function untagResource(tx: Tx, type: TaggableType, id: string): Promise<void> {
+  await tx.deleteFrom('taggings').where('resource_type', '=', type).where('resource_id', '=', id).execute();
+}

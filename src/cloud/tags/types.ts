@@ -1,0 +1,48 @@
+import type { Tx } from '../../store/store.ts';
+
+/** What can be tagged, by the name that requests give it. */
+export const taggableTypes = [
+  'droplet',
+  'image',
+  'volume',
+  'volume_snapshot',
+  'database',
+  'load_balancer',
+] as const;
+
+export type TaggableType = (typeof taggableTypes)[number];
+
+interface Taggable {
+  /** What a tag's statistics call the type. */
+  plural: string;
+  /** Where its resources are, beneath /v2. */
+  path: string;
+  /** The scope to see them, and the one to change them. */
+  read: string;
+  update: string;
+}
+
+export const taggable: Record<TaggableType, Taggable> = {
+  droplet: { plural: 'droplets', path: 'droplets', read: 'droplet:read', update: 'droplet:update' },
+  image: { plural: 'images', path: 'images', read: 'image:read', update: 'image:update' },
+  volume: { plural: 'volumes', path: 'volumes', read: 'block_storage:read', update: 'block_storage:create' },
+  volume_snapshot: {
+    plural: 'volume_snapshots',
+    path: 'snapshots',
+    read: 'block_storage_snapshot:read',
+    update: 'block_storage_snapshot:create',
+  },
+  database: { plural: 'databases', path: 'databases', read: 'database:read', update: 'database:update' },
+  load_balancer: {
+    plural: 'load_balancers',
+    path: 'load_balancers',
+    read: 'load_balancer:read',
+    update: 'load_balancer:update',
+  },
+};
+
+/** Says whether the team has this resource. `id` is what a client sent, any text. */
+export type Exists = (tx: Tx, teamId: string, id: string) => Promise<boolean>;
+
+/** One for each product there is; a type without one has no resources yet. */
+export type TaggableResources = Partial<Record<TaggableType, Exists>>;

@@ -1,0 +1,142 @@
+/** Builds the control plane out of its parts: API and control loop over one database and the engines it is given. */
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { ensurePool, publicPool } from './cloud/addresses/index.ts';
+import {
+  type DropletContext,
+  dropletKind,
+  dropletReconciler,
+  sweepDroplets,
+} from './cloud/droplets/index.ts';
+import { cloudOperations } from './cloud/operations.ts';
+import type { Clock } from './control/clock.ts';
+import { controlLoop } from './control/loop.ts';
+import { wake } from './control/reconcile.ts';
+import type { Compute } from './engine/compute/port.ts';
+import type { Host } from './engine/host/port.ts';
+import { authenticator } from './http/auth.ts';
+import { readKnownOperations } from './http/known-operations.ts';
+import { rateLimit } from './http/rate-limit.ts';
+import { buildServer } from './http/server.ts';
+import type { Address } from './store/open.ts';
+import type { Store } from './store/store.ts';
+
+export interface ControlPlaneOptions {
+  store: Store;
+  /** Where the store is: the loop holds a session of its own. */
+  address: Address;
+  compute: Compute;
+  host: Host;
+  clock: Clock;
+  log: Logger;
+  mode: 'real' | 'simulated';
+  context: DropletContext;
+  rateLimit: { perHour: number; perMinute: number };
+  workers: number;
+  tls?: { cert: string; key: string };
+  /** Answers are checked against their own schemas: for tests. */
+  validateResponses?: boolean;
+  /** How often the loop looks for dead peers, ms: for tests. */
+  resyncMs?: number;
+}
+
+export interface ControlPlane {
+  server: FastifyInstance;
+  /** Begins to reconcile; the caller listens on `server` when it wants to. */
+  start(): Promise<void>;
+  /** Drains: requests under way are answered, steps under way are finished. Engines and store stay open. */
+  stop(): Promise<void>;
+  /** Ends as kill -9 would: for tests of recovery. */
+  kill(): void;
+}
+
+/** How often everything is compared with the engines though nobody asked, ms. */
+const sweepMs = 60_000;
+
+export function controlPlane(options: ControlPlaneOptions): ControlPlane {
+  const { store, clock, log, context, compute, host } = options;
+  const auth = authenticator({ store, clock, log });
+  let ready = false;
+  const server = buildServer({
+    operations: cloudOperations(options),
+    knownOperations: readKnownOperations(),
+    authenticate: auth.authenticate,
+    rateLimit: rateLimit({ clock, ...options.rateLimit }),
+    log,
+    ready: () => ready,
+    ...(options.tls && { tls: options.tls }),
+    validateResponses: options.validateResponses ?? false,
+  });
+  const loop = controlLoop({
+    address: options.address,
+    clock,
+    log,
+    reconcilers: [dropletReconciler({ store, clock, log, compute, host, context })],
+    workers: options.workers,
+    random: Math.random,
+    ...(options.resyncMs !== undefined && { resyncMs: options.resyncMs }),
+  });
+  const ended = new AbortController();
+  let cancelSweep = () => {};
+  let sweeping: Promise<void> | undefined;
+
+  /** Compares the engines with the database; a sweep asked for during another is that other one. */
+  function sweep(): Promise<void> {
+    sweeping ??= sweepDroplets({ store, clock, log, compute, host })
+      .then((swept) => {
+        if (swept.woken + swept.orphans > 0) log.info(swept, 'the sweep found what was out of step');
+      })
+      .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
+      .finally(() => {
+        sweeping = undefined;
+      });
+    return sweeping;
+  }
+
+  function sweepRegularly(): void {
+    cancelSweep = clock.after(sweepMs, () => {
+      void sweep();
+      sweepRegularly();
+    });
+  }
+
+  function watchEngine(): void {
+    compute.watch(({ urn }) => {
+      const id = urn?.match(/^do:droplet:(\d+)$/)?.[1];
+      // A gap in the stream: anything may have happened.
+      if (id === undefined) return void sweep();
+      wake(store.db, dropletKind, id, clock.now()).catch((error: Error) =>
+        log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
+      );
+    }, ended.signal);
+  }
+
+  function quiet(): void {
+    ready = false;
+    ended.abort();
+    cancelSweep();
+  }
+
+  return {
+    server,
+    async start() {
+      await ensurePool(store.db, publicPool, context.network.ipv4);
+      await loop.start();
+      watchEngine();
+      sweepRegularly();
+      ready = true;
+    },
+    async stop() {
+      quiet();
+      await server.close();
+      await loop.stop();
+      await sweeping;
+      await auth.close();
+    },
+    kill() {
+      quiet();
+      loop.kill();
+      void auth.close();
+    },
+  };
+}

@@ -1,0 +1,77 @@
+/** The control plane's process: `node src/main.ts --home DIR`. Reads its configuration there, logs to stdout. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { splitRange } from './cloud/addresses/index.ts';
+import type { DropletContext } from './cloud/droplets/index.ts';
+import { type Config, paths, readConfig } from './config.ts';
+import { systemClock } from './control/clock.ts';
+import { controlPlane } from './control-plane.ts';
+import { openEngines } from './engines.ts';
+import { migrate } from './store/migrate.ts';
+import { openStore } from './store/open.ts';
+
+/** DigitalOcean's own resolvers: what a simulated droplet is told. */
+const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
+
+/** Runs until a signal ends it. */
+async function run(home: string): Promise<void> {
+  const config = readConfig(home);
+  const log = pino({ level: process.env.ATOLL_LOG_LEVEL ?? 'info' });
+  const address = config.databaseUrl
+    ? { url: config.databaseUrl }
+    : { socketDir: paths(home).postgresSocket };
+  const store = openStore(address, { name: 'atoll-control', connections: 10 });
+  await migrate(store.pool);
+  const engines = await openEngines(home, config, systemClock);
+  const plane = controlPlane({
+    store,
+    address,
+    ...engines,
+    clock: systemClock,
+    log,
+    mode: config.mode,
+    context: contextOf(config, await engines.compute.images()),
+    rateLimit: config.rateLimit,
+    workers: config.workers ?? 3 * availableParallelism(),
+    ...(config.tls && {
+      tls: { cert: readFileSync(config.tls.cert, 'utf8'), key: readFileSync(config.tls.key, 'utf8') },
+    }),
+  });
+
+  const end = async (signal: string) => {
+    log.info({ signal }, 'draining');
+    await plane.stop();
+    await engines.close();
+    await store.close();
+    log.info({}, 'stopped');
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      end(signal).catch((error: unknown) => {
+        log.error({ err: error }, 'could not drain');
+        process.exitCode = 1;
+      });
+    });
+  }
+  await plane.start();
+  await plane.server.listen({ host: config.listen.host, port: config.listen.port });
+  log.info({ listen: config.listen, mode: config.mode }, 'ready');
+}
+
+function contextOf(config: Config, available: string[]): DropletContext {
+  const real = config.mode === 'real';
+  return {
+    network: {
+      ...config.publicNetwork,
+      nameservers: real ? [splitRange(config.publicNetwork.ipv4).gateway] : simulatedNameservers,
+    },
+    imageHost: { mode: config.mode, aliases: config.imageAliases, available },
+    hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
+  };
+}
+
+const { values } = parseArgs({ options: { home: { type: 'string' } } });
+if (!values.home) throw new Error('Usage: node src/main.ts --home DIR');
+await run(values.home);

@@ -1,0 +1,140 @@
+/** A whole control plane in this process over the simulated world, for tests of the API and of the loop. */
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import { createToken } from '../../src/cloud/account/index.ts';
+import type { DropletContext } from '../../src/cloud/droplets/index.ts';
+import { simulatedImages } from '../../src/cloud/images/index.ts';
+import { type Clock, systemClock } from '../../src/control/clock.ts';
+import { type ControlPlane, controlPlane } from '../../src/control-plane.ts';
+import type { Compute } from '../../src/engine/compute/port.ts';
+import {
+  type Delays,
+  noDelays,
+  openWorld,
+  simulatedCompute,
+  type World,
+} from '../../src/engine/compute/simulated/index.ts';
+import type { Host } from '../../src/engine/host/port.ts';
+import { type SimulatedHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { type ApiClient, apiClient } from './api-client.ts';
+import { type TestDatabase, testDatabase } from './database.ts';
+
+export interface TestTeam {
+  teamId: string;
+  userId: string;
+  token: string;
+}
+
+export interface TestAtoll {
+  plane: ControlPlane;
+  world: World;
+  compute: Compute;
+  host: SimulatedHost;
+  database: TestDatabase;
+  /** A client with all scopes of the first team. */
+  api: ApiClient;
+  team: TestTeam;
+  /** Another team with a token of these scopes (all by default). */
+  newTeam(scopes?: string[]): Promise<TestTeam & { api: ApiClient }>;
+  /** A client with another token of the first team. */
+  clientWith(scopes: string[]): Promise<ApiClient>;
+  /** Ends the control plane as kill -9 would and starts another over the same world. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TestAtollOptions {
+  clock?: Clock;
+  /** Puts something between the loop and an engine. */
+  wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
+  rateLimit?: { perHour: number; perMinute: number };
+  workers?: number;
+  /** How long the simulated world takes; no time at all by default. */
+  delays?: Delays;
+}
+
+export const simulatedContext: DropletContext = {
+  network: { ipv4: '198.18.0.0/15', ipv6: 'fd00:a701::/64', nameservers: ['67.207.67.2'] },
+  imageHost: { mode: 'simulated', aliases: {}, available: [] },
+  hostMemoryMib: undefined,
+};
+
+export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
+  const clock = options.clock ?? systemClock;
+  const database = await testDatabase();
+  const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
+  const compute = simulatedCompute(world);
+  const host = simulatedHost();
+  const start = async () => {
+    const plane = controlPlane({
+      store: database.store,
+      address: database.address,
+      compute: options.wrap?.compute?.(compute) ?? compute,
+      host: options.wrap?.host?.(host) ?? host,
+      clock,
+      log: pino({ level: 'silent' }),
+      mode: 'simulated',
+      context: simulatedContext,
+      rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
+      workers: options.workers ?? 8,
+      validateResponses: true,
+      resyncMs: 50,
+    });
+    await plane.start();
+    return plane;
+  };
+
+  async function team(scopes: string[]): Promise<TestTeam> {
+    return database.store.transaction(async (tx) => {
+      const created_at = clock.now();
+      const { id: teamId } = await tx
+        .insertInto('teams')
+        .values({ name: 'Test', created_at })
+        .returning('id')
+        .executeTakeFirstOrThrow();
+      const email = `${randomBytes(6).toString('hex')}@example.com`;
+      const { id: userId } = await tx
+        .insertInto('users')
+        .values({ team_id: teamId, email, name: 'Test', created_at })
+        .returning('id')
+        .executeTakeFirstOrThrow();
+      const { token } = await createToken(tx, { teamId, userId, name: 'test', scopes }, clock);
+      return { teamId, userId, token };
+    });
+  }
+
+  let plane = await start();
+  const first = await team(['*']);
+  const client = (token: string) => apiClient(() => plane.server, token);
+  return {
+    get plane() {
+      return plane;
+    },
+    world,
+    compute,
+    host,
+    database,
+    team: first,
+    api: client(first.token),
+    async newTeam(scopes = ['*']) {
+      const other = await team(scopes);
+      return { ...other, api: client(other.token) };
+    },
+    async clientWith(scopes) {
+      const { teamId, userId } = first;
+      const { token } = await database.store.transaction((tx) =>
+        createToken(tx, { teamId, userId, name: 'scoped', scopes }, clock),
+      );
+      return client(token);
+    },
+    async restart() {
+      plane.kill();
+      plane = await start();
+    },
+    async close() {
+      await plane.stop();
+      await world.close();
+      await database.drop();
+    },
+  };
+}

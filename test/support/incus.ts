@@ -1,0 +1,186 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
+
+const run = promisify(execFile);
+const incusd = '/usr/libexec/incus/incusd';
+
+/** A private incusd in a directory of its own, with a pool, a public bridge and a tiny image. */
+export interface TestIncus {
+  client: IncusClient;
+  socketPath: string;
+  /** Four hex digits: part of the names of its bridges. */
+  id: string;
+  pool: string;
+  publicNetwork: string;
+  /** The public range is `<prefix>.0/24`, its gateway `<prefix>.1`. */
+  prefix: string;
+  /** `stubborn` does not stop when it is asked to. */
+  images: { tiny: string; stubborn: string };
+  /** Kills the daemon as a power cut would. */
+  kill(): Promise<void>;
+  /** Starts the daemon again after `kill`. */
+  restart(): Promise<void>;
+  /** Removes all that was made: instances, networks, pool, mounts, loop device, processes, directory. */
+  remove(): Promise<void>;
+}
+
+/** Why no incusd can be started here, or undefined where it can. */
+export async function whyNoIncus(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'it needs root';
+  try {
+    await run(incusd, ['--version']);
+    return undefined;
+  } catch {
+    return 'incusd is not installed';
+  }
+}
+
+/** Starts an incusd and makes what a compute engine needs in it. */
+export async function startTestIncus(): Promise<TestIncus> {
+  const directory = await mkdtemp(join(tmpdir(), 'at-'));
+  const socketPath = join(directory, 'unix.socket');
+  const id = Math.floor(Math.random() * 0x10000)
+    .toString(16)
+    .padStart(4, '0');
+  const prefix = `10.${64 + (Number.parseInt(id, 16) % 64)}.${Number.parseInt(id.slice(2), 16)}`;
+  const publicNetwork = `at${id}pub`;
+  let daemon = await startDaemon(directory);
+  const client = incusClient({ socketPath });
+  await ready(client);
+
+  const config = { size: '4GiB' };
+  await client.request('POST', '/1.0/storage-pools', { body: { name: 'main', driver: 'btrfs', config } });
+  const network = {
+    'ipv4.address': `${prefix}.1/24`,
+    'ipv4.nat': 'true',
+    'ipv4.dhcp': 'false',
+    'ipv6.address': `fd${id.slice(0, 2)}:${id}::1/64`,
+  };
+  await client.request('POST', '/1.0/networks', {
+    body: { name: publicNetwork, type: 'bridge', config: network },
+  });
+  const images = { tiny: 'tiny', stubborn: 'stubborn' };
+  await importTinyImage(client, directory, images.tiny, 'exit 0');
+  await importTinyImage(client, directory, images.stubborn, ':');
+
+  return {
+    client,
+    socketPath,
+    id,
+    pool: 'main',
+    publicNetwork,
+    prefix,
+    images,
+    async kill() {
+      const gone = once(daemon, 'exit');
+      daemon.kill('SIGKILL');
+      await gone;
+    },
+    async restart() {
+      daemon = await startDaemon(directory);
+      await ready(client);
+    },
+    async remove() {
+      // What cannot be removed must not keep the daemon alive; it is told at the end.
+      const removed = await Promise.allSettled([removeObjects(client)]);
+      const gone = once(daemon, 'exit');
+      await run(incusd, ['shutdown', '--timeout', '20'], { env: environment(directory), timeout: 60_000 });
+      await gone;
+      await client.close();
+      await unmountBelow(directory);
+      await rm(directory, { recursive: true, force: true });
+      for (const result of removed) if (result.status === 'rejected') throw result.reason;
+    },
+  };
+}
+
+function environment(directory: string): NodeJS.ProcessEnv {
+  return { ...process.env, INCUS_DIR: directory };
+}
+
+async function startDaemon(directory: string): Promise<ChildProcess> {
+  const daemon = spawn(incusd, ['--group', 'root', '--logfile', join(directory, 'incusd.log')], {
+    env: environment(directory),
+    stdio: 'ignore',
+  });
+  await once(daemon, 'spawn');
+  return daemon;
+}
+
+async function ready(client: IncusClient): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    try {
+      await client.request('GET', '/1.0/storage-pools');
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await delay(50);
+    }
+  }
+}
+
+/**
+ * An image whose init is a shell script that runs `onHalt` at SIGPWR, the signal of an orderly halt, made of the
+ * host's own shell and its libraries: it boots and stops in milliseconds and needs no download.
+ */
+async function importTinyImage(client: IncusClient, directory: string, alias: string, onHalt: string) {
+  const tree = join(directory, alias);
+  const root = join(tree, 'rootfs');
+  for (const name of ['bin', 'sbin', 'dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'root'])
+    await mkdir(join(root, name), { recursive: true });
+  for (const program of ['/bin/sh', '/bin/sleep']) {
+    for (const file of [program, ...(await librariesOf(program))]) {
+      await mkdir(join(root, dirname(file)), { recursive: true });
+      await cp(file, join(root, file), { dereference: true });
+    }
+  }
+  const init = `#!/bin/sh\ntrap '${onHalt}' PWR\nwhile :; do sleep 3600 & wait $!; done\n`;
+  await writeFile(join(root, 'sbin', 'init'), init, { mode: 0o755 });
+  const architecture = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+  const metadata = { architecture, creation_date: 1_700_000_000, properties: { name: alias } };
+  await writeFile(join(tree, 'metadata.yaml'), JSON.stringify(metadata));
+  const tarball = `${tree}.tar`;
+  await run('tar', ['-C', tree, '-cf', tarball, 'metadata.yaml', 'rootfs']);
+  const body = await readFile(tarball);
+  const { fingerprint } = await client.request<{ fingerprint: string }>('POST', '/1.0/images', { body });
+  await client.request('POST', '/1.0/images/aliases', { body: { name: alias, target: fingerprint } });
+}
+
+async function librariesOf(program: string): Promise<string[]> {
+  const { stdout } = await run('ldd', [program]);
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].flatMap(([, path]) => path ?? []);
+}
+
+async function removeObjects(client: IncusClient): Promise<void> {
+  for (const url of await client.request<string[]>('GET', '/1.0/instances')) {
+    const { status } = await client.request<{ status: string }>('GET', url);
+    if (status !== 'Stopped')
+      await client.request('PUT', `${url}/state`, { body: { action: 'stop', force: true, timeout: 30 } });
+    await client.request('DELETE', url);
+  }
+  const networks = await client.request<{ name: string; managed: boolean }[]>(
+    'GET',
+    '/1.0/networks?recursion=1',
+  );
+  for (const { name, managed } of networks)
+    if (managed) await client.request('DELETE', `/1.0/networks/${name}`);
+  for (const url of await client.request<string[]>('GET', '/1.0/images')) await client.request('DELETE', url);
+  for (const url of await client.request<string[]>('GET', '/1.0/storage-pools'))
+    await client.request('DELETE', url);
+}
+
+async function unmountBelow(directory: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+  const below = mounts
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${directory}/`));
+  for (const path of below.reverse()) await run('umount', ['-l', path]);
+}
