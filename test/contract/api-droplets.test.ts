@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { ended as actionEnded, createDroplet, getDroplet, order } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
 
 let atoll: TestAtoll;
@@ -8,21 +9,9 @@ beforeAll(async () => {
 });
 afterAll(() => atoll.close());
 
-const order = { name: 'web-1', region: 'nyc3', size: 's-1vcpu-1gb', image: 'debian-12-x64' };
-
-/** Creates a droplet and waits until its create action has ended. */
-async function create(extra: object = {}) {
-  const { droplet, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, ...extra });
-  await ended(links.actions[0].id);
-  return (await atoll.api.expect(200, 'GET', `/v2/droplets/${droplet.id}`)).droplet;
-}
-
-/** Waits until an action is no longer in progress, and answers it. */
-async function ended(id: number) {
-  await until(async () => (await action(id)).status !== 'in-progress');
-  return action(id);
-}
-const action = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/actions/${id}`)).action;
+const create = (extra?: object) => createDroplet(atoll.api, extra);
+const get = (id: number) => getDroplet(atoll.api, id);
+const ended = (id: number) => actionEnded(atoll.api, id);
 
 async function act(id: number, body: object) {
   const begun = (await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body)).action;
@@ -34,7 +23,6 @@ async function act(id: number, body: object) {
   });
   return ended(begun.id);
 }
-const get = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/droplets/${id}`)).droplet;
 
 describe('creating droplets', () => {
   it('answers at once with a locked new droplet and a link to its action, then makes it', async () => {
@@ -118,7 +106,6 @@ describe('creating droplets', () => {
       interfaces: { public: [{ ipv4: { ip_address: outside.ip_address }, ipv6: { cidr: 64 } }] },
     });
     expect(droplet.networks.v6).toHaveLength(1);
-    await atoll.api.expect(204, 'POST', '/v2/tags/one/resources', undefined).catch(() => {});
     await atoll.api.expect(201, 'POST', '/v2/tags', { name: 'two' });
     const resources = [{ resource_id: String(droplet.id), resource_type: 'droplet' }];
     await atoll.api.expect(204, 'POST', '/v2/tags/two/resources', { resources });

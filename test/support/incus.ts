@@ -20,6 +20,8 @@ export interface TestIncus {
   publicNetwork: string;
   /** The public range is `<prefix>.0/24`, its gateway `<prefix>.1`. */
   prefix: string;
+  /** The first five bytes of MACs that nobody else has. */
+  macPrefix: string;
   /** `stubborn` does not stop when it is asked to. */
   images: { tiny: string; stubborn: string };
   /** Kills the daemon as a power cut would. */
@@ -50,6 +52,7 @@ export async function startTestIncus(): Promise<TestIncus> {
     .padStart(4, '0');
   const prefix = `10.${64 + (Number.parseInt(id, 16) % 64)}.${Number.parseInt(id.slice(2), 16)}`;
   const publicNetwork = `at${id}pub`;
+  const macPrefix = `10:66:6a:${id.slice(0, 2)}:${id.slice(2)}`;
   let daemon = await startDaemon(directory);
   const client = incusClient({ socketPath });
   await ready(client);
@@ -76,6 +79,7 @@ export async function startTestIncus(): Promise<TestIncus> {
     pool: 'main',
     publicNetwork,
     prefix,
+    macPrefix,
     images,
     async kill() {
       const gone = once(daemon, 'exit');
@@ -94,6 +98,7 @@ export async function startTestIncus(): Promise<TestIncus> {
       await gone;
       await client.close();
       await unmountBelow(directory);
+      await removeStrayLinks(macPrefix);
       await rm(directory, { recursive: true, force: true });
       for (const result of removed) if (result.status === 'rejected') throw result.reason;
     },
@@ -183,4 +188,12 @@ async function unmountBelow(directory: string): Promise<void> {
     .map((line) => line.split(' ')[4] ?? '')
     .filter((path) => path.startsWith(`${directory}/`));
   for (const path of below.reverse()) await run('umount', ['-l', path]);
+}
+
+/** An incusd that is killed while it starts a machine leaves the pairs of its network interfaces behind. */
+async function removeStrayLinks(macPrefix: string): Promise<void> {
+  const { stdout } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);
+  const links: { ifname: string; address: string }[] = JSON.parse(stdout || '[]');
+  for (const { ifname, address } of links)
+    if (address.slice(3).startsWith(macPrefix.slice(3))) await run('ip', ['link', 'del', ifname]);
 }

@@ -1,0 +1,225 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Compute, ComputeEvent, InstanceSpec, Nic } from '../../src/engine/compute/port.ts';
+import type { EngineErrorKind } from '../../src/engine/errors.ts';
+
+/** An engine under test, and the ways to change its world behind the port's back. */
+export interface EngineUnderTest {
+  compute: Compute;
+  /** One that `images()` lists. */
+  image: string;
+  /** The first five bytes of the public nic's MAC; the sixth is the host part. */
+  macPrefix: string;
+  /** The public address with this host part. */
+  publicIpv4(host: number): Nic['ipv4'];
+  stopBehindOurBack(name: string): Promise<void>;
+  deleteBehindOurBack(name: string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042e4';
+const otherVpc = 'c0ffee00-9653-4bd1-bef5-d6bff52042e4';
+const graceful = { force: false, timeoutMs: 10_000 };
+const force = { force: true, timeoutMs: 0 };
+
+/** What `id` is to be; its addresses follow from it. */
+export function machineSpec(
+  engine: EngineUnderTest,
+  id: number,
+  change: Partial<InstanceSpec> = {},
+): InstanceSpec {
+  const hex = id.toString(16).padStart(2, '0');
+  // The bit of locally administered addresses keeps the private one apart.
+  const privateMac = `${engine.macPrefix}:${hex}`.replace(/^10/, '12');
+  return {
+    urn: `do:droplet:${id}`,
+    name: `droplet-${id}`,
+    image: engine.image,
+    vcpus: 1,
+    memoryMib: 512,
+    diskGib: 10,
+    boot: 1,
+    nics: [
+      { network: 'public', mac: `${engine.macPrefix}:${hex}`, ipv4: engine.publicIpv4(id) },
+      { network: vpc, mac: privateMac, ipv4: { address: `10.1.0.${id}`, prefix: 24 } },
+    ],
+    ...change,
+  };
+}
+
+/** What every implementation of the compute port keeps, in one suite for all. */
+export function computeContract(name: string, makeEngine: () => Promise<EngineUnderTest>): void {
+  describe(`compute port: ${name}`, () => {
+    let engine: EngineUnderTest;
+    let compute: Compute;
+
+    beforeAll(async () => {
+      engine = await makeEngine();
+      compute = engine.compute;
+      await compute.ensureNetwork(vpc);
+    }, 60_000);
+    afterAll(() => engine?.remove(), 60_000);
+    afterEach(async () => {
+      for (const machine of await compute.list()) await compute.delete(machine.name);
+    });
+
+    const create = (id: number, change?: Partial<InstanceSpec>) =>
+      compute.create(machineSpec(engine, id, change));
+
+    test('create makes a running machine that get and list show', async () => {
+      await create(11, { boot: 7 });
+      const expected = { urn: 'do:droplet:11', name: 'droplet-11', state: 'running', boot: 7 };
+      expect(await compute.get('droplet-11')).toEqual(expected);
+      expect(await compute.list()).toEqual([expected]);
+    });
+
+    test('get knows nothing of a machine that is not there', async () => {
+      expect(await compute.get('droplet-11')).toBeUndefined();
+      expect(await compute.list()).toEqual([]);
+    });
+
+    test('create leaves a machine that is there as it is', async () => {
+      await create(11);
+      await compute.stop('droplet-11', force);
+      await create(11, { boot: 2 });
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'stopped', boot: 1 });
+    });
+
+    test('create refuses a name that another owner has', async () => {
+      await create(11);
+      await rejects(create(11, { urn: 'do:droplet:5' }), 'rejected');
+      expect(await compute.get('droplet-11')).toMatchObject({ urn: 'do:droplet:11' });
+    });
+
+    test('two creates at once make one machine', async () => {
+      const both = await Promise.allSettled([create(11), create(11)]);
+      for (const result of both)
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ kind: 'busy' });
+      expect(both.some(({ status }) => status === 'fulfilled')).toBe(true);
+      expect(await compute.list()).toMatchObject([{ name: 'droplet-11', state: 'running' }]);
+    });
+
+    test('a machine that is being made is never shown as stopped', async () => {
+      let done = false;
+      const creation = create(11).finally(() => {
+        done = true;
+      });
+      const seen = new Set<string>();
+      while (!done) seen.add((await compute.get('droplet-11'))?.state ?? 'absent');
+      await creation;
+      expect(seen).not.toContain('stopped');
+    });
+
+    test('an unknown image is rejected and leaves nothing', async () => {
+      await rejects(create(11, { image: 'no-such-image' }), 'rejected');
+      expect(await compute.get('droplet-11')).toBeUndefined();
+    });
+
+    test('a network that is not there fails the create and leaves nothing', async () => {
+      const [, privateNic] = machineSpec(engine, 11).nics;
+      await rejects(create(11, { nics: [{ ...privateNic!, network: otherVpc }] }), 'failed');
+      expect(await compute.get('droplet-11')).toBeUndefined();
+    });
+
+    test.each([
+      ['graceful', graceful],
+      ['forced', force],
+    ])('%s stop, and start, each twice', async (_, options) => {
+      await create(11);
+      await compute.stop('droplet-11', options);
+      await compute.stop('droplet-11', options);
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'stopped' });
+      await compute.start('droplet-11');
+      await compute.start('droplet-11');
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running' });
+    });
+
+    test('two starts at once', async () => {
+      await create(11);
+      await compute.stop('droplet-11', force);
+      const both = await Promise.allSettled([compute.start('droplet-11'), compute.start('droplet-11')]);
+      for (const result of both)
+        if (result.status === 'rejected') expect(result.reason).toMatchObject({ kind: 'busy' });
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running' });
+    });
+
+    test('setBoot marks a machine, running or not', async () => {
+      await create(11);
+      await compute.setBoot('droplet-11', 2);
+      await compute.setBoot('droplet-11', 2);
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running', boot: 2 });
+      await compute.stop('droplet-11', force);
+      await compute.setBoot('droplet-11', 3);
+      await compute.start('droplet-11');
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running', boot: 3 });
+    });
+
+    test('delete takes a running machine, a stopped one and none', async () => {
+      await create(11);
+      await create(12);
+      await compute.stop('droplet-12', force);
+      await compute.delete('droplet-11');
+      await compute.delete('droplet-12');
+      await compute.delete('droplet-12');
+      expect(await compute.list()).toEqual([]);
+    });
+
+    test('start, stop and setBoot of a machine that is not there fail', async () => {
+      await rejects(compute.start('droplet-11'), 'failed');
+      await rejects(compute.stop('droplet-11', force), 'failed');
+      await rejects(compute.stop('droplet-11', graceful), 'failed');
+      await rejects(compute.setBoot('droplet-11', 2), 'failed');
+    });
+
+    test('the network of a VPC: made twice, kept while used, removed twice', async () => {
+      await Promise.all([compute.ensureNetwork(otherVpc), compute.ensureNetwork(otherVpc)]);
+      await compute.ensureNetwork(otherVpc);
+      expect((await compute.networks()).sort()).toEqual([vpc, otherVpc].sort());
+      await create(11);
+      await rejects(compute.deleteNetwork(vpc), 'busy');
+      await compute.deleteNetwork(otherVpc);
+      await compute.deleteNetwork(otherVpc);
+      expect(await compute.networks()).toEqual([vpc]);
+    });
+
+    test('images lists what create takes', async () => {
+      expect(await compute.images()).toContain(engine.image);
+    });
+
+    test('watch tells of a gap at first, then of what we and others do', async () => {
+      const events: ComputeEvent[] = [];
+      const watching = new AbortController();
+      compute.watch((event) => events.push(event), watching.signal);
+      await until(() => events.length > 0);
+      expect(events[0]).toEqual({});
+      const told = async (act: () => Promise<void>) => {
+        events.length = 0;
+        await act();
+        await until(() => events.some(({ urn }) => urn === 'do:droplet:11'));
+      };
+      await told(() => create(11));
+      await told(() => engine.stopBehindOurBack('droplet-11'));
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'stopped' });
+      await told(() => compute.start('droplet-11'));
+      await told(() => engine.deleteBehindOurBack('droplet-11'));
+      expect(await compute.get('droplet-11')).toBeUndefined();
+      watching.abort();
+      events.length = 0;
+      await create(12);
+      expect(events).toEqual([]);
+    });
+  });
+}
+
+async function rejects(promise: Promise<unknown>, kind: EngineErrorKind): Promise<void> {
+  await expect(promise).rejects.toMatchObject({ name: 'EngineError', kind });
+}
+
+/** Waits for what an engine does in its own time. */
+export async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('what was waited for did not happen');
+    await delay(10);
+  }
+}

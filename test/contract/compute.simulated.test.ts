@@ -1,0 +1,22 @@
+import { systemClock } from '../../src/control/clock.ts';
+import { openWorld, simulatedCompute } from '../../src/engine/compute/simulated/index.ts';
+import { computeContract } from './compute.contract.ts';
+
+const quick = { create: 20, start: 10, stop: 20, force: 5, delete: 5 };
+
+computeContract('simulated', async () => {
+  const world = await openWorld({ clock: systemClock, images: ['debian-12'], delays: quick });
+  const compute = simulatedCompute(world);
+  return {
+    compute,
+    image: 'debian-12',
+    macPrefix: '10:66:6a:00:00',
+    publicIpv4: (host) => ({ address: `10.64.0.${host}`, prefix: 24, gateway: '10.64.0.1' }),
+    stopBehindOurBack: (name) => world.stopBehindOurBack(name),
+    deleteBehindOurBack: (name) => world.deleteBehindOurBack(name),
+    remove: async () => {
+      await compute.close();
+      await world.close();
+    },
+  };
+});

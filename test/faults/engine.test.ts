@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EngineError } from '../../src/engine/errors.ts';
+import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { createDroplet, ended, getDroplet, order } from '../support/droplets.ts';
+import { until } from '../support/until.ts';
+
+let atoll: TestAtoll;
+beforeAll(async () => {
+  atoll = await startAtoll();
+});
+afterAll(() => atoll.close());
+
+const post = async (extra: object = {}) => {
+  const { droplet, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, ...extra });
+  return { id: droplet.id as number, action: links.actions[0].id as number };
+};
+const act = async (id: number, type: string) =>
+  ended(atoll.api, (await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, { type })).action.id);
+
+/** Nothing of the droplet is left in the engines. */
+const nothingLeft = (id: number) =>
+  until(
+    async () =>
+      (await atoll.compute.get(`droplet-${id}`)) === undefined &&
+      (await atoll.host.published(id)) === undefined,
+  );
+
+describe('an engine that fails', () => {
+  it('honours what was accepted while it was down, once it is back', async () => {
+    atoll.world.unavailable(true);
+    const asked = await Promise.all([post(), post(), post()]);
+    await until(async () => {
+      const rows = await atoll.database.store.db
+        .selectFrom('reconcile')
+        .select('last_error')
+        .where('last_error', 'is not', null)
+        .execute();
+      return rows.length >= asked.length;
+    });
+    for (const { action } of asked) {
+      expect((await atoll.api.expect(200, 'GET', `/v2/actions/${action}`)).action.status).toBe('in-progress');
+    }
+    atoll.world.unavailable(false);
+    for (const { action } of asked) expect((await ended(atoll.api, action)).status).toBe('completed');
+  });
+
+  it('tries again what failed for no known reason', async () => {
+    atoll.world.fail('create', new EngineError('failed', 'a hiccup'), 2);
+    const { action } = await post();
+    expect((await ended(atoll.api, action)).status).toBe('completed');
+  });
+
+  it.each(['rejected', 'exhausted'] as const)(
+    'says so through the action when it is %s, and leaves nothing',
+    async (kind) => {
+      atoll.world.fail('create', new EngineError(kind, 'secret detail of the engine'));
+      const { id, action } = await post();
+      const failed = await ended(atoll.api, action);
+      expect(failed.status).toBe('errored');
+      expect(failed.message).toMatch(/host|operator/);
+      expect(JSON.stringify(failed)).not.toContain('secret detail');
+      await nothingLeft(id);
+      expect(await getDroplet(atoll.api, id)).toMatchObject({ status: 'off', locked: false });
+      await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+    },
+  );
+
+  it('gives up after several tries of what keeps failing', async () => {
+    atoll.world.fail('create', new EngineError('failed', 'broken'), 5);
+    const { id, action } = await post();
+    expect((await ended(atoll.api, action, 20_000)).status).toBe('errored');
+    await nothingLeft(id);
+    // Power on asks for it once more: the droplet was never made, so it is made now.
+    expect((await act(id, 'power_on')).status).toBe('completed');
+    expect(await getDroplet(atoll.api, id)).toMatchObject({ status: 'active' });
+  });
+
+  it('leaves a droplet as it is when one of its actions cannot be done', async () => {
+    const { id } = await createDroplet(atoll.api);
+    atoll.world.fail('stop', new EngineError('rejected', 'no'));
+    expect((await act(id, 'power_off')).status).toBe('errored');
+    await until(async () => (await getDroplet(atoll.api, id)).locked === false);
+    expect(await getDroplet(atoll.api, id)).toMatchObject({ status: 'active' });
+    expect((await act(id, 'power_off')).status).toBe('completed');
+  });
+
+  it('withdraws metadata though the host failed at first', async () => {
+    const { id } = await createDroplet(atoll.api);
+    atoll.host.fail('withdraw', new EngineError('unavailable', 'away'), 1);
+    await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+    await nothingLeft(id);
+  });
+});
+
+describe('changes behind our back', () => {
+  it('shows a machine that stopped by itself as off, and does not start it', async () => {
+    const { id } = await createDroplet(atoll.api);
+    await atoll.world.stopBehindOurBack(`droplet-${id}`);
+    await until(async () => (await getDroplet(atoll.api, id)).status === 'off');
+    expect((await atoll.compute.get(`droplet-${id}`))?.state).toBe('stopped');
+    expect((await act(id, 'power_on')).status).toBe('completed');
+  });
+
+  it('does not silently make a deleted machine anew', async () => {
+    const { id } = await createDroplet(atoll.api);
+    await atoll.world.deleteBehindOurBack(`droplet-${id}`);
+    await until(async () => (await getDroplet(atoll.api, id)).status === 'off');
+    const refused = await act(id, 'power_on');
+    expect(refused).toMatchObject({ status: 'errored', message: expect.stringContaining('gone') });
+    expect(await atoll.compute.get(`droplet-${id}`)).toBeUndefined();
+    await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+  });
+
+  it('sweeps what has no owner when it starts', async () => {
+    const { id } = await createDroplet(atoll.api);
+    // As after a restore of an older database: the engines know a droplet that the database does not.
+    const { db } = atoll.database.store;
+    await db.deleteFrom('reconcile').where('id', '=', String(id)).execute();
+    await db.deleteFrom('droplets').where('id', '=', id).execute();
+    await atoll.restart();
+    await nothingLeft(id);
+  });
+});
