@@ -1,14 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
+import { instancePath } from '../../src/engine/compute/incus/instances.ts';
+import { engineName } from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { computeContract, type EngineUnderTest, machineSpec, until } from './compute.contract.ts';
 
+const pathOf = (incus: TestIncus, name: string) => instancePath(engineName(incus.id, name));
+
 async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
   const { client } = incus;
   const stop = (name: string) =>
-    client.request<void>('PUT', `/1.0/instances/${name}/state`, {
+    client.request<void>('PUT', `${pathOf(incus, name)}/state`, {
       body: { action: 'stop', force: true, timeout: 30 },
     });
   const compute = incusCompute(incus);
@@ -20,7 +24,7 @@ async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
     stopBehindOurBack: stop,
     deleteBehindOurBack: async (name) => {
       await stop(name);
-      await client.request('DELETE', `/1.0/instances/${name}`);
+      await client.request('DELETE', pathOf(incus, name));
     },
     remove: async () => {
       await compute.close();
@@ -30,10 +34,9 @@ async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
 }
 
 const obstacle = await whyNoIncus();
-if (obstacle) {
-  console.warn(`SKIPPED: the compute contract on Incus: ${obstacle}`);
-  test.skip(`compute port: incus (${obstacle})`, () => {});
-} else {
+if (obstacle) console.warn(`SKIPPED: the compute contract on Incus: ${obstacle}`);
+
+describe.skipIf(obstacle)('on Incus', () => {
   computeContract('incus', async () => engineOf(await startTestIncus()));
 
   describe('compute port: incus alone', () => {
@@ -51,7 +54,7 @@ if (obstacle) {
       await engine.compute.create(machineSpec(engine, 11));
       const { devices } = await incus.client.request<{ devices: Record<string, Record<string, string>> }>(
         'GET',
-        '/1.0/instances/droplet-11',
+        pathOf(incus, 'droplet-11'),
       );
       for (const nic of [devices['eth0'], devices['eth1']])
         expect(nic).toMatchObject({
@@ -81,7 +84,12 @@ if (obstacle) {
 
     test('instances of somebody else are left alone', async () => {
       const root = { type: 'disk', path: '/', pool: incus.pool };
-      const body = { name: 'droplet-15', source: { type: 'none' }, profiles: [], devices: { root } };
+      const body = {
+        name: engineName(incus.id, 'droplet-15'),
+        source: { type: 'none' },
+        profiles: [],
+        devices: { root },
+      };
       await incus.client.request('POST', '/1.0/instances', { body });
       expect(await engine.compute.get('droplet-15')).toBeUndefined();
       expect(await engine.compute.list()).toEqual([]);
@@ -109,10 +117,13 @@ if (obstacle) {
         await until(() => events.some(({ urn }) => urn === undefined));
         watching.abort();
 
-        if ((await engine.compute.get('droplet-20'))?.state === 'stopped')
-          await engine.compute.start('droplet-20').catch((error: unknown) => {
-            expect(error).toMatchObject({ kind: 'busy' });
-          });
+        // What is half-made is stopped, and discarded by the start that a control loop tries then.
+        const found = await engine.compute.get('droplet-20');
+        const start = found ? engine.compute.start('droplet-20') : Promise.resolve();
+        expect(await start.catch((error: unknown) => error)).toBeOneOf([
+          undefined,
+          expect.objectContaining({ kind: 'busy' }),
+        ]);
         await engine.compute.create(machineSpec(engine, 20));
         expect(await engine.compute.get('droplet-20')).toMatchObject({ state: 'running' });
         await engine.compute.delete('droplet-20');
@@ -121,4 +132,4 @@ if (obstacle) {
       30_000,
     );
   });
-}
+});

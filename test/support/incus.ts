@@ -1,11 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
+import { EngineError } from '../../src/engine/errors.ts';
+import { importTinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);
 const incusd = '/usr/libexec/incus/incusd';
@@ -55,24 +57,8 @@ export async function startTestIncus(): Promise<TestIncus> {
   const macPrefix = `10:66:6a:${id.slice(0, 2)}:${id.slice(2)}`;
   let daemon = await startDaemon(directory);
   const client = incusClient({ socketPath });
-  await ready(client);
 
-  const config = { size: '4GiB' };
-  await client.request('POST', '/1.0/storage-pools', { body: { name: 'main', driver: 'btrfs', config } });
-  const network = {
-    'ipv4.address': `${prefix}.1/24`,
-    'ipv4.nat': 'true',
-    'ipv4.dhcp': 'false',
-    'ipv6.address': `fd${id.slice(0, 2)}:${id}::1/64`,
-  };
-  await client.request('POST', '/1.0/networks', {
-    body: { name: publicNetwork, type: 'bridge', config: network },
-  });
-  const images = { tiny: 'tiny', stubborn: 'stubborn' };
-  await importTinyImage(client, directory, images.tiny, 'exit 0');
-  await importTinyImage(client, directory, images.stubborn, ':');
-
-  return {
+  const incus: TestIncus = {
     client,
     socketPath,
     id,
@@ -80,7 +66,7 @@ export async function startTestIncus(): Promise<TestIncus> {
     publicNetwork,
     prefix,
     macPrefix,
-    images,
+    images: { tiny: 'tiny', stubborn: 'stubborn' },
     async kill() {
       const gone = once(daemon, 'exit');
       daemon.kill('SIGKILL');
@@ -103,6 +89,44 @@ export async function startTestIncus(): Promise<TestIncus> {
       for (const result of removed) if (result.status === 'rejected') throw result.reason;
     },
   };
+  try {
+    await ready(client);
+    await furnish(incus);
+    await importTinyImage(client, directory, incus.images.tiny, 'exit 0');
+    await importTinyImage(client, directory, incus.images.stubborn, ':');
+    return incus;
+  } catch (error) {
+    await incus.remove();
+    throw error;
+  }
+}
+
+/** Makes the pool and the public bridge. */
+async function furnish({ client, id, pool, publicNetwork, prefix }: TestIncus): Promise<void> {
+  const size = '4GiB';
+  await client.request('POST', '/1.0/storage-pools', {
+    body: { name: pool, driver: 'btrfs', config: { size } },
+  });
+  const config = {
+    'ipv4.address': `${prefix}.1/24`,
+    'ipv4.nat': 'true',
+    'ipv4.dhcp': 'false',
+    'ipv6.address': `fd${id.slice(0, 2)}:${id}::1/64`,
+  };
+  const body = { name: publicNetwork, type: 'bridge', config };
+  await patiently(() => client.request('POST', '/1.0/networks', { body }));
+}
+
+/** Tries again while Incus is busy: bridges stumble over what another daemon on this machine starts or stops. */
+async function patiently(act: () => Promise<unknown>): Promise<void> {
+  for (let tries = 10; ; tries--)
+    try {
+      await act();
+      return;
+    } catch (error) {
+      if (tries === 0 || !(error instanceof EngineError) || error.kind !== 'busy') throw error;
+      await delay(100);
+    }
 }
 
 function environment(directory: string): NodeJS.ProcessEnv {
@@ -131,38 +155,6 @@ async function ready(client: IncusClient): Promise<void> {
   }
 }
 
-/**
- * An image whose init is a shell script that runs `onHalt` at SIGPWR, the signal of an orderly halt, made of the
- * host's own shell and its libraries: it boots and stops in milliseconds and needs no download.
- */
-async function importTinyImage(client: IncusClient, directory: string, alias: string, onHalt: string) {
-  const tree = join(directory, alias);
-  const root = join(tree, 'rootfs');
-  for (const name of ['bin', 'sbin', 'dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'root'])
-    await mkdir(join(root, name), { recursive: true });
-  for (const program of ['/bin/sh', '/bin/sleep']) {
-    for (const file of [program, ...(await librariesOf(program))]) {
-      await mkdir(join(root, dirname(file)), { recursive: true });
-      await cp(file, join(root, file), { dereference: true });
-    }
-  }
-  const init = `#!/bin/sh\ntrap '${onHalt}' PWR\nwhile :; do sleep 3600 & wait $!; done\n`;
-  await writeFile(join(root, 'sbin', 'init'), init, { mode: 0o755 });
-  const architecture = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
-  const metadata = { architecture, creation_date: 1_700_000_000, properties: { name: alias } };
-  await writeFile(join(tree, 'metadata.yaml'), JSON.stringify(metadata));
-  const tarball = `${tree}.tar`;
-  await run('tar', ['-C', tree, '-cf', tarball, 'metadata.yaml', 'rootfs']);
-  const body = await readFile(tarball);
-  const { fingerprint } = await client.request<{ fingerprint: string }>('POST', '/1.0/images', { body });
-  await client.request('POST', '/1.0/images/aliases', { body: { name: alias, target: fingerprint } });
-}
-
-async function librariesOf(program: string): Promise<string[]> {
-  const { stdout } = await run('ldd', [program]);
-  return [...stdout.matchAll(/(\/\S+) \(0x/g)].flatMap(([, path]) => path ?? []);
-}
-
 async function removeObjects(client: IncusClient): Promise<void> {
   for (const url of await client.request<string[]>('GET', '/1.0/instances')) {
     const { status } = await client.request<{ status: string }>('GET', url);
@@ -175,7 +167,7 @@ async function removeObjects(client: IncusClient): Promise<void> {
     '/1.0/networks?recursion=1',
   );
   for (const { name, managed } of networks)
-    if (managed) await client.request('DELETE', `/1.0/networks/${name}`);
+    if (managed) await patiently(() => client.request('DELETE', `/1.0/networks/${name}`));
   for (const url of await client.request<string[]>('GET', '/1.0/images')) await client.request('DELETE', url);
   for (const url of await client.request<string[]>('GET', '/1.0/storage-pools'))
     await client.request('DELETE', url);

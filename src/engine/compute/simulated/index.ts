@@ -21,8 +21,8 @@ export function simulatedCompute(world: World): Compute {
     // What happened behind our back in the meantime holds.
     const now = world.machines.get(machine.name);
     if (!now) throw new EngineError('failed', `${machine.name} has gone`);
-    const { underWay: _, ...settled } = now;
-    await done(settled);
+    delete now.underWay;
+    await done(now);
   }
 
   async function create(spec: InstanceSpec): Promise<void> {

@@ -24,7 +24,10 @@ export async function openJournal<Entry>(
 ): Promise<Journal<Entry>> {
   await mkdir(directory, { recursive: true });
   const file = join(directory, 'world.jsonl');
-  await read(file, replay);
+  for await (const line of linesOf(file)) {
+    const entry: Entry | undefined = parse(line);
+    if (entry) replay(entry);
+  }
   const handle = await rewrite(file, snapshot());
 
   let lines = '';
@@ -48,19 +51,16 @@ export async function openJournal<Entry>(
   };
 }
 
-async function read<Entry>(file: string, replay: (entry: Entry) => void): Promise<void> {
+async function* linesOf(file: string): AsyncGenerator<string> {
   try {
-    for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
-      const entry = parse<Entry>(line);
-      if (entry) replay(entry);
-    }
+    yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity });
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
 }
 
 /** The last line may be torn: whoever wrote it was killed, and nobody was told that it was kept. */
-function parse<Entry>(line: string): Entry | undefined {
+function parse(line: string) {
   try {
     return JSON.parse(line);
   } catch {

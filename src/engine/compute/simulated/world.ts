@@ -86,22 +86,24 @@ export async function openWorld({
     else if ('network' in entry) networks.add(entry.network);
     else networks.delete(entry.noNetwork);
   };
+  // Written when it was changed behind our back in the middle of a step, which died with the process.
+  const replay = (entry: Entry) => {
+    if ('machine' in entry) delete entry.machine.underWay;
+    apply(entry);
+  };
   function* history(): Iterable<Entry> {
     for (const network of networks) yield { network };
     for (const machine of machines.values()) yield { machine };
   }
-  const journal = directory ? await openJournal<Entry>(directory, apply, history) : undefined;
+  const journal = directory ? await openJournal<Entry>(directory, replay, history) : undefined;
 
   const tell = (event: ComputeEvent) => {
     for (const listener of listeners) listener(event);
   };
-  /** What was changed behind our back in the middle of a step is written as if the step had not begun. */
-  const settled = ({ underWay: _, ...machine }: Machine): Machine => machine;
-
   async function record(entry: Entry, urn?: string): Promise<void> {
     apply(entry);
     try {
-      await journal?.append('machine' in entry ? { machine: settled(entry.machine) } : entry);
+      await journal?.append(entry);
     } catch (error) {
       throw new EngineError('failed', 'the simulated world cannot write its journal', { cause: error });
     }

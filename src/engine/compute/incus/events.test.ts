@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { lifecycleEvent } from './events.ts';
+import { hasSysResource } from './index.ts';
+
+const message = (action: string, source: string) =>
+  JSON.stringify({ type: 'lifecycle', metadata: { action, source } });
+
+test('an event about a droplet names it', () => {
+  expect(lifecycleEvent(message('instance-shutdown', '/1.0/instances/at0a1b-droplet-42'))).toEqual({
+    urn: 'do:droplet:42',
+  });
+});
+
+test('an event about another instance may mean anything', () => {
+  expect(lifecycleEvent(message('instance-created', '/1.0/instances/other'))).toEqual({});
+});
+
+test('other events say nothing about machines', () => {
+  expect(lifecycleEvent(message('image-created', '/1.0/images/abc'))).toBeUndefined();
+});
+
+test('CAP_SYS_RESOURCE is read from the status of a process', () => {
+  expect(hasSysResource('Name:\tincusd\nCapEff:\t000001ffffffffff\n')).toBe(true);
+  expect(hasSysResource('Name:\tincusd\nCapEff:\t000001fffeffffff\n')).toBe(false);
+});

@@ -1,0 +1,54 @@
+import { WebSocket } from 'ws';
+import type { Clock } from '../../../control/clock.ts';
+import type { ComputeEvent } from '../port.ts';
+
+/** First and longest pause before a broken stream is opened again, in ms. */
+const pauses = { first: 100, longest: 5_000 };
+
+/**
+ * Follows Incus' lifecycle events until `signal` aborts. Whenever the stream opens, one event without URN says
+ * that anything may have changed while nobody listened.
+ */
+export function watchEvents(
+  { socketPath, clock }: { socketPath: string; clock: Clock },
+  listener: (event: ComputeEvent) => void,
+  signal: AbortSignal,
+): void {
+  let pause = pauses.first;
+
+  const open = () => {
+    if (signal.aborted) return;
+    const socket = new WebSocket(`ws+unix:${socketPath}:/1.0/events?type=lifecycle`);
+    const end = () => socket.terminate();
+    signal.addEventListener('abort', end, { once: true });
+    socket.on('open', () => {
+      pause = pauses.first;
+      listener({});
+    });
+    socket.on('message', (data: Buffer) => {
+      const event = lifecycleEvent(data.toString());
+      if (event && !signal.aborted) listener(event);
+    });
+    // What an error means is told by the 'close' that follows.
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      signal.removeEventListener('abort', end);
+      if (signal.aborted) return;
+      const cancel = clock.after(pause, () => {
+        signal.removeEventListener('abort', cancel);
+        open();
+      });
+      signal.addEventListener('abort', cancel, { once: true });
+      pause = Math.min(pause * 2, pauses.longest);
+    });
+  };
+  open();
+}
+
+/** What a message of the event stream says about machines; undefined where it is about something else. */
+export function lifecycleEvent(message: string): ComputeEvent | undefined {
+  const { metadata }: { metadata?: { action?: string; source?: string } } = JSON.parse(message);
+  if (!metadata?.action?.startsWith('instance-')) return undefined;
+  const droplet = /^\/1\.0\/instances\/at[0-9a-f]{4}-droplet-(\d+)\b/.exec(metadata.source ?? '');
+  return droplet ? { urn: `do:droplet:${droplet[1]}` } : {};
+}

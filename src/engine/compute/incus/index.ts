@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises';
+import { type Clock, systemClock } from '../../../control/clock.ts';
+import { EngineError } from '../../errors.ts';
+import type { Compute, InstanceSpec, StopOptions } from '../port.ts';
+import { incusClient } from './client.ts';
+import { isNotFound, says } from './errors.ts';
+import { watchEvents } from './events.ts';
+import { checkAlive, type IncusInstance, instancePath, isUnborn, portInstances } from './instances.ts';
+import { vpcNetworks } from './networks.ts';
+import { bootKey, engineName, instanceBody, type Placement, urnKey } from './spec.ts';
+
+export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> {
+  socketPath: string;
+  clock?: Clock;
+  /** See `Placement`; absent: as the daemon's own capabilities say. */
+  dropSysResource?: boolean;
+}
+
+/** How long Incus may take to pull the plug, in s. */
+const forceTimeout = 60;
+
+/** The compute port over system containers of an Incus daemon. */
+export function incusCompute(options: IncusComputeOptions): Compute {
+  const { socketPath, clock = systemClock } = options;
+  const client = incusClient({ socketPath });
+  let dropSysResource = options.dropSysResource;
+
+  const path = (name: string) => instancePath(engineName(options.id, name));
+  const find = (name: string) => client.find<IncusInstance>(path(name));
+  const changeState = (name: string, change: { action: string; timeout: number; force?: boolean }) =>
+    client.request('PUT', `${path(name)}/state`, { body: change });
+
+  async function get(name: string) {
+    const instance = await find(name);
+    const [found] = instance ? await portInstances(client, [instance]) : [];
+    return found;
+  }
+
+  async function pullPlug(name: string): Promise<void> {
+    try {
+      await changeState(name, { action: 'stop', timeout: forceTimeout, force: true });
+    } catch (error) {
+      if (!says(error, /already stopped/i)) throw error;
+    }
+  }
+
+  /** Deletes a machine of this owner that has never run, if nothing works on it. */
+  async function discardUnborn(name: string, urn: string): Promise<void> {
+    try {
+      const instance = await find(name);
+      if (!instance || !isUnborn(instance) || instance.config[urnKey] !== urn) return;
+      await client.request('DELETE', path(name));
+    } catch {
+      // Why it could not be made matters more; what is left is discarded before its next start.
+    }
+  }
+
+  /**
+   * Throws `busy` for a machine that has never run. While it is being made, a change or a start would spoil it
+   * for good (a directory where the root volume is to be, which cannot be removed any more). If nobody is making
+   * it any more, a create has died with the daemon, nobody knows how far it came, and it is deleted to be made anew.
+   */
+  async function refuseUnborn(name: string): Promise<void> {
+    const instance = await find(name);
+    if (!instance || !isUnborn(instance)) return;
+    const [found] = await portInstances(client, [instance]);
+    if (found?.state !== 'stopped') throw new EngineError('busy', `incus: ${name} is being made`);
+    await client.request('DELETE', path(name));
+    throw new EngineError('busy', `incus: ${name} was half-made and has been deleted`);
+  }
+
+  async function create(spec: InstanceSpec): Promise<void> {
+    dropSysResource ??= await lacksSysResource();
+    try {
+      await client.request('POST', '/1.0/instances', {
+        body: instanceBody(spec, { ...options, dropSysResource }),
+      });
+    } catch (error) {
+      if (says(error, /UNIQUE constraint failed: instances/)) {
+        const there = await find(spec.name);
+        if (there?.config[urnKey] === spec.urn) return;
+        throw new EngineError('rejected', `incus: ${spec.name} belongs to another owner`, { cause: error });
+      }
+      if (isFinal(error)) await discardUnborn(spec.name, spec.urn);
+      throw error;
+    }
+    await checkAlive(client, engineName(options.id, spec.name));
+  }
+
+  async function lacksSysResource(): Promise<boolean> {
+    const server = await client.request<{ environment: { server_pid: number } }>('GET', '/1.0');
+    try {
+      const status = await readFile(`/proc/${server.environment.server_pid}/status`, 'utf8');
+      return !hasSysResource(status);
+    } catch {
+      return false;
+    }
+  }
+
+  return {
+    get,
+    async list() {
+      const instances = await client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1');
+      return portInstances(client, instances);
+    },
+    create,
+    async start(name) {
+      await refuseUnborn(name);
+      try {
+        await changeState(name, { action: 'start', timeout: 30 });
+      } catch (error) {
+        if (says(error, /already running/i)) return;
+        throw error;
+      }
+      await checkAlive(client, engineName(options.id, name));
+    },
+    async stop(name: string, { force, timeoutMs }: StopOptions) {
+      if (force) return pullPlug(name);
+      try {
+        await changeState(name, { action: 'stop', timeout: Math.max(1, Math.ceil(timeoutMs / 1000)) });
+      } catch (error) {
+        if (says(error, /already stopped/i)) return;
+        if (!isFinal(error) || isNotFound(error)) throw error;
+        await pullPlug(name);
+      }
+    },
+    async setBoot(name, boot) {
+      await refuseUnborn(name);
+      await client.request('PATCH', path(name), { body: { config: { [bootKey]: String(boot) } } });
+    },
+    async delete(name) {
+      const instance = await find(name);
+      if (!instance) return;
+      try {
+        if (instance.status !== 'Stopped') await pullPlug(name);
+        await client.request('DELETE', path(name));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    },
+    ...vpcNetworks({ client, id: options.id, clock }),
+    async images() {
+      const aliases = await client.request<{ name: string }[]>('GET', '/1.0/images/aliases?recursion=1');
+      return aliases.map(({ name }) => name);
+    },
+    watch: (listener, signal) => watchEvents({ socketPath, clock }, listener, signal),
+    close: () => client.close(),
+  };
+}
+
+/** Whether Incus is done with the request: nothing of it is, or may be, still under way. */
+function isFinal(error: unknown): boolean {
+  return error instanceof EngineError && error.kind !== 'unavailable' && error.kind !== 'busy';
+}
+
+/** Whether a process whose /proc/<pid>/status this is has CAP_SYS_RESOURCE (24 in linux/capability.h). */
+export function hasSysResource(status: string): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return effective !== undefined && ((BigInt(`0x${effective}`) >> 24n) & 1n) === 1n;
+}

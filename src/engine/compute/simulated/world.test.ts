@@ -1,0 +1,84 @@
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { drivenClock } from '../../../control/clock.ts';
+import { EngineError } from '../../errors.ts';
+import type { InstanceSpec } from '../port.ts';
+import { noDelays, openWorld, simulatedCompute } from './index.ts';
+
+const spec = (id: number): InstanceSpec => ({
+  urn: `do:droplet:${id}`,
+  name: `droplet-${id}`,
+  image: 'debian-12',
+  vcpus: 1,
+  memoryMib: 512,
+  diskGib: 10,
+  nics: [{ network: 'public', mac: '10:66:6a:00:00:01', ipv4: { address: '10.64.0.2', prefix: 24 } }],
+  boot: 1,
+});
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'world-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const open = (options: { delays?: typeof noDelays } = {}) =>
+  openWorld({ clock: drivenClock(), images: ['debian-12'], directory, delays: noDelays, ...options });
+
+test('what was acknowledged is there after a kill, with the last line torn', async () => {
+  const before = await open();
+  const compute = simulatedCompute(before);
+  await compute.ensureNetwork('vpc-1');
+  await Promise.all([1, 2, 3].map((id) => compute.create(spec(id))));
+  await compute.stop('droplet-2', { force: true, timeoutMs: 0 });
+  await compute.setBoot('droplet-2', 5);
+  await compute.delete('droplet-3');
+  // Not closed: as killed.
+  await appendFile(join(directory, 'world.jsonl'), '{"machine":{"urn":"do:dro');
+
+  const after = await open();
+  const again = simulatedCompute(after);
+  expect(await again.networks()).toEqual(['vpc-1']);
+  expect(await again.list()).toEqual([
+    { urn: 'do:droplet:1', name: 'droplet-1', state: 'running', boot: 1 },
+    { urn: 'do:droplet:2', name: 'droplet-2', state: 'stopped', boot: 5 },
+  ]);
+  await Promise.all([before.close(), after.close()]);
+});
+
+test('things take their time by the clock', async () => {
+  const clock = drivenClock();
+  const world = await openWorld({ clock, images: ['debian-12'] });
+  const compute = simulatedCompute(world);
+  const creation = compute.create(spec(1));
+  await clock.advance(199);
+  expect(await compute.get('droplet-1')).toMatchObject({ state: 'transitional' });
+  await clock.advance(1);
+  await creation;
+  expect(await compute.get('droplet-1')).toMatchObject({ state: 'running' });
+});
+
+test('faults come as often as they were asked for', async () => {
+  const world = await open();
+  const compute = simulatedCompute(world);
+  world.fail('create', new EngineError('exhausted', 'disk full'), 2);
+  await expect(compute.create(spec(1))).rejects.toMatchObject({ kind: 'exhausted' });
+  await expect(compute.create(spec(1))).rejects.toMatchObject({ kind: 'exhausted' });
+  await compute.create(spec(1));
+  world.unavailable(true);
+  await expect(compute.get('droplet-1')).rejects.toMatchObject({ kind: 'unavailable' });
+  world.unavailable(false);
+  expect(await compute.get('droplet-1')).toMatchObject({ state: 'running' });
+  await world.close();
+});
+
+test('a machine that goes in the middle of a step stays gone', async () => {
+  const clock = drivenClock();
+  const world = await openWorld({ clock, images: ['debian-12'] });
+  const creation = simulatedCompute(world).create(spec(1));
+  await world.deleteBehindOurBack('droplet-1');
+  await Promise.all([expect(creation).rejects.toMatchObject({ kind: 'failed' }), clock.advance(200)]);
+  expect(world.machines.size).toBe(0);
+});
