@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { recipe, recipeDigest } from './recipe.ts';
+
+const mirror = { main: 'http://mirror.test/debian', updates: true };
+
+test('droplets use the suites that the machine uses', () => {
+  expect(recipe('debian-13', mirror).sources).toEqual([
+    { uri: 'http://mirror.test/debian', suite: 'trixie' },
+    { uri: 'http://mirror.test/debian', suite: 'trixie-updates' },
+  ]);
+  const secure = recipe('debian-12', { ...mirror, security: 'http://security.test/debian-security' });
+  expect(secure.sources.at(-1)).toEqual({
+    uri: 'http://security.test/debian-security',
+    suite: 'bookworm-security',
+  });
+});
+
+test('the digest tells recipes apart, and nothing else', () => {
+  const digest = recipeDigest(recipe('debian-12', mirror));
+  expect(digest).toMatch(/^[0-9a-f]{16}$/);
+  expect(recipeDigest(recipe('debian-12', { ...mirror, signedBy: '/some/key' }))).toBe(digest);
+  expect(recipeDigest(recipe('debian-13', mirror))).not.toBe(digest);
+  expect(recipeDigest(recipe('debian-12', { ...mirror, main: 'http://other.test/debian' }))).not.toBe(digest);
+  const patched = recipe('debian-12', mirror);
+  expect(recipeDigest({ ...patched, files: patched.files.slice(1) })).not.toBe(digest);
+});
