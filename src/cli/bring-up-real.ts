@@ -1,0 +1,85 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, paths } from '../config.ts';
+import { debianMirror, readAptSources } from '../host/apt-sources.ts';
+import { buildImage } from '../host/images/build.ts';
+import { defaultImageCache, ensureImage } from '../host/images/ensure.ts';
+import { imageNames, recipe } from '../host/images/recipe.ts';
+import { ensurePool, ensurePublicNetwork, publicBridge, removeStrayBridges } from '../host/incus-setup.ts';
+import { startIncusd } from '../host/incusd.ts';
+import { ensureSubids, ensureSysctls } from '../host/kernel.ts';
+import { ensureLxcfs } from '../host/lxcfs.ts';
+import { osRelease } from '../host/os-release.ts';
+import { ensurePackages } from '../host/packages.ts';
+import { logFile } from '../host/processes.ts';
+import type { User } from '../host/user.ts';
+import { recordShared, registryDirectory } from './machine.ts';
+import { type Steps, together } from './steps.ts';
+
+/** What the machine as a whole needs for real droplets. */
+export async function bringMachine({ step }: Steps): Promise<void> {
+  await step('packages', async (note) => {
+    const { changed, detail } = await ensurePackages(note);
+    return changed ? detail : 'all there';
+  });
+  await step('kernel settings', (note) => {
+    const sysctls = ensureSysctls(note);
+    if (Object.keys(sysctls).length > 0) recordShared({ sysctls });
+    const subids = ensureSubids(note);
+    return Object.keys(sysctls).length > 0 || subids.changed ? 'raised' : 'as needed';
+  });
+  await step('lxcfs', async (note) => {
+    mkdirSync(registryDirectory, { recursive: true });
+    const { pid } = await ensureLxcfs(join(registryDirectory, 'lxcfs.log'), note);
+    if (pid !== undefined) recordShared({ lxcfsPid: pid });
+    return pid === undefined ? 'runs' : 'started';
+  });
+}
+
+/** Incus with its pool, the public network and the images. */
+export async function bringEngine(home: string, config: Config, user: User, { step }: Steps): Promise<void> {
+  const { incus, incusSocket: socket } = paths(home);
+  await step('Incus', async (note) => {
+    const { changed } = await startIncusd(
+      { dir: incus, group: user.name, logFile: logFile(home, 'incusd') },
+      note,
+    );
+    for (const bridge of await removeStrayBridges({ socket, id: config.id }))
+      note(`${bridge} was left over: removed`);
+    return changed ? 'started' : 'runs';
+  });
+  const { ipv4, ipv6 } = config.publicNetwork;
+  const name = publicBridge(config.id);
+  await together([
+    step('public network', async (note) => {
+      await ensurePublicNetwork({ socket, name, ipv4, ipv6 }, note);
+      return `${ipv4}, ${ipv6}`;
+    }),
+    step('storage pool', async (note) => {
+      const sizeGib = config.poolGib ?? 0;
+      await ensurePool({ socket, sizeGib }, note);
+      return `at most ${sizeGib} GiB`;
+    }),
+  ]);
+  await together(
+    imageNames.map((image) =>
+      step(`image ${image}`, async (note) => {
+        const { changed } = await ensureImage({ socket, name: image }, note);
+        return changed ? 'ready' : 'there';
+      }),
+    ),
+  );
+}
+
+/** Builds the images that the cache lacks, for those who bring an Incus of their own (the tests). */
+export async function cacheImages({ step }: Steps): Promise<void> {
+  const mirror = debianMirror(readAptSources(), osRelease().codename);
+  await together(
+    imageNames.map((image) =>
+      step(
+        `image ${image}`,
+        async (note) => await buildImage(recipe(image, mirror), defaultImageCache, note),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,119 @@
+import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { bootstrap, createToken, firstTeam } from '../cloud/account/index.ts';
+import { type Config, paths } from '../config.ts';
+import { systemClock } from '../control/clock.ts';
+import { ensurePostgres } from '../host/postgres.ts';
+import { canExecute, ensureUser, privateDirectory, type User } from '../host/user.ts';
+import { migrate } from '../store/migrate.ts';
+import type { Store } from '../store/store.ts';
+import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
+import { ensureControlPlane, ensureHostd } from './control-plane.ts';
+import { withStore } from './database.ts';
+import { publicUrl } from './endpoint.ts';
+import { registerHome, writeFileAtomically } from './machine.ts';
+import { type Steps, together } from './steps.ts';
+import { ensureTls } from './tls.ts';
+
+export interface UpOptions extends ConfigOptions {
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+}
+
+export interface Running {
+  config: Config;
+  url: string;
+}
+
+const isRoot = () => process.getuid?.() === 0;
+
+/** Directories that processes of different users share, with who may enter them. */
+async function prepareHome(home: string, mode: Config['mode'], user: User | undefined): Promise<void> {
+  const { run, log } = paths(home);
+  mkdirSync(run, { recursive: true });
+  mkdirSync(log, { recursive: true });
+  chmodSync(log, 0o700);
+  // hostd's socket lies in it, for the control plane.
+  chmodSync(run, 0o750);
+  // The control plane keeps the simulated world in it.
+  if (mode === 'simulated') privateDirectory(join(home, 'simulated'), user);
+  if (!user) return;
+  chownSync(run, 0, user.gid);
+  if (!(await canExecute(user, home))) {
+    throw new Error(
+      `The user ${user.name} cannot reach ${home}: a directory above it is closed. ` +
+        'Choose a home below one that all may enter (such as /var/lib) by --home.',
+    );
+  }
+}
+
+/** PostgreSQL (unless somebody else's is used), its schema, and the account of the first run. */
+async function bringDatabase(
+  home: string,
+  config: Config,
+  user: User | undefined,
+  { step }: Steps,
+): Promise<void> {
+  await step('PostgreSQL', async () => {
+    if (config.databaseUrl) return 'the one of the configured URL';
+    const { major, started } = await ensurePostgres({ home, user });
+    return `${major} ${started ? 'started' : 'runs'}`;
+  });
+  await withStore(home, config, async (store) => {
+    await step('database schema', async () => {
+      const ran = await migrate(store.pool);
+      return ran.length > 0 ? ran.join(', ') : 'up to date';
+    });
+    await step('account', async () => ((await ensureToken(home, store)) ? 'token made' : 'there'));
+  });
+}
+
+/**
+ * Sees to it that the home has a token: the one of the first run, or another where the file of that is gone.
+ * Answers whether it made one.
+ */
+async function ensureToken(home: string, store: Store): Promise<boolean> {
+  const file = paths(home).token;
+  let made = await bootstrap(store, systemClock);
+  if (!made && existsSync(file)) return false;
+  if (!made) {
+    const team = await firstTeam(store.db);
+    if (!team) throw new Error('the database has no team');
+    made = await createToken(store.db, { ...team, name: 'atoll up', scopes: ['*'] }, systemClock);
+  }
+  writeFileAtomically(file, `${made.token}\n`, 0o600);
+  return true;
+}
+
+/**
+ * Starts what an Atoll needs, makes what is missing and leaves alone what is there: again and again with the same
+ * end. Throws with the remedy where that cannot be.
+ */
+export async function bringUp(home: string, options: UpOptions, steps: Steps): Promise<Running> {
+  const { step } = steps;
+  const real = modeOf(home, options) === 'real';
+  if (real && !isRoot()) {
+    throw new Error('Real droplets need root: run this by sudo, or try the simulated mode (--simulated).');
+  }
+  // First, because the configuration asks `ip` for the networks of this machine.
+  const realParts = real ? await import('./bring-up-real.ts') : undefined;
+  await realParts?.bringMachine(steps);
+  const { user } = await ensureUser();
+  const { config, changes, created } = await configure(home, options);
+  await step('configuration', async () => {
+    const tls = await ensureTls(home, config, { cert: options.tlsCert, key: options.tlsKey, user });
+    if (tls) config.tls = tls;
+    else delete config.tls;
+    writeConfig(home, config, user?.gid);
+    if (isRoot()) registerHome(config.id, home);
+    await prepareHome(home, config.mode, user);
+    return created ? 'made' : changes.join(', ') || 'kept';
+  });
+
+  const work = [bringDatabase(home, config, user, steps)];
+  if (realParts && user) work.push(realParts.bringEngine(home, config, user, steps));
+  await together(work);
+  if (real) await step('hostd', () => ensureHostd(home, config));
+  await step('control plane', () => ensureControlPlane(home, config, user));
+  return { config, url: publicUrl(config) };
+}

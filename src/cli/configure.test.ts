@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { readConfig } from '../config.ts';
+import { applyOptions, configure, modeOf, parseAliases, writeConfig } from './configure.ts';
+
+let home: string;
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'atconf-'));
+});
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(home, { recursive: true, force: true });
+});
+
+test('a first simulated home gets the defaults, and later ones keep what is there', async () => {
+  const first = await configure(home, { simulated: true });
+  expect(first).toMatchObject({
+    created: true,
+    config: { mode: 'simulated', listen: { host: '127.0.0.1', port: 8080 }, imageAliases: {} },
+  });
+  writeConfig(home, first.config);
+  expect(readConfig(home)).toEqual(first.config);
+  expect(await configure(home, {})).toEqual({ config: first.config, changes: [], created: false });
+});
+
+test('options given again change the configuration and say so', async () => {
+  const { config } = await configure(home, { simulated: true, port: '9000' });
+  const changed = applyOptions(config, { port: '9001', imageAliases: ['ubuntu-22-04-x64=debian-12-x64'] });
+  expect(changed.changes).toEqual(['port 9000 -> 9001', 'image ubuntu-22-04-x64 none -> debian-12-x64']);
+  expect(changed.config.imageAliases).toEqual({ 'ubuntu-22-04-x64': 'debian-12-x64' });
+  expect(applyOptions(changed.config, { port: '9001' }).changes).toEqual([]);
+});
+
+test('a change of the database is told without the URL, which holds a password', async () => {
+  const { config } = await configure(home, { simulated: true });
+  const { changes } = applyOptions(config, { databaseUrl: 'postgres://u:secret@h/d' });
+  expect(changes.join()).not.toContain('secret');
+});
+
+test('DATABASE_URL counts for a new home only', async () => {
+  vi.stubEnv('DATABASE_URL', 'postgres://somewhere/atoll');
+  const { config } = await configure(home, { simulated: true });
+  expect(config.databaseUrl).toBe('postgres://somewhere/atoll');
+  writeConfig(home, config);
+  vi.stubEnv('DATABASE_URL', 'postgres://elsewhere/other');
+  expect((await configure(home, {})).config.databaseUrl).toBe('postgres://somewhere/atoll');
+});
+
+test('a home keeps its mode', async () => {
+  const { config } = await configure(home, { simulated: true });
+  writeConfig(home, { ...config, mode: 'real' });
+  expect(modeOf(home, {})).toBe('real');
+  expect(() => modeOf(home, { simulated: true })).toThrow(/real mode and stays so.*--home/);
+});
+
+test('a directory with something else in it is no home', () => {
+  writeFileSync(join(home, 'precious.txt'), '');
+  expect(() => modeOf(home, { simulated: true })).toThrow(/not empty.*--home/);
+});
+
+test.for(['0', '65536', 'x', '80.5', ''])('port %s is refused', async (port) => {
+  await expect(configure(home, { simulated: true, port })).rejects.toThrow(/--port .*1 to 65535/);
+});
+
+test.for(['a', '=b', 'a=', 'A=b', 'a=b=c'])('image alias %s is refused', (alias) => {
+  expect(() => parseAliases([alias])).toThrow(/two slugs/);
+});

@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { chownSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { type Config, configSchema, paths, readConfig } from '../config.ts';
+import { choosePublicNetwork } from '../host/public-network.ts';
+import { usageError } from './command.ts';
+import { isLoopback } from './endpoint.ts';
+import { knownHomes, writeFileAtomically } from './machine.ts';
+
+/** What `up` may be told about the configuration; what is absent stays as it is. */
+export interface ConfigOptions {
+  simulated?: boolean | undefined;
+  port?: string | undefined;
+  listen?: string | undefined;
+  databaseUrl?: string | undefined;
+  /** `slug=slug` each. */
+  imageAliases?: string[] | undefined;
+  poolGib?: string | undefined;
+}
+
+const defaultPort = 8080;
+const metadataPort = 8169;
+/** Generous: a cloud of one's own guards against loops that run wild, not against its user. */
+const rateLimit = { perHour: 250_000, perMinute: 25_000 };
+/** Documentation ranges would do, too; nothing is ever sent there. RFC 2544 and a unique local range. */
+const simulatedNetwork = { ipv4: '198.18.0.0/15', ipv6: 'fd00:a701::/64' };
+
+function integer(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw usageError(`--${option} ${text}: a whole number from ${least} to ${most} is needed`);
+}
+
+/** `{a: 'b'}` of `['a=b']`. */
+export function parseAliases(pairs: string[]): Record<string, string> {
+  const entries = pairs.map((pair) => {
+    const [, from, to] = /^([a-z0-9][a-z0-9.-]*)=([a-z0-9][a-z0-9.-]*)$/.exec(pair) ?? [];
+    if (!from || !to)
+      throw usageError(`--image-alias ${pair}: two slugs are needed, as in ubuntu-22-04-x64=debian-12-x64`);
+    return [from, to] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Four hex digits that no bridge and no other Atoll of this machine has in its name. */
+function freeId(): string {
+  const interfaces = existsSync('/sys/class/net') ? readdirSync('/sys/class/net') : [];
+  const homes = knownHomes();
+  for (;;) {
+    const id = randomBytes(2).toString('hex');
+    if (!homes.has(id) && !interfaces.some((name) => name.startsWith(`at${id}`))) return id;
+  }
+}
+
+/** Most of what is free where the home lies, in GiB; the pool is a sparse file and grows up to that. */
+function poolSize(home: string): number {
+  const { bavail, bsize } = statfsSync(home);
+  return Math.max(5, Math.floor((bavail * bsize * 0.8) / 2 ** 30));
+}
+
+async function firstConfig(home: string, options: ConfigOptions): Promise<Config> {
+  const simulated = options.simulated ?? false;
+  const poolGib = options.poolGib ? integer('pool-gib', options.poolGib, 5, 1_000_000) : poolSize(home);
+  return {
+    id: freeId(),
+    mode: simulated ? 'simulated' : 'real',
+    listen: { host: '127.0.0.1', port: defaultPort },
+    publicNetwork: simulated ? simulatedNetwork : await choosePublicNetwork(),
+    metadataPort,
+    imageAliases: {},
+    rateLimit,
+    ...(!simulated && { poolGib }),
+  };
+}
+
+/** The configuration with what the options say, and a line for each change. */
+export function applyOptions(config: Config, options: ConfigOptions): { config: Config; changes: string[] } {
+  const next = structuredClone(config);
+  const changes: string[] = [];
+  const note = (name: string, before: string | number | undefined, after: string | number) => {
+    if (before !== after) changes.push(`${name} ${before ?? 'none'} -> ${after}`);
+  };
+  if (options.port !== undefined) {
+    next.listen.port = integer('port', options.port, 1, 65535);
+    note('port', config.listen.port, next.listen.port);
+  }
+  if (options.listen !== undefined) {
+    next.listen.host = options.listen;
+    note('listen', config.listen.host, next.listen.host);
+    if (isLoopback(options.listen)) delete next.tls;
+  }
+  if (options.databaseUrl !== undefined && options.databaseUrl !== config.databaseUrl) {
+    next.databaseUrl = options.databaseUrl;
+    // Without the values: a URL holds a password.
+    changes.push('database URL changed');
+  }
+  for (const [slug, target] of Object.entries(parseAliases(options.imageAliases ?? []))) {
+    note(`image ${slug}`, config.imageAliases[slug], target);
+    next.imageAliases[slug] = target;
+  }
+  if (options.poolGib !== undefined && Number(options.poolGib) !== config.poolGib) {
+    throw usageError('--pool-gib can only be given to the first up of a home in real mode');
+  }
+  return { config: next, changes };
+}
+
+/** Keeps a person from turning a directory with something else in it into a home. */
+function checkEmpty(home: string): void {
+  const entries = existsSync(home) ? readdirSync(home) : [];
+  if (entries.length > 0) {
+    throw new Error(
+      `${home} is not empty and no Atoll (it has no config.json): give another directory by --home`,
+    );
+  }
+}
+
+/**
+ * The mode of a home: the one it has, or the one that is asked for. Throws where the options ask for another one
+ * than it has, or the directory holds something else.
+ */
+export function modeOf(home: string, { simulated }: ConfigOptions): Config['mode'] {
+  if (!existsSync(paths(home).config)) {
+    checkEmpty(home);
+    return simulated ? 'simulated' : 'real';
+  }
+  const { mode } = readConfig(home);
+  if (simulated && mode === 'real') {
+    throw new Error(
+      `The Atoll at ${home} is in real mode and stays so. Give the simulated one a home of its own: ` +
+        `./atoll up --simulated --home DIR --port PORT`,
+    );
+  }
+  return mode;
+}
+
+/**
+ * The configuration of a home: the one it has, with what the options change, or a new one (on the database of
+ * DATABASE_URL, where that is set). Not written yet.
+ */
+export async function configure(
+  home: string,
+  options: ConfigOptions,
+): Promise<{ config: Config; changes: string[]; created: boolean }> {
+  if (existsSync(paths(home).config)) return { ...applyOptions(readConfig(home), options), created: false };
+  mkdirSync(home, { recursive: true });
+  const { config } = applyOptions(await firstConfig(home, options), {
+    ...options,
+    databaseUrl: options.databaseUrl ?? process.env.DATABASE_URL,
+  });
+  return { config, changes: [], created: true };
+}
+
+/** Writes config.json. It may hold a database URL: only its owner and the group `gid` read it. */
+export function writeConfig(home: string, config: Config, gid?: number): void {
+  const file = paths(home).config;
+  writeFileAtomically(file, `${JSON.stringify(configSchema.parse(config), undefined, 2)}\n`, 0o640);
+  if (gid !== undefined) chownSync(file, -1, gid);
+}

@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { createServer } from 'node:net';
+import { join, relative } from 'node:path';
+import { type Config, configSchema, paths } from '../config.ts';
+import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
+import { asUser, canExecute, type User } from '../host/user.ts';
+import { isHealthy } from './endpoint.ts';
+
+/** The root of the checkout that this code runs from. */
+export const checkout = join(import.meta.dirname, '../..');
+
+export const controlName = 'control';
+export const hostdName = 'hostd';
+
+/** How long open requests get to finish when the control plane is stopped, with some room (ms). */
+const drainMs = 40_000;
+
+/** Changes whenever a process that was started before is of other code or configuration than now. */
+export function fingerprint(config: Config, root = checkout): string {
+  // Parsed: so that it has the same order of keys as one that is read from its file.
+  const configuration = JSON.stringify(configSchema.parse(config));
+  const hash = createHash('sha256').update(configuration).update(process.versions.node);
+  // Renewed under the same name.
+  if (config.tls) hash.update(readFileSync(config.tls.cert));
+  const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(ts|sql|json)$/.test(file) && !file.endsWith('.test.ts'))
+    .sort();
+  for (const file of [...files.map((name) => join('src', name)), 'package-lock.json']) {
+    const { mtimeMs, size } = statSync(join(root, file));
+    hash.update(`${file} ${mtimeMs} ${size}\n`);
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The Node that came with the dependencies, else the one that runs this. */
+function nodeProgram(): string {
+  const bundled = join(checkout, `node_modules/node-linux-${process.arch}/bin/node`);
+  return existsSync(bundled) ? bundled : process.execPath;
+}
+
+/** The command that runs a TypeScript program of the checkout that is to be found at `root`. */
+function nodeCommand(program: string, home: string, root = checkout): string[] {
+  const node = nodeProgram();
+  const inside = relative(checkout, node);
+  const movedNode = inside.startsWith('..') ? node : join(root, inside);
+  return [movedNode, '--disable-warning=ExperimentalWarning', join(root, program), '--home', home];
+}
+
+/**
+ * The control plane's command as `user`. A checkout that this user cannot reach (below /root, say) is shown to
+ * it, read-only, at `<home>/app` in a mount namespace of its own: nothing is left mounted on the host.
+ */
+async function controlCommand(home: string, user: User | undefined): Promise<string[]> {
+  const reachable = await canExecute(user, join(checkout, 'src/http'));
+  if (reachable && (await canExecute(user, nodeProgram())))
+    return asUser(user, nodeCommand('src/main.ts', home));
+  const view = join(home, 'app');
+  mkdirSync(view, { recursive: true });
+  const script = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"';
+  const namespace = [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    script,
+    'sh',
+    checkout,
+    view,
+  ];
+  return [...namespace, ...asUser(user, nodeCommand('src/main.ts', home, view))];
+}
+
+/** Throws with the remedy where another program has the address. */
+async function checkAddressFree({ host, port }: Config['listen']): Promise<void> {
+  const server = createServer();
+  try {
+    server.listen({ host, port });
+    await once(server, 'listening');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      throw new Error(`Port ${port} of ${host} is in use by another program: give another one by --port.`, {
+        cause: error,
+      });
+    }
+    if (code === 'EADDRNOTAVAIL')
+      throw new Error(`${host} is no address of this machine (--listen)`, { cause: error });
+    throw error;
+  } finally {
+    server.close();
+  }
+}
+
+/** Answers undefined where the daemon runs as it should, else why it has to be started (and stops an old one). */
+async function reasonToStart(
+  home: string,
+  name: string,
+  wanted: string,
+  well: () => Promise<boolean>,
+): Promise<string | undefined> {
+  const running = findDaemon(home, name);
+  if (!running) return 'started';
+  const reason = running.fingerprint !== wanted ? 'code or configuration changed' : 'it did not answer';
+  if (running.fingerprint === wanted && (await well())) return undefined;
+  await stopDaemon(home, name, { deadlineMs: drainMs });
+  return `restarted: ${reason}`;
+}
+
+/** Runs the control plane as `user` and waits until it is healthy. */
+export async function ensureControlPlane(
+  home: string,
+  config: Config,
+  user: User | undefined,
+): Promise<string> {
+  const wanted = fingerprint(config);
+  const well = () => isHealthy(config);
+  const reason = await reasonToStart(home, controlName, wanted, well);
+  if (!reason) return 'runs';
+  await checkAddressFree(config.listen);
+  const command = await controlCommand(home, user);
+  await startDaemon(home, { name: controlName, command, fingerprint: wanted }, well, 60_000);
+  return reason;
+}
+
+/** Runs hostd (as root) and waits until it answers on its socket. */
+export async function ensureHostd(home: string, config: Config): Promise<string> {
+  const wanted = fingerprint(config);
+  const well = () => hostdAnswers(home);
+  const reason = await reasonToStart(home, hostdName, wanted, well);
+  if (!reason) return 'runs';
+  await startDaemon(
+    home,
+    { name: hostdName, command: nodeCommand('src/hostd/main.ts', home), fingerprint: wanted },
+    well,
+  );
+  return reason;
+}
+
+/** Whether hostd answers that it is well. */
+export async function hostdAnswers(home: string): Promise<boolean> {
+  const request = httpRequest({
+    socketPath: paths(home).hostdSocket,
+    path: '/healthz',
+    agent: false,
+    timeout: 5000,
+  });
+  return await new Promise((resolve) => {
+    request.once('error', () => resolve(false));
+    request.once('timeout', () => request.destroy());
+    request.once('response', (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.end();
+  });
+}
+
+/** Stops the control plane; it finishes the requests that are under way first. */
+export async function stopControlPlane(home: string): Promise<boolean> {
+  return await stopDaemon(home, controlName, { deadlineMs: drainMs });
+}
+
+export async function stopHostd(home: string): Promise<boolean> {
+  return await stopDaemon(home, hostdName);
+}
+
+/** Takes away what a stopped hostd left in force: packet filter, neighbour entries, its state. */
+export function hostdRemoveCommand(home: string): string[] {
+  return [...nodeCommand('src/hostd/main.ts', home), '--remove'];
+}

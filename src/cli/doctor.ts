@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { paths, readConfig } from '../config.ts';
+import { type Finding, probeHost } from '../host/capabilities.ts';
+import { findDaemon } from '../host/processes.ts';
+import { defineCommand } from './command.ts';
+import { checkout, controlName } from './control-plane.ts';
+
+function versionOf(directory: string): string {
+  return (JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** A line for each finding, with the remedy below where there is one. */
+export function formatFindings(findings: Finding[]): string {
+  const width = Math.max(...findings.map(({ name }) => name.length)) + 2;
+  return findings
+    .map(({ name, ok, detail, remedy }) => {
+      const line = `  ${ok ? 'ok' : 'no'}  ${name.padEnd(width)}${detail}`;
+      return remedy && !ok ? `${line}\n      ${' '.repeat(width)}-> ${remedy}` : line;
+    })
+    .join('\n');
+}
+
+export default defineCommand({
+  help: `
+Usage: atoll doctor
+
+Tells what this machine can and cannot do, and what to do about it. The simulated mode needs none of it.
+`,
+  async run({ home }) {
+    console.log(
+      `Atoll ${versionOf(checkout)}, Node ${process.versions.node}, ${process.platform} ${process.arch}\n`,
+    );
+    const config = existsSync(paths(home).config) ? readConfig(home) : undefined;
+    // The file system that the home is, or will be, on.
+    const directory = existsSync(home) ? home : existsSync(dirname(home)) ? dirname(home) : '/';
+    const findings = await probeHost({ directory, ...(config && { port: config.listen.port }) });
+    const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
+    console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
+  },
+});

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { paths, readConfig } from '../config.ts';
+import { incusdPid } from '../host/incusd.ts';
+import { findDaemon, parseStat } from '../host/processes.ts';
+import { defineCommand } from './command.ts';
+import { controlName, hostdName } from './control-plane.ts';
+import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+
+interface ProcessStatus {
+  name: string;
+  pid: number | null;
+  /** Proportional set size with its children, in bytes; null where this user may not read it. */
+  memory: number | null;
+}
+
+const kib = 1024;
+
+/** The direct children of a process. */
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return parseStat(readFileSync(`/proc/${name}/stat`, 'utf8')).parent === pid;
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** Memory of a process and its children, shared pages counted by share (proc(5): smaps_rollup, Pss). */
+function memoryOf(pid: number): number | null {
+  let total = 0;
+  for (const each of [pid, ...childrenOf(pid)]) {
+    try {
+      const rollup = readFileSync(`/proc/${each}/smaps_rollup`, 'utf8');
+      total += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0) * kib;
+    } catch {
+      if (each === pid) return null;
+    }
+  }
+  return total;
+}
+
+/** The number of droplets, or null where the API does not tell. */
+async function dropletCount(home: string): Promise<number | null> {
+  try {
+    const { body } = await openApi(home).call('GET', '/v2/droplets?per_page=1');
+    return (body as { meta?: { total?: number } }).meta?.total ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export default defineCommand({
+  help: `
+Usage: atoll status [--json]
+
+Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
+`,
+  options: { json: { type: 'boolean' } },
+  async run({ home, values }) {
+    const config = readConfig(home);
+    const pids: [string, number | undefined][] = [[controlName, findDaemon(home, controlName)?.pid]];
+    if (!config.databaseUrl) pids.push(['postgres', findDaemon(home, 'postgres')?.pid]);
+    if (config.mode === 'real') {
+      pids.push([hostdName, findDaemon(home, hostdName)?.pid], ['incusd', incusdPid(paths(home).incus)]);
+    }
+    const processes = pids.map(
+      ([name, pid]): ProcessStatus => ({
+        name,
+        pid: pid ?? null,
+        memory: pid === undefined ? null : memoryOf(pid),
+      }),
+    );
+    const healthy = await isHealthy(config);
+    const droplets = healthy ? await dropletCount(home) : null;
+    const ok = healthy && processes.every(({ pid }) => pid !== null);
+    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };
+    if (values.json) console.log(JSON.stringify(status, undefined, 2));
+    else {
+      console.log(
+        `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
+      );
+      if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
+      for (const { name, pid, memory } of processes) {
+        const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
+        console.log(
+          `  ${pid === null ? '✗' : '✓'} ${name.padEnd(10)}${pid === null ? 'does not run' : `pid ${pid}`.padEnd(14)}${size}`,
+        );
+      }
+    }
+    return ok ? 0 : 1;
+  },
+});

@@ -1,0 +1,55 @@
+import type { UpOptions } from './bring-up.ts';
+import { resolveHome } from './command.ts';
+
+/** What `up` can be told; `try` takes the same. */
+export const upOptions = {
+  simulated: { type: 'boolean' },
+  port: { type: 'string' },
+  listen: { type: 'string' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'image-alias': { type: 'string', multiple: true },
+  'database-url': { type: 'string' },
+  'pool-gib': { type: 'string' },
+} as const;
+
+export const upOptionsHelp = `
+  --simulated          the same API over a simulated world; needs no root
+  --port PORT          where the API listens (8080)
+  --listen ADDRESS     listen on this address instead of 127.0.0.1; any but loopback gets TLS
+  --tls-cert FILE      certificate (with its chain) and key for TLS, PEM; without them,
+  --tls-key FILE       Atoll makes its own authority, which "atoll env" makes clients trust
+  --image-alias A=B    order image A, get B: ubuntu-22-04-x64=debian-12-x64 (may be repeated)
+  --database-url URL   use this PostgreSQL instead of an own one
+  --pool-gib N         most that droplets' disks may take together (first up only)
+`.trimEnd();
+
+interface UpValues {
+  simulated?: boolean | undefined;
+  port?: string | undefined;
+  listen?: string | undefined;
+  'tls-cert'?: string | undefined;
+  'tls-key'?: string | undefined;
+  'image-alias'?: string[] | undefined;
+  'database-url'?: string | undefined;
+  'pool-gib'?: string | undefined;
+}
+
+/** The parsed command line as `bringUp` takes it. */
+export function toUpOptions(values: UpValues): UpOptions {
+  return {
+    simulated: values.simulated,
+    port: values.port,
+    listen: values.listen,
+    tlsCert: values['tls-cert'],
+    tlsKey: values['tls-key'],
+    imageAliases: values['image-alias'],
+    databaseUrl: values['database-url'],
+    poolGib: values['pool-gib'],
+  };
+}
+
+/** How to type a command for this home: `./atoll env`, or with --home where that is not the default. */
+export function commandFor(home: string, command: string): string {
+  return home === resolveHome(undefined) ? `./atoll ${command}` : `./atoll ${command} --home ${home}`;
+}
