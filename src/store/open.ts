@@ -1,13 +1,14 @@
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { preparing, stalePlan } from './prepared.ts';
 import type { DB } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** Where the database is: a URL, or the directory of its unix socket. */
 export type Address = { url: string } | { socketDir: string; database?: string; user?: string };
 
-/** Errors after which PostgreSQL asks for the whole transaction to be repeated: serialization failure, deadlock. */
-const repeatable = new Set(['40001', '40P01']);
+/** Errors after which the whole transaction is to be repeated: serialization failure, deadlock, a stale plan. */
+const repeatable = new Set(['40001', '40P01', stalePlan]);
 const attempts = 5;
 
 /**
@@ -40,7 +41,7 @@ export function openStore(address: Address, options: { name: string; connections
   });
   // An idle connection that breaks is replaced on the next query; without a listener it would end the process.
   pool.on('error', () => {});
-  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
   return {
     db,
     pool,
@@ -54,7 +55,10 @@ export function openStore(address: Address, options: { name: string; connections
         }
       }
     },
-    // Ends the pool, too.
-    close: () => db.destroy(),
+    async close() {
+      await db.destroy();
+      // Kysely ends the pool only if it has used it.
+      if (!pool.ending) await pool.end();
+    },
   };
 }

@@ -110,6 +110,9 @@ describe('creating droplets', () => {
     const resources = [{ resource_id: String(droplet.id), resource_type: 'droplet' }];
     await atoll.api.expect(204, 'POST', '/v2/tags/two/resources', { resources });
     expect((await get(droplet.id)).tags).toEqual(['one', 'two']);
+    await until(() => atoll.host.metadata(droplet.id)?.tags.includes('two') === true);
+    await atoll.api.expect(204, 'DELETE', '/v2/tags/one');
+    await until(() => atoll.host.metadata(droplet.id)?.tags.includes('one') === false);
   });
 });
 

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { expect } from 'vitest';
 import { operationFinder, readKnownOperations } from '../../src/http/known-operations.ts';
+import { builtOperations } from './operations.ts';
 import { publishedApi } from './published.ts';
 
 export interface Answer<Body> {
@@ -30,7 +31,7 @@ export interface ApiClient {
 }
 
 const published = publishedApi();
-const find = operationFinder(readKnownOperations());
+const find = operationFinder([...readKnownOperations(), ...builtOperations()]);
 /** Set by `atoll test`: where seen operations are collected, one JSON line each. */
 const seenFile = process.env.ATOLL_SEEN_OPERATIONS;
 

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { createToken } from '../../src/cloud/account/index.ts';
-import type { DropletContext } from '../../src/cloud/droplets/index.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
 import { type Clock, systemClock } from '../../src/control/clock.ts';
 import { type ControlPlane, controlPlane } from '../../src/control-plane.ts';
@@ -18,6 +17,7 @@ import type { Host } from '../../src/engine/host/port.ts';
 import { type SimulatedHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
+import { simulatedContext } from './simulated-context.ts';
 
 export interface TestTeam {
   teamId: string;
@@ -52,12 +52,6 @@ export interface TestAtollOptions {
   /** How long the simulated world takes; no time at all by default. */
   delays?: Delays;
 }
-
-export const simulatedContext: DropletContext = {
-  network: { ipv4: '198.18.0.0/15', ipv6: 'fd00:a701::/64', nameservers: ['67.207.67.2'] },
-  imageHost: { mode: 'simulated', aliases: {}, available: [] },
-  hostMemoryMib: undefined,
-};
 
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;

@@ -1,15 +1,16 @@
 /**
- * Waits until a condition of the outside world holds (a process, a socket, a database): looks every few
- * milliseconds and throws after `deadlineMs`.
+ * Waits until a condition of the outside world holds (a process, a socket, a database): looks every
+ * `intervalMs` and throws after `deadlineMs`.
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   deadlineMs = 10_000,
   what = condition.toString(),
+  intervalMs = 5,
 ): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`this did not come true within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
 }

@@ -11,7 +11,7 @@ export const publicPool = 'public';
 export const vpcPool = (vpcId: string): string => `vpc:${vpcId}`;
 
 /** How many rows a pool grows by. */
-const chunk = 256;
+const chunk = 1024;
 /** The network's own address and the gateway (or what would be one) are never given out. */
 const firstOffset = 2;
 

@@ -4,7 +4,7 @@ import type { Static } from 'typebox';
 import { type Action, beginAction, endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { wake } from '../../control/reconcile.ts';
-import { ApiError, invalid, notFound, unprocessable } from '../../http/errors.ts';
+import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
@@ -80,7 +80,10 @@ function changeFor(droplet: Locked, ask: Ask): Change {
       `The droplet action ${ask.type} is not part of this version of Atoll yet.`,
     );
   }
-  throw invalid('type', `'${ask.type}' is not a droplet action. Known: ${Object.keys(changes).join(', ')}.`);
+  throw invalid(
+    'type',
+    `${quoted(ask.type)} is not a droplet action. Known: ${Object.keys(changes).join(', ')}.`,
+  );
 }
 
 async function apply(
@@ -139,7 +142,7 @@ export function actOnTagged(
 ): Promise<Action[]> {
   return deps.store.transaction(async (tx) => {
     const droplets = await lockTagged(tx, request.caller, tag);
-    if (droplets.length === 0) throw notFound(`No Droplet has the tag '${tag}'.`);
+    if (droplets.length === 0) throw notFound(`No Droplet has the tag ${quoted(tag)}.`);
     const actions: Action[] = [];
     for (const droplet of droplets) actions.push(await apply(tx, deps, request, droplet, request.body));
     return actions;

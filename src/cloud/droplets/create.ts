@@ -2,8 +2,7 @@
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
-import { wake } from '../../control/reconcile.ts';
-import { invalid, unprocessable } from '../../http/errors.ts';
+import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import { countSql } from '../../store/counters.ts';
@@ -14,7 +13,7 @@ import { keysFor } from '../keys/index.ts';
 import { findRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
-import { defaultVpc, findVpc } from '../vpcs/index.ts';
+import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import type { DropletContext, PublicNetwork } from './context.ts';
 import { type DropletRow, dropletRows, dropletUrn } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
@@ -56,7 +55,8 @@ export async function createDroplets(
     );
   }
   const region = findRegion(body.region);
-  if (!region) throw invalid('region', `'${body.region}' is not a region. GET /v2/regions lists them.`);
+  if (!region)
+    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
   const features = [
@@ -75,7 +75,6 @@ export async function createDroplets(
     if (vpc.region !== region.slug) {
       throw invalid('vpc_uuid', `names a VPC in ${vpc.region}, but the Droplet is to be in ${region.slug}.`);
     }
-    await ensurePool(tx, vpcPool(vpc.id), vpc.ip_range);
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
     const created: Inserted[] = [];
     for (const name of names) {
@@ -87,7 +86,7 @@ export async function createDroplets(
         region: region.slug,
         size: size.slug,
         image_id: image.id,
-        vpc_id: vpc.id,
+        vpc,
         features,
         user_data: body.user_data || null,
         public_keys: keys.map((key) => key.public_key),
@@ -122,7 +121,7 @@ interface NewDroplet {
   region: string;
   size: string;
   image_id: number;
-  vpc_id: string;
+  vpc: Vpc;
   features: string[];
   user_data: string | null;
   public_keys: string[];
@@ -135,9 +134,9 @@ interface Inserted {
   public_ipv4: string;
 }
 
-/** Two addresses, the droplet and its action, in one statement: this is the hot path of a create. */
+/** Two addresses, the droplet, its action and the wake, in one statement: this is the hot path of a create. */
 async function insertDroplet(tx: Tx, droplet: NewDroplet): Promise<Inserted> {
-  const privatePool = vpcPool(droplet.vpc_id);
+  const privatePool = vpcPool(droplet.vpc.id);
   for (let attempt = 0; attempt < 3; attempt++) {
     const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
       with ids as materialized (
@@ -165,24 +164,25 @@ async function insertDroplet(tx: Tx, droplet: NewDroplet): Promise<Inserted> {
           public_ipv4, private_ipv4, created_at, pending_action_id)
         overriding system value
         select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
-          ${droplet.vpc_id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
+          ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
           outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4
       )
       select made.id, made.pending_action_id as "actionId", made.public_ipv4,
-        exists (select from outside) as public, exists (select from inside) as private
+        exists (select from outside) as public, exists (select from inside) as private,
+        case when made.id is not null then wake('droplet', made.id::text, ${droplet.at}::timestamptz) end
       from (select) as always left join made on true`.execute(tx);
     const row = rows[0];
-    if (row?.id) {
-      await wake(tx, 'droplet', String(row.id), droplet.at);
-      return row;
-    }
+    if (row?.id) return row;
     // An address taken by the try that failed stays with an id that no droplet has: give it back.
     await sql`update addresses set droplet_id = null
       where droplet_id in (select currval('droplets_id_seq'))`.execute(tx);
     if (!row?.public) await growPool(tx, publicPool);
-    if (!row?.private) await growPool(tx, privatePool);
+    if (!row?.private) {
+      await ensurePool(tx, privatePool, droplet.vpc.ip_range);
+      await growPool(tx, privatePool);
+    }
   }
   throw new Error('no address could be taken though the pools had some');
 }

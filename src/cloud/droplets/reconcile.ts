@@ -8,7 +8,7 @@ import { EngineError } from '../../engine/errors.ts';
 import { digest } from '../../engine/host/digest.ts';
 import type { Host, HostDroplet } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
-import type { Store, Tx } from '../../store/store.ts';
+import type { Queryable, Store, Tx } from '../../store/store.ts';
 import { releaseAddresses, splitRange } from '../addresses/index.ts';
 import { engineImageFor, resolveImage } from '../images/index.ts';
 import { findSize } from '../sizes/index.ts';
@@ -145,7 +145,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     const status = next.settled === 'active' ? 'active' : 'off';
     const power = next.settled === 'active' ? 'on' : 'off';
     if (!gone && row.pending_action_id === null && row.status === status && row.power === power) return true;
-    return store.transaction(async (tx) => {
+    const write = async (db: Queryable) => {
       const { rows } = await sql`
         with changed as (
           update droplets set status = ${status}, power = ${power}, pending_action_id = null,
@@ -156,11 +156,13 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
             message = ${failed}
           where id = ${row.pending_action_id} and status = 'in-progress' and exists (select from changed)
         )
-        select id from changed`.execute(tx);
+        select id from changed`.execute(db);
       if (rows.length === 0) return false;
-      if (gone) await releaseAddresses(tx, row.id, at);
+      if (gone) await releaseAddresses(db, row.id, at);
       return true;
-    });
+    };
+    // A single statement needs no transaction around it.
+    return gone ? store.transaction(write) : write(store.db);
   }
 
   /** The pending action errs; what was wanted becomes what is at the next look. */

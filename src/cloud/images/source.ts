@@ -1,4 +1,4 @@
-import { invalid } from '../../http/errors.ts';
+import { invalid, quoted } from '../../http/errors.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
 
 /** What a host can make droplets of. */
@@ -50,7 +50,7 @@ export function engineImageFor(image: Image, host: ImageHost): { ok: string } | 
 export function orderableImage(idOrSlug: number | string, host: ImageHost): Image {
   const image = resolveImage(idOrSlug);
   if (!image)
-    throw invalid('image', `'${String(idOrSlug).slice(0, 100)}' is not an image. GET /v2/images lists them.`);
+    throw invalid('image', `${quoted(String(idOrSlug))} is not an image. GET /v2/images lists them.`);
   const source = engineImageFor(image, host);
   if ('error' in source) throw invalid('image', source.error);
   return image;

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { invalid } from '../../http/errors.ts';
+import { invalid, quoted } from '../../http/errors.ts';
 import { findSize, regionSlugs, type Size, sizes } from './catalogue.ts';
 
 export const SizeSchema = Type.Object({
@@ -54,7 +54,7 @@ export function sizeView(slug: string, hostMemoryMib?: number): SizeView {
  */
 export function orderableSize(slug: string, hostMemoryMib: number | undefined): Size {
   const size = findSize(slug);
-  if (!size) throw invalid('size', `'${slug.slice(0, 100)}' is not a size. GET /v2/sizes lists them.`);
+  if (!size) throw invalid('size', `${quoted(slug)} is not a size. GET /v2/sizes lists them.`);
   if (fits(size, hostMemoryMib)) return size;
   const largest = sizes.filter((other) => fits(other, hostMemoryMib)).sort((a, b) => b.memory - a.memory)[0];
   const remedy = largest ? ` Order ${largest.slug} or a smaller one.` : '';

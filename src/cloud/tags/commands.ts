@@ -1,8 +1,9 @@
 import type { Clock } from '../../control/clock.ts';
-import { ApiError, notFound } from '../../http/errors.ts';
+import { ApiError, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
+import { checkTagNames } from './names.ts';
 import { ensureTags, findTag, type Tag, tagResources } from './tagging.ts';
 import { type TaggableResources, type TaggableType, taggable } from './types.ts';
 import { holds } from './view.ts';
@@ -48,8 +49,10 @@ export async function deleteTag({ store, clock }: TagsDeps, request: Asked, name
 }
 
 /**
- * Puts a tag on all of the resources or, where one is wrong, on none.
- * @throws ApiError 404 for a tag or resource the team has not, 403 where the token may not change a resource
+ * Puts a tag on all of the resources or, where one is wrong, on none. A tag that is not there yet is made, as
+ * doctl promises of `droplet tag`.
+ * @throws ApiError 404 for a resource the team has not, 422 for a name that no tag can have, 403 where the token
+ * may not change a resource
  */
 export async function assignTag(
   deps: TagsDeps,
@@ -60,11 +63,11 @@ export async function assignTag(
   const { store, clock } = deps;
   mayChange(request.caller, resources);
   await store.transaction(async (tx) => {
-    const tag = await lockTag(tx, request.caller.teamId, name);
+    const [tag] = await ensureTags(tx, request.caller.teamId, checkTagNames('tag', [name]), clock);
+    if (!tag) throw new Error(`Tag ${name} was neither found nor made.`);
     for (const [index, { type, id }] of resources.entries()) {
       const exists = await deps.resources[type]?.(tx, request.caller.teamId, id);
-      if (!exists)
-        throw notFound(`resources[${index}]: you have no ${type} with the id '${id.slice(0, 64)}'.`);
+      if (!exists) throw notFound(`resources[${index}]: you have no ${type} with the id ${quoted(id)}.`);
     }
     for (const [type, ids] of byType(resources)) await tagResources(tx, [tag], type, ids, clock);
     const at = clock.now();

@@ -61,13 +61,14 @@ create table reconcile (
 create index reconcile_dirty on reconcile (due) where done < wanted and owner is null;
 create index reconcile_owned on reconcile (owner) where owner is not null;
 
--- Marks a resource dirty and wakes the loops once the transaction commits.
-create function wake(kind text, id text, at timestamptz) returns void language sql as $$
+-- Marks a resource dirty and wakes the loops once the transaction commits. In plpgsql, which keeps its plans.
+create function wake(kind text, id text, at timestamptz) returns void language plpgsql as $$
+begin
   insert into reconcile as r (kind, id, due) values (kind, id, at)
   on conflict on constraint reconcile_pkey
   do update set wanted = r.wanted + 1, due = least(r.due, excluded.due), attempts = 0;
-  select pg_notify('atoll_wake', kind);
-$$;
+  perform pg_notify('atoll_wake', kind);
+end $$;
 
 -- Something that was asked of a resource, and how it went.
 create table actions (
@@ -198,6 +199,7 @@ declare
 begin
   if t.resource_type = 'droplet' then
     update droplets set version = version where id = t.resource_id::bigint;
+    perform wake('droplet', t.resource_id, t.tagged_at);
   end if;
   return null;
 end $$;

@@ -1,0 +1,33 @@
+/** The launcher as a person types it, for tests of the whole. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+
+export interface CliResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+const launcher = join(import.meta.dirname, '../../atoll');
+
+/** Runs `./atoll ARGS --home HOME` and waits for its end. Never throws for an exit code. */
+export function atollCli(home: string) {
+  return (...args: string[]): Promise<CliResult> =>
+    new Promise((resolve) => {
+      const env = { ...process.env, ATOLL_HOME: home };
+      execFile(launcher, args, { env, timeout: 540_000, maxBuffer: 16 << 20 }, (error, stdout, stderr) => {
+        const code = error ? (typeof error.code === 'number' ? error.code : 1) : 0;
+        resolve({ code, stdout, stderr });
+      });
+    });
+}
+
+/** As `atollCli`, and throws with all that was printed unless the command succeeds. */
+export function mustAtoll(home: string) {
+  const cli = atollCli(home);
+  return async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await cli(...args);
+    if (code !== 0) throw new Error(`atoll ${args.join(' ')} ended with ${code}:\n${stdout}\n${stderr}`);
+    return stdout;
+  };
+}

@@ -1,0 +1,8 @@
+import type { DropletContext } from '../../src/cloud/droplets/index.ts';
+
+/** What surrounds droplets in tests over the simulated world. */
+export const simulatedContext: DropletContext = {
+  network: { ipv4: '198.18.0.0/15', ipv6: 'fd00:a701::/64', nameservers: ['67.207.67.2'] },
+  imageHost: { mode: 'simulated', aliases: {}, available: [] },
+  hostMemoryMib: undefined,
+};
