@@ -74,7 +74,9 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
         memory: pid === undefined ? null : memoryOf(pid),
       }),
     );
-    const healthy = await isHealthy(config);
+    // Without our process, whoever answers at the port is somebody else.
+    const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
+    const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };

@@ -44,6 +44,8 @@ export function drivenClock(start = new Date('2026-01-01T00:00:00Z')): DrivenClo
       if (entry[1].at <= limit && (!best || entry[1].at < best[1].at)) best = entry;
     return best;
   };
+  /** Lets what was resolved run, and ask for its own timers, before time moves on. */
+  const settle = () => new Promise((resolve) => setImmediate(resolve));
   return {
     now: () => new Date(now),
     after(delayMs, callback) {
@@ -53,12 +55,12 @@ export function drivenClock(start = new Date('2026-01-01T00:00:00Z')): DrivenClo
     },
     async advance(ms) {
       const target = now + ms;
+      await settle();
       for (let next = earliest(target); next; next = earliest(target)) {
         pending.delete(next[0]);
         now = next[1].at;
         next[1].callback();
-        // Lets what the callback resolved run before time moves on.
-        await new Promise((resolve) => setImmediate(resolve));
+        await settle();
       }
       now = target;
     },

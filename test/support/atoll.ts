@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { createToken } from '../../src/cloud/account/index.ts';
+import type { DropletContext } from '../../src/cloud/droplets/index.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
 import { type Clock, systemClock } from '../../src/control/clock.ts';
 import { type ControlPlane, controlPlane } from '../../src/control-plane.ts';
@@ -51,13 +52,15 @@ export interface TestAtollOptions {
   workers?: number;
   /** How long the simulated world takes; no time at all by default. */
   delays?: Delays;
+  /** Another compute engine than the simulated world; whoever made it closes it. */
+  real?: { compute: Compute; context: DropletContext };
 }
 
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
   const database = await testDatabase();
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
-  const compute = simulatedCompute(world);
+  const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
   const start = async () => {
     const plane = controlPlane({
@@ -67,8 +70,8 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       host: options.wrap?.host?.(host) ?? host,
       clock,
       log: pino({ level: 'silent' }),
-      mode: 'simulated',
-      context: simulatedContext,
+      mode: options.real ? 'real' : 'simulated',
+      context: options.real?.context ?? simulatedContext,
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
       validateResponses: true,

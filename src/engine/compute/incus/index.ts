@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type Clock, systemClock } from '../../../control/clock.ts';
 import { EngineError } from '../../errors.ts';
 import type { Compute, InstanceSpec, StopOptions } from '../port.ts';
+import { bootAdmission } from './admission.ts';
 import { incusClient } from './client.ts';
 import { isNotFound, says } from './errors.ts';
 import { watchEvents } from './events.ts';
@@ -23,6 +24,7 @@ const forceTimeout = 60;
 export function incusCompute(options: IncusComputeOptions): Compute {
   const { socketPath, clock = systemClock } = options;
   const client = incusClient({ socketPath });
+  const admission = bootAdmission({ clock });
   let dropSysResource = options.dropSysResource;
 
   const path = (name: string) => instancePath(engineName(options.id, name));
@@ -71,6 +73,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
 
   async function create(spec: InstanceSpec): Promise<void> {
     dropSysResource ??= await lacksSysResource();
+    await admission.enter();
     try {
       await client.request('POST', '/1.0/instances', {
         body: instanceBody(spec, { ...options, dropSysResource }),
@@ -106,6 +109,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     create,
     async start(name) {
       await refuseUnborn(name);
+      await admission.enter();
       try {
         await changeState(name, { action: 'start', timeout: 30 });
       } catch (error) {

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
+import { createDroplet, ended, order } from '../support/droplets.ts';
+import { until } from '../support/until.ts';
+import { crashPoint } from './crash-harness.ts';
+
+export interface CrashContract {
+  engine: string;
+  /** Starts the control plane that is to be killed, with what counts the engine calls in between. */
+  start(wrap: TestAtollOptions['wrap']): Promise<TestAtoll>;
+  stop?(): Promise<void>;
+  /** The names of the scenarios to play; absent: all. */
+  only?: string[];
+  /** How long the engine may take to get there, ms. */
+  deadlineMs?: number;
+}
+
+/** The suite, for one engine. */
+export function crashContract({ engine, start, stop, only, deadlineMs }: CrashContract): void {
+  const point = crashPoint();
+  let atoll: TestAtoll;
+  beforeAll(async () => {
+    atoll = await start(point.wrap);
+  });
+  afterAll(async () => {
+    await atoll.close();
+    await stop?.();
+  });
+
+  /** Nothing is dirty: every loop has done all it was woken for. */
+  async function idle() {
+    await until(async () => {
+      const rows = await atoll.database.store.db
+        .selectFrom('reconcile')
+        .select('id')
+        .whereRef('done', '<', 'wanted')
+        .execute();
+      return rows.length === 0;
+    }, deadlineMs);
+  }
+
+  /** All that can be seen of one droplet, in the API and in the engines, without what differs by chance. */
+  async function worldOf(id: number, actionIds: number[]) {
+    const { status, body } = await atoll.api.call('GET', `/v2/droplets/${id}`);
+    const droplet = status === 200 ? body.droplet : undefined;
+    const instance = await atoll.compute.get(`droplet-${id}`);
+    const held = await atoll.database.store.db
+      .selectFrom('addresses')
+      .select('ip')
+      .where('droplet_id', '=', id)
+      .execute();
+    const actions = await Promise.all(actionIds.map((action) => ended(atoll.api, action, deadlineMs)));
+    return {
+      api: droplet && { status: droplet.status, locked: droplet.locked, name: droplet.name },
+      addresses: held.length,
+      instance: instance && { state: instance.state, boot: instance.boot },
+      hostname: atoll.host.metadata(id)?.hostname,
+      actions: actions.map((action) => `${action.type} ${action.status}`),
+    };
+  }
+
+  /** No machine and no host entry is there that no living droplet owns. */
+  async function expectNoOrphans() {
+    const alive = await atoll.database.store.db
+      .selectFrom('droplets')
+      .select('id')
+      .where('deleted_at', 'is', null)
+      .execute();
+    const urns = new Set(alive.map(({ id }) => `do:droplet:${id}`));
+    expect((await atoll.compute.list()).filter(({ urn }) => !urns.has(urn))).toEqual([]);
+    expect((await atoll.host.list()).filter((id) => !urns.has(`do:droplet:${id}`))).toEqual([]);
+  }
+
+  interface Scenario {
+    name: string;
+    /** Brings about what the scenario starts from. */
+    prepare?(): Promise<number>;
+    /** Asks for what is to survive the crash; answers the droplet and the ids of its actions. */
+    ask(prepared: number): Promise<{ id: number; actions: number[] }>;
+  }
+
+  const create = async () => {
+    const { droplet, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', order);
+    return { id: droplet.id as number, actions: [links.actions[0].id as number] };
+  };
+  const running = async (): Promise<number> => (await createDroplet(atoll.api)).id;
+  const act = (body: object) => async (id: number) => {
+    const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
+    return { id, actions: [action.id as number] };
+  };
+  const destroy = async (id: number) => {
+    await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+    const { actions } = await atoll.api.expect(200, 'GET', '/v2/actions');
+    return { id, actions: [actions[0].id as number] };
+  };
+  const off = async () => {
+    const id = await running();
+    await ended(atoll.api, (await act({ type: 'power_off' })(id)).actions[0] ?? 0);
+    return id;
+  };
+
+  const scenarios: Scenario[] = [
+    { name: 'create', ask: create },
+    { name: 'power_off', prepare: running, ask: act({ type: 'power_off' }) },
+    { name: 'power_on', prepare: off, ask: act({ type: 'power_on' }) },
+    { name: 'shutdown', prepare: running, ask: act({ type: 'shutdown' }) },
+    { name: 'reboot', prepare: running, ask: act({ type: 'reboot' }) },
+    { name: 'power_cycle', prepare: running, ask: act({ type: 'power_cycle' }) },
+    { name: 'power_cycle of one that is off', prepare: off, ask: act({ type: 'power_cycle' }) },
+    { name: 'rename', prepare: running, ask: act({ type: 'rename', name: 'renamed' }) },
+    { name: 'destroy', prepare: running, ask: destroy },
+    { name: 'destroy of one that is off', prepare: off, ask: destroy },
+  ];
+
+  /** More engine calls than any scenario makes: a scenario that never runs out of crashes is a bug. */
+  const most = 40;
+
+  describe(`kill -9 after every single engine call: ${engine}`, () => {
+    it.each(scenarios.filter(({ name }) => !only || only.includes(name)))(
+      '$name converges to the world of an undisturbed run',
+      async ({ prepare, ask }) => {
+        const run = async (crashAfter: number) => {
+          const prepared = (await prepare?.()) ?? 0;
+          await idle();
+          let crashed = false;
+          const restarted = new Promise<void>((resolve, reject) => {
+            if (crashAfter === 0) return;
+            point.arm(crashAfter, () => {
+              crashed = true;
+              atoll.restart().then(resolve, reject);
+            });
+          });
+          const { id, actions } = await ask(prepared);
+          await idle();
+          point.disarm();
+          if (crashed) await restarted;
+          await idle();
+          const world = await worldOf(id, actions);
+          await expectNoOrphans();
+          return { crashed, world };
+        };
+        const undisturbed = await run(0);
+        for (let n = 1; ; n++) {
+          expect(n).toBeLessThan(most);
+          const { crashed, world } = await run(n);
+          expect(world, `killed after engine call ${n}`).toEqual(undisturbed.world);
+          if (!crashed) {
+            expect(n).toBeGreaterThan(2);
+            break;
+          }
+        }
+      },
+    );
+  });
+}
