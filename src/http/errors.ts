@@ -41,5 +41,9 @@ export const notFound = (message?: string): ApiError => new ApiError('not_found'
 export const invalid = (field: string, problem: string): ApiError =>
   new ApiError('unprocessable_entity', `${field} ${problem}`);
 
+/** A value from a request in a message about it, cut where it is long. */
+export const quoted = (value: string): string =>
+  `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
+
 export const unprocessable = (message: string): ApiError => new ApiError('unprocessable_entity', message);
 export const conflict = (message: string): ApiError => new ApiError('conflict', message);

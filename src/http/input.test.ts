@@ -93,8 +93,10 @@ describe('a field', () => {
     [{ name: 'a', tags: 'x' }, 'tags must be a list.'],
     [{ name: 'a', tags: ['x', 1] }, 'tags[1] must be a string.'],
     [{ name: 'a', ssh_keys: [1, 'x', true] }, 'ssh_keys[2] must be an integer or a string.'],
+    [{ name: 'a', ssh_keys: [2 ** 53] }, 'ssh_keys[0] must be at most 9007199254740991.'],
     [{ name: 'a\0' }, 'name must not contain NUL characters.'],
     [{ name: 'a', tags: ['x', '\0'] }, 'tags[1] must not contain NUL characters.'],
+    [{ name: 'a\ud800' }, 'name must be valid Unicode.'],
     [{ name: 'a', other: { '\0': 1 } }, 'other must not contain NUL characters.'],
   ])('that is wrong is 422 and named: %j', async (body, message) => {
     const { status, json } = await start().create(body);

@@ -96,20 +96,32 @@ export function safeIntegers(schema: TSchema): TSchema {
   return bounded(schema) as TSchema;
 }
 
-/** The path of the first string or key with a NUL in it, which PostgreSQL cannot store; undefined if there is none. */
-export function findNul(value: unknown): string | undefined {
+/**
+ * The first string or key that PostgreSQL cannot store as it was sent: where it is, and what is wrong with it.
+ * Undefined if there is none.
+ */
+export function findUnstorable(value: unknown): { path: string; problem: string } | undefined {
   // A stack of our own: a body may be nested deeper than calls can be.
   const pending: [path: string, value: unknown][] = [['', value]];
   for (let next = pending.pop(); next; next = pending.pop()) {
     const [path, node] = next;
-    if (typeof node === 'string' && node.includes('\0')) return path;
-    if (Array.isArray(node)) node.forEach((item, i) => pending.push([`${path}[${i}]`, item]));
+    if (typeof node === 'string') {
+      const problem = textProblem(node);
+      if (problem) return { path, problem };
+    } else if (Array.isArray(node)) node.forEach((item, i) => pending.push([`${path}[${i}]`, item]));
     else if (typeof node === 'object' && node !== null) {
       for (const [key, item] of Object.entries(node)) {
-        if (key.includes('\0')) return path || 'A field name';
+        const problem = textProblem(key);
+        if (problem) return { path: path || 'A field name', problem };
         pending.push([path ? `${path}.${key}` : key, item]);
       }
     }
   }
   return undefined;
+}
+
+function textProblem(text: string): string | undefined {
+  if (text.includes('\0')) return 'must not contain NUL characters';
+  // Half a surrogate pair: valid in JSON's escapes, but not a character in any encoding.
+  return text.isWellFormed() ? undefined : 'must be valid Unicode';
 }

@@ -6,10 +6,13 @@ export function explain(errors: readonly ErrorObject[]): string {
     (depth, { instancePath }) => Math.max(depth, segments(instancePath).length),
     0,
   );
-  // Of the errors of a union's branches, those furthest in belong to the branch that was meant.
-  const [error, ...others] = errors.filter(
+  // Of the errors of a union's branches, those furthest in belong to the branch that was meant, and so do those
+  // of a value whose type is right.
+  const furthest = errors.filter(
     ({ instancePath, keyword }) => segments(instancePath).length === deepest && !combining.has(keyword),
   );
+  const typed = furthest.filter(({ keyword }) => keyword !== 'type');
+  const [error, ...others] = typed.length > 0 ? typed : furthest;
   if (!error) return `${fieldName(errors[0]?.instancePath ?? '')} is not valid.`;
   const siblings = others.filter(({ instancePath }) => instancePath === error.instancePath);
   const wanted = [...new Set([error, ...siblings].map(want))].filter((text) => text !== undefined);

@@ -2,7 +2,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
 import { ApiError, notFound } from './errors.ts';
-import { coerce, dropEmpty, type Fields, fieldsOf, findNul, safeIntegers } from './leniency.ts';
+import { coerce, dropEmpty, type Fields, fieldsOf, findUnstorable, safeIntegers } from './leniency.ts';
 import type { Operation } from './operation.ts';
 import { explain } from './validation-message.ts';
 
@@ -48,7 +48,7 @@ export function operationValidators(): (operation: Operation) => OperationValida
       params(raw) {
         if (!params || !paramFields) return raw;
         const value = coerce(raw as Json, paramFields);
-        if (findNul(value) !== undefined || !params(value)) throw notFound();
+        if (findUnstorable(value) || !params(value)) throw notFound();
         return value;
       },
       query(raw) {
@@ -68,9 +68,9 @@ export function operationValidators(): (operation: Operation) => OperationValida
 
 function checked(validate: ValidateFunction, value: Json): Json {
   if (!validate(value)) throw new ApiError('unprocessable_entity', explain(validate.errors ?? []));
-  const nul = findNul(value);
-  if (nul !== undefined) {
-    throw new ApiError('unprocessable_entity', `${nul} must not contain NUL characters.`);
+  const unstorable = findUnstorable(value);
+  if (unstorable) {
+    throw new ApiError('unprocessable_entity', `${unstorable.path.slice(0, 200)} ${unstorable.problem}.`);
   }
   return value;
 }

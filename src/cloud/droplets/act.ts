@@ -32,8 +32,10 @@ interface Locked {
 /** What an action changes of the desired state. */
 type Change = Partial<{ power: 'on' | 'off'; boot: number; stop: 'graceful' | 'force'; name: string }>;
 
+type ChangeFor = (droplet: Locked, ask: Ask) => Change;
+
 /** The actions there are, and what each wants. @throws ApiError where the droplet's state does not allow it */
-const changes: Record<string, (droplet: Locked, ask: Ask) => Change> = {
+const changes: Record<string, ChangeFor> = {
   power_on: () => ({ power: 'on' }),
   power_off: (droplet) => {
     if (droplet.status === 'off') throw unprocessable('Droplet is already powered off');
@@ -71,9 +73,10 @@ const unbuilt = new Set([
   'snapshot',
 ]);
 
-function changeFor(droplet: Locked, ask: Ask): Change {
+/** What an action of this type changes. @throws ApiError 422 where it is none, 501 where it is not built */
+function changeOf(ask: Ask): ChangeFor {
   const change = Object.hasOwn(changes, ask.type) ? changes[ask.type] : undefined;
-  if (change) return change(droplet, ask);
+  if (change) return change;
   if (unbuilt.has(ask.type)) {
     throw new ApiError(
       'not_implemented',
@@ -93,6 +96,8 @@ async function apply(
   droplet: Locked,
   ask: Ask,
 ) {
+  // Before all else: clients come again for minutes while an event is pending.
+  const changeFor = changeOf(ask);
   if (droplet.pending_action_id !== null) throw unprocessable('Droplet already has a pending event.');
   const change = changeFor(droplet, ask);
   const at = deps.clock.now();

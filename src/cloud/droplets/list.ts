@@ -15,7 +15,8 @@ export interface DropletFilter {
 
 /**
  * One page of a team's droplets, oldest first, as ids and versions, and the total. Without a filter the total
- * comes from the counters and the rows from an index alone, so a page costs the same beside 100,000 others.
+ * comes from the counters and the rows from an index alone, read from the nearer end: the first and the last page
+ * cost the same beside 100,000 others.
  */
 export async function listDroplets(
   pool: pg.Pool,
@@ -55,15 +56,29 @@ function statementFor({ teamId, name, tag }: DropletFilter, page: Page): pg.Quer
       values: [...values, name],
     };
   }
-  return {
-    name: 'droplets-all',
-    text: paged(
-      'select id, version from droplets where team_id = $1 and deleted_at is null',
-      "(select coalesce(sum(n), 0)::bigint from counters where team_id = $1 and kind = 'droplet')",
-    ),
-    values,
-  };
+  return { name: 'droplets-all', text: allDroplets, values };
 }
+
+/**
+ * One of `ahead` and `back` has a limit of 0, and is then not even begun. All limits and offsets are subqueries, so
+ * that PostgreSQL sees nothing to gain by planning anew for each page.
+ */
+const allDroplets = `
+  with counted as materialized (
+    select coalesce(sum(n), 0)::bigint as total from counters where team_id = $1 and kind = 'droplet'
+  ), ahead as (
+    select id, version from droplets where team_id = $1 and deleted_at is null order by id
+    limit (select case when 2 * $3::bigint <= total then $2::bigint else 0 end from counted)
+    offset (select $3::bigint)
+  ), back as (
+    select id, version from droplets where team_id = $1 and deleted_at is null order by id desc
+    limit (select case when 2 * $3::bigint > total then least($2::bigint, greatest(total - $3, 0)) else 0 end
+      from counted)
+    offset (select greatest(total - $3 - $2, 0) from counted)
+  )
+  select page.id, page.version, counted.total
+  from counted left join (select * from ahead union all select * from back) page on true
+  order by page.id`;
 
 /** A row is always there, for the total, also where the page is empty. */
 const paged = (matching: string, total: string): string => `

@@ -3,7 +3,7 @@ import { ApiError, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { checkTagNames } from './names.ts';
+import { checkTagName } from './names.ts';
 import { ensureTags, findTag, type Tag, tagResources } from './tagging.ts';
 import { type TaggableResources, type TaggableType, taggable } from './types.ts';
 import { holds } from './view.ts';
@@ -62,8 +62,9 @@ export async function assignTag(
 ): Promise<void> {
   const { store, clock } = deps;
   mayChange(request.caller, resources);
+  checkTagName('tag', name);
   await store.transaction(async (tx) => {
-    const [tag] = await ensureTags(tx, request.caller.teamId, checkTagNames('tag', [name]), clock);
+    const [tag] = await ensureTags(tx, request.caller.teamId, [name], clock);
     if (!tag) throw new Error(`Tag ${name} was neither found nor made.`);
     for (const [index, { type, id }] of resources.entries()) {
       const exists = await deps.resources[type]?.(tx, request.caller.teamId, id);

@@ -16,16 +16,20 @@ export function checkTagNames(field: string, names: readonly string[]): string[]
     throw invalid(field, `has ${names.length} entries; at most ${maxTags} are taken.`);
   const unique = new Map<string, string>();
   for (const [index, name] of names.entries()) {
-    const entry = `${field}[${index}]`;
-    if (name.length > maxTagLength) throw invalid(entry, `is longer than ${maxTagLength} characters.`);
-    if (!valid.test(name)) {
-      throw invalid(
-        entry,
-        'may have letters, digits, colons, dashes and underscores only, and at least one of them.',
-      );
-    }
+    checkTagName(`${field}[${index}]`, name);
     const key = name.toLowerCase();
     if (!unique.has(key)) unique.set(key, name);
   }
   return [...unique.values()];
+}
+
+/** Checks one tag's name. @throws ApiError 422 naming `field` */
+export function checkTagName(field: string, name: string): void {
+  if (name.length > maxTagLength) throw invalid(field, `is longer than ${maxTagLength} characters.`);
+  if (!valid.test(name)) {
+    throw invalid(
+      field,
+      'may have letters, digits, colons, dashes and underscores only, and at least one of them.',
+    );
+  }
 }

@@ -1,0 +1,69 @@
+/** The laws of the house about who may import whom. Each answers what breaks it, in words. */
+import { circleIn, type ImportGraph, wayTo } from './import-graph.ts';
+
+type Law = (graph: ImportGraph) => string[];
+
+const within =
+  (...folders: string[]) =>
+  (file: string) =>
+    folders.some((folder) => file.startsWith(`${folder}/`));
+
+/** An engine behind a port: `src/engine/compute/incus/…`. */
+const isImplementation = (file: string) => /^src\/engine\/[^/]+\/[^/]+\//.test(file);
+
+const product = (file: string) => /^src\/cloud\/([^/]+)\//.exec(file)?.[1];
+
+const platform = ['src/control', 'src/http', 'src/store'];
+
+/** What hostd runs of the rest: configuration, time as a port, and how both sides tell one desired state from another. */
+const shared = new Set(['src/config.ts', 'src/control/clock.ts', 'src/engine/host/digest.ts']);
+
+/** Nothing that starts in one of `from` may run code of a target, over any number of files. */
+function neverReaches(graph: ImportGraph, from: string[], isTarget: (file: string) => boolean): string[] {
+  const ways = [...graph.keys()].filter(within(...from)).map((file) => wayTo(graph, file, isTarget));
+  return ways.flatMap((way) => (way ? [way.join(' → ')] : []));
+}
+
+/** No file in `from` may import a target itself, not even a type. */
+function neverImports(graph: ImportGraph, from: string[], isTarget: (file: string) => boolean): string[] {
+  return edges(graph)
+    .filter(([file, imported]) => within(...from)(file) && isTarget(imported))
+    .map((edge) => edge.join(' → '));
+}
+
+const edges = (graph: ImportGraph): [string, string][] =>
+  [...graph].flatMap(([file, imports]) => imports.map((each): [string, string] => [file, each.file]));
+
+export const laws: Record<string, Law> = {
+  'HTTP and products never reach an engine, only its port': (graph) =>
+    neverReaches(graph, ['src/http', 'src/cloud', 'src/control'], isImplementation),
+
+  'engines import no product and nothing of the wire': (graph) => [
+    ...neverReaches(graph, ['src/engine'], within('src/cloud', 'src/http', 'src/store')),
+    ...neverImports(graph, ['src/engine'], within('src/cloud', 'src/http', 'src/store')),
+  ],
+
+  'the platform imports no product': (graph) => neverImports(graph, platform, within('src/cloud')),
+
+  'a product is imported only through its index.ts': (graph) =>
+    edges(graph)
+      .filter(([file, imported]) => {
+        const target = product(imported);
+        return target && target !== product(file) && imported !== `src/cloud/${target}/index.ts`;
+      })
+      .map((edge) => edge.join(' → ')),
+
+  'hostd, the root process, stands alone': (graph) => [
+    ...neverReaches(graph, ['src/hostd'], (file) => !shared.has(file) && !within('src/hostd')(file)),
+    ...neverImports(
+      graph,
+      ['src/hostd'],
+      (file) => !shared.has(file) && within('src/cloud', ...platform)(file),
+    ),
+  ],
+
+  'no file imports itself over others': (graph) => {
+    const circle = circleIn(graph);
+    return circle ? [circle.join(' → ')] : [];
+  },
+};
