@@ -62,5 +62,5 @@ export interface Operation<
 export function operation<Params extends TSchema, Query extends TSchema, Body extends TSchema>(
   definition: Operation<Params, Query, Body>,
 ): Operation {
-  return definition as unknown as Operation;
+  return definition;
 }

@@ -11,16 +11,17 @@ export type Address = { url: string } | { socketDir: string; database?: string; 
 const repeatable = new Set(['40001', '40P01', stalePlan]);
 const attempts = 5;
 
+/** pg_type's oid of int8. */
+const int8 = 20;
+
 /**
  * int8 as number: every bigint of ours stays below 2^53 (WIRE: ids must, for JavaScript clients).
  * inet and cidr stay text. Timestamps are Dates.
  */
 const types: pg.CustomTypesConfig = {
-  getTypeParser(oid: number, format?: 'text' | 'binary') {
-    if (oid === pg.types.builtins.INT8) return (text: string) => Number(text);
-    return pg.types.getTypeParser(oid, format as 'text');
-  },
-} as pg.CustomTypesConfig;
+  getTypeParser: (oid, format) =>
+    oid.valueOf() === int8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
+};
 
 /** The options of one connection, also for those that live outside of the pool (listening, locks). */
 export function connectionOptions(address: Address, applicationName: string): pg.ClientConfig {

@@ -17,13 +17,11 @@ const post = async (extra: object = {}) => {
 const act = async (id: number, type: string) =>
   ended(atoll.api, (await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, { type })).action.id);
 
-/** Nothing of the droplet is left in the engines. */
-const nothingLeft = (id: number) =>
-  until(
-    async () =>
-      (await atoll.compute.get(`droplet-${id}`)) === undefined &&
-      (await atoll.host.published(id)) === undefined,
-  );
+/** Nothing of the droplet stays in the engines. */
+async function expectNothingLeft(id: number) {
+  await until(async () => (await atoll.compute.get(`droplet-${id}`)) === undefined);
+  await until(async () => (await atoll.host.published(id)) === undefined);
+}
 
 describe('an engine that fails', () => {
   it('honours what was accepted while it was down, once it is back', async () => {
@@ -59,7 +57,7 @@ describe('an engine that fails', () => {
       expect(failed.status).toBe('errored');
       expect(failed.message).toMatch(/host|operator/);
       expect(JSON.stringify(failed)).not.toContain('secret detail');
-      await nothingLeft(id);
+      await expectNothingLeft(id);
       expect(await getDroplet(atoll.api, id)).toMatchObject({ status: 'off', locked: false });
       await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
     },
@@ -69,7 +67,7 @@ describe('an engine that fails', () => {
     atoll.world.fail('create', new EngineError('failed', 'broken'), 5);
     const { id, action } = await post();
     expect((await ended(atoll.api, action, 20_000)).status).toBe('errored');
-    await nothingLeft(id);
+    await expectNothingLeft(id);
     // Power on asks for it once more: the droplet was never made, so it is made now.
     expect((await act(id, 'power_on')).status).toBe('completed');
     expect(await getDroplet(atoll.api, id)).toMatchObject({ status: 'active' });
@@ -88,7 +86,7 @@ describe('an engine that fails', () => {
     const { id } = await createDroplet(atoll.api);
     atoll.host.fail('withdraw', new EngineError('unavailable', 'away'), 1);
     await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
-    await nothingLeft(id);
+    await expectNothingLeft(id);
   });
 });
 
@@ -118,6 +116,6 @@ describe('changes behind our back', () => {
     await db.deleteFrom('reconcile').where('id', '=', String(id)).execute();
     await db.deleteFrom('droplets').where('id', '=', id).execute();
     await atoll.restart();
-    await nothingLeft(id);
+    await expectNothingLeft(id);
   });
 });

@@ -19,7 +19,11 @@ export async function testDatabase(connections = 10): Promise<TestDatabase> {
   const admin = async (sql: string) => {
     const client = new pg.Client({ host, user: 'postgres', database: 'postgres' });
     await client.connect();
-    await client.query(sql).finally(() => client.end());
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
   };
   await admin(`create database ${database} owner atoll`);
   const address = { socketDir: host, database, user: 'atoll' };

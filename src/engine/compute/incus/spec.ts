@@ -94,7 +94,8 @@ function nicDevice(nic: Nic, name: string, placement: Placement): Record<string,
  * LXC takes the broadcast address from the class of old, not from the prefix; systemd-networkd then tries to put
  * it right for ever and keeps the link from becoming configured.
  */
-const withBroadcast = (cidr: string): string => `${cidr} ${ipaddr.IPv4.broadcastAddressFromCIDR(cidr)}`;
+const withBroadcast = (cidr: string): string =>
+  `${cidr} ${ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString()}`;
 
 /**
  * The addresses are set by LXC before init runs: the metadata service is reachable from the first moment, and
