@@ -1,0 +1,45 @@
+import type { BenchAtoll } from './atoll.ts';
+import { call } from './atoll.ts';
+import { droplet, untilSettled } from './droplets.ts';
+
+/** What the tag of the first `tagged` droplets is called. */
+export const seededTag = 'seeded';
+
+/**
+ * Fills a fresh simulated Atoll with droplets that are up, as if they had been ordered one by one long ago: `count`
+ * in all, of which 10 have the tag. Their names are `seed-N`. The engine knows nothing of them but the first, so
+ * nothing may be asked of the others.
+ */
+export async function seedDroplets(atoll: BenchAtoll, count: number): Promise<void> {
+  const { database } = atoll;
+  await database.query('update teams set droplet_limit = 1000000');
+  await call(atoll, 'POST', '/v2/droplets', { ...droplet, name: 'seed-0', tags: [seededTag] });
+  await untilSettled(atoll);
+  // The first one is the pattern; addresses beyond the ranges of its networks do not matter to a list.
+  await database.query(
+    `with made as (
+       insert into droplets (team_id, name, region, size, image_id, vpc_id, features, public_keys,
+         public_ipv4, private_ipv4, created_at, status, provisioned)
+       select team_id, 'seed-' || n, region, size, image_id, vpc_id, features, public_keys,
+         public_ipv4 + n, private_ipv4 + n, created_at, status, provisioned
+       from droplets, generate_series(1, $1::int - 1) n
+       returning id, team_id, region, public_ipv4, private_ipv4, vpc_id, created_at
+     ), outside as (
+       insert into addresses (pool, ip, droplet_id) select 'public', public_ipv4, id from made
+       on conflict (pool, ip) do update set droplet_id = excluded.droplet_id
+     ), inside as (
+       insert into addresses (pool, ip, droplet_id) select 'vpc:' || vpc_id, private_ipv4, id from made
+       on conflict (pool, ip) do update set droplet_id = excluded.droplet_id
+     )
+     insert into actions (team_id, type, status, resource_type, resource_id, region, started_at, completed_at)
+     select team_id, 'create', 'completed', 'droplet', id::text, region, created_at, created_at from made`,
+    [count],
+  );
+  await database.query(
+    `insert into taggings (tag_id, resource_type, resource_id, tagged_at)
+     select tags.id, 'droplet', d.id::text, d.created_at from tags, (select * from droplets order by id limit 10) d
+     on conflict do nothing`,
+  );
+  // What autovacuum does within a minute.
+  await database.query('vacuum (analyze)');
+}
