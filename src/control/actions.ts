@@ -10,7 +10,8 @@ export type Action = Selectable<Actions>;
 export async function beginAction(
   tx: Queryable,
   action: {
-    caller: Caller;
+    /** Nobody's token where Atoll itself begins it: a backup. */
+    caller: Pick<Caller, 'teamId'> & { userId: string | null; tokenId: string | null };
     type: string;
     resourceType: string;
     resourceId: string;

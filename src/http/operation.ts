@@ -53,7 +53,7 @@ export interface Operation<
   body?: Body;
   /** The status of success. */
   status: 200 | 201 | 202 | 204;
-  /** The body of success; absent with 204. */
+  /** The body of success; absent with 204, and with a 202 that says nothing more. */
   response?: TSchema;
   handler(request: Request<Static<Params>, Static<Query>, Static<Body>>): Promise<unknown>;
 }

@@ -151,7 +151,8 @@ function serve(operation: Operation, validator: OperationValidator, validateResp
       url: request.url,
     });
     reply.code(operation.status);
-    if (operation.status === 204) return reply.send();
+    // All of 204, and some operations that are accepted (202), answer without a body.
+    if (body === undefined) return reply.send();
     const text = body instanceof RawJson ? body.text : JSON.stringify(body);
     if (validateResponses) {
       const problem = validator.response(JSON.parse(text));

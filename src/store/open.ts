@@ -11,16 +11,22 @@ export type Address = { url: string } | { socketDir: string; database?: string; 
 const repeatable = new Set(['40001', '40P01', stalePlan]);
 const attempts = 5;
 
-/** pg_type's oid of int8. */
-const int8 = 20;
+/** Oids of pg_type. */
+const oids = { int8: 20, int8Array: 1016 };
+
+/** An array as PostgreSQL writes it: `{1,2,3}`. */
+const numbers = (text: string): number[] => (text.match(/\d+/g) ?? []).map(Number);
 
 /**
  * int8 as number: every bigint of ours stays below 2^53 (WIRE: ids must, for JavaScript clients).
  * inet and cidr stay text. Timestamps are Dates.
  */
 const types: pg.CustomTypesConfig = {
-  getTypeParser: (oid, format) =>
-    oid.valueOf() === int8 ? (text: string) => Number(text) : pg.types.getTypeParser(oid, format),
+  getTypeParser(oid, format) {
+    if (oid.valueOf() === oids.int8) return Number;
+    if (oid.valueOf() === oids.int8Array) return numbers;
+    return pg.types.getTypeParser(oid, format);
+  },
 };
 
 /** The options of one connection, also for those that live outside of the pool (listening, locks). */

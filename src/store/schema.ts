@@ -9,6 +9,18 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
 
+export type Json = JsonValue;
+
+export type JsonArray = JsonValue[];
+
+export type JsonObject = {
+  [x: string]: JsonValue | undefined;
+};
+
+export type JsonPrimitive = boolean | number | string | null;
+
+export type JsonValue = JsonArray | JsonObject | JsonPrimitive;
+
 export interface Actions {
   completed_at: Date | null;
   id: Generated<number>;
@@ -37,6 +49,13 @@ export interface AddressPools {
   range: string;
 }
 
+export interface AssociatedDestroys {
+  droplet_id: number;
+  resources: Json;
+  started_at: Date;
+  team_id: string;
+}
+
 export interface Audit {
   at: Date;
   id: Generated<number>;
@@ -48,6 +67,35 @@ export interface Audit {
   user_id: string;
 }
 
+export interface AutoscaleHistory {
+  created_at: Date;
+  current_instance_count: number;
+  desired_instance_count: number;
+  error_reason: Generated<string>;
+  id: Generated<string>;
+  pool_id: string;
+  reason: string;
+  status: string;
+  updated_at: Date;
+}
+
+export interface AutoscalePools {
+  config: Json;
+  created_at: Date;
+  deleted_at: Date | null;
+  id: Generated<string>;
+  last_scaled_at: Date | null;
+  name: string;
+  status: Generated<string>;
+  team_id: string;
+  template: Json;
+  template_after: Generated<number>;
+  token_id: string;
+  updated_at: Date;
+  usage: Json | null;
+  user_id: string;
+}
+
 export interface Counters {
   kind: string;
   n: number;
@@ -56,29 +104,58 @@ export interface Counters {
 }
 
 export interface Droplets {
+  autoscale_pool_id: string | null;
+  backup_due: Date | null;
+  backup_hour: number | null;
+  backup_plan: string | null;
+  backup_weekday: string | null;
   boot: Generated<number>;
+  console: string | null;
   created_at: Date;
   deleted_at: Date | null;
+  disk_gib: number | null;
   features: string[];
   gone_at: Date | null;
   id: Generated<number>;
   image_id: number;
   name: string;
+  new_password: string | null;
   pending_action_id: number | null;
   power: Generated<string>;
   private_ipv4: string;
-  provisioned: Generated<boolean>;
   public_ipv4: string;
   public_ipv6: string | null;
   public_keys: string[];
   region: string;
+  root: Generated<number>;
+  root_done: Generated<number>;
   size: string;
   status: Generated<string>;
   stop: Generated<string>;
   team_id: string;
+  undo: Json | null;
   user_data: string | null;
   version: Generated<number>;
   vpc_id: string;
+}
+
+export interface Images {
+  bytes: number | null;
+  created_at: Date;
+  deleted_at: Date | null;
+  description: Generated<string>;
+  distribution: Generated<string>;
+  droplet_id: number | null;
+  error_message: Generated<string>;
+  gone_at: Date | null;
+  id: Generated<number>;
+  min_disk_gib: number;
+  name: string;
+  regions: string[];
+  status: string;
+  team_id: string;
+  type: string;
+  url: string | null;
 }
 
 export interface Reconcile {
@@ -91,6 +168,18 @@ export interface Reconcile {
   lease_until: Date | null;
   owner: number | null;
   wanted: Generated<number>;
+}
+
+export interface ReservedIps {
+  created_at: Date;
+  deleted_at: Date | null;
+  droplet_id: number | null;
+  ip: string;
+  number: Generated<number>;
+  pending_action_id: number | null;
+  region: string;
+  team_id: string;
+  version: Generated<number>;
 }
 
 export interface SshKeys {
@@ -146,6 +235,40 @@ export interface Users {
   team_id: string;
 }
 
+export interface Volumes {
+  created_at: Date;
+  deleted_at: Date | null;
+  description: Generated<string>;
+  droplet_id: number | null;
+  filesystem_label: Generated<string>;
+  filesystem_type: Generated<string>;
+  gone_at: Date | null;
+  id: Generated<string>;
+  name: string;
+  pending_action_id: number | null;
+  region: string;
+  size_gib: number;
+  snapshot_id: string | null;
+  team_id: string;
+  version: Generated<number>;
+}
+
+export interface VolumeSnapshots {
+  bytes: number | null;
+  created_at: Date;
+  deleted_at: Date | null;
+  filesystem_label: Generated<string>;
+  filesystem_type: Generated<string>;
+  gone_at: Date | null;
+  id: Generated<string>;
+  name: string;
+  region: string;
+  size_gib: number;
+  status: Generated<string>;
+  team_id: string;
+  volume_id: string;
+}
+
 export interface Vpcs {
   created_at: Date;
   description: Generated<string>;
@@ -161,15 +284,22 @@ export interface DB {
   actions: Actions;
   address_pools: AddressPools;
   addresses: Addresses;
+  associated_destroys: AssociatedDestroys;
   audit: Audit;
+  autoscale_history: AutoscaleHistory;
+  autoscale_pools: AutoscalePools;
   counters: Counters;
   droplets: Droplets;
+  images: Images;
   reconcile: Reconcile;
+  reserved_ips: ReservedIps;
   ssh_keys: SshKeys;
   taggings: Taggings;
   tags: Tags;
   teams: Teams;
   tokens: Tokens;
   users: Users;
+  volume_snapshots: VolumeSnapshots;
+  volumes: Volumes;
   vpcs: Vpcs;
 }

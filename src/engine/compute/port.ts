@@ -16,17 +16,37 @@ export interface Nic {
   ipv6?: { address: string; prefix: number; gateway?: string };
 }
 
+/** What a disk is made from: an image of `images()`, or a disk that `save` has kept. */
+export type DiskSource = { image: string } | { saved: string };
+
+/** What can be changed of a machine that runs. */
+export interface MachineSize {
+  vcpus: number;
+  memoryMib: number;
+  /** Only ever grows. */
+  diskGib: number;
+}
+
+/** A block volume on a machine: a block device of the host, seen inside by its name. */
+export interface VolumeAttachment {
+  /** The volume's uuid. */
+  id: string;
+  /** Seen inside at `/dev/disk/by-id/scsi-0DO_Volume_<name>`. */
+  name: string;
+  /** The host's block device, or a link to it that stays true over restarts of the host. */
+  device: string;
+}
+
 /** What a machine is to be. */
-export interface InstanceSpec {
+export interface InstanceSpec extends MachineSize {
   /** The owner, `do:droplet:<id>`; kept in the engine so that the machine can be found again. */
   urn: string;
   /** Unique in the engine, `[a-z][a-z0-9-]{0,62}`. */
   name: string;
-  /** An image that `images()` lists. */
-  image: string;
-  vcpus: number;
-  memoryMib: number;
-  diskGib: number;
+  source: DiskSource;
+  /** See `Instance.root`. */
+  root: number;
+  volumes: VolumeAttachment[];
   /** The first is eth0, the second eth1. */
   nics: Nic[];
   /** See `Instance.boot`. */
@@ -45,6 +65,31 @@ export interface Instance {
    * machine is marked with it before it is started, so that no crash makes it boot twice or not at all.
    */
   boot: number;
+  /** The generation of its disk: a rebuild or restore raises the wanted one. */
+  root: number;
+  size: MachineSize;
+  /** The ids of the volumes attached. */
+  volumes: string[];
+  /** Whether it has an IPv6 address on its public nic. */
+  ipv6: boolean;
+}
+
+/** A disk that was kept of a machine: a snapshot or a backup. It lives on its own. */
+export interface SavedDisk {
+  /** The owner, `do:image:<id>`. */
+  urn: string;
+  /** Unique in the engine, `[a-z][a-z0-9-]{0,62}`. */
+  name: string;
+  /** What it takes, about, in bytes. */
+  bytes: number;
+}
+
+/** How much of the host a machine uses right now. */
+export interface Usage {
+  /** CPU time since it was started, in seconds. */
+  cpuSeconds: number;
+  memoryBytes: number;
+  memoryLimitBytes: number;
 }
 
 /** A change in the engine, made by us or behind our back. */
@@ -75,6 +120,39 @@ export interface Compute {
   setBoot(name: string, boot: number): Promise<void>;
   /** Deletes the machine and its disk, running or not; one that is gone already is fine. */
   delete(name: string): Promise<void>;
+  /**
+   * Gives a machine a new disk made from `spec.source`: a rebuild or restore. What else it is becomes what `spec`
+   * says. It ends stopped, with `spec.root`. Where the new disk cannot be made (no room, no such source), the
+   * machine keeps its old one.
+   */
+  replaceDisk(spec: InstanceSpec): Promise<void>;
+  /** Changes CPUs and memory, and grows the disk, of a machine that runs or not. */
+  resize(name: string, size: MachineSize): Promise<void>;
+  /** Gives the public nic an IPv6 address, also in the running system. */
+  addIpv6(name: string, address: NonNullable<Nic['ipv6']>): Promise<void>;
+  /** Sets root's password in a running machine. Never logged. */
+  setRootPassword(name: string, password: string): Promise<void>;
+  /** Makes a volume appear inside a machine, running or not. */
+  attachVolume(name: string, volume: VolumeAttachment): Promise<void>;
+  /**
+   * Takes a volume off a machine, running or not. It is unmounted inside first; `rejected` where it is in use there,
+   * so that it is never left writable.
+   */
+  detachVolume(name: string, volumeId: string): Promise<void>;
+  /** Keeps a copy of the disk of a machine, running or not, as it is at this moment. */
+  save(name: string, saved: { urn: string; name: string }): Promise<void>;
+  /** Every disk that was kept. */
+  listSaved(): Promise<SavedDisk[]>;
+  /** Deletes a kept disk; one that is gone already is fine. */
+  deleteSaved(name: string): Promise<void>;
+  /** Takes in the image of a file (a unified image tarball) under this name; one of that name is replaced. */
+  importImage(name: string, file: string): Promise<void>;
+  /** Deletes an image; one that is gone already is fine. */
+  deleteImage(name: string): Promise<void>;
+  /** What the machine has printed on its console, the newest part. */
+  console(name: string): Promise<string>;
+  /** undefined for a machine that does not run. */
+  usage(name: string): Promise<Usage | undefined>;
   /** Makes the isolated network of a VPC: no host address, no route, no DHCP. */
   ensureNetwork(vpcId: string): Promise<void>;
   /** The VPC ids whose networks exist. */

@@ -40,6 +40,24 @@ export interface HostDroplet {
   metadata: MetadataDocument;
 }
 
+/** A block volume as its host must hold it. */
+export interface HostVolume {
+  /** uuid */
+  id: string;
+  sizeGib: number;
+  /** Made on it when it is new; absent: left raw. */
+  filesystem?: { type: 'ext4' | 'xfs'; label: string };
+  /** The volume snapshot that its first bytes come from. */
+  fromSnapshot?: string;
+}
+
+/** A reserved address and the droplet's address that it leads to; absent: held, and answered by nobody. */
+export interface HostAddress {
+  /** v4 or v6. */
+  ip: string;
+  target?: string;
+}
+
 /**
  * Each droplet is its own desired state: it is handed over whole, with a generation, and a host refuses a
  * generation older than the one it has seen for that droplet. Per droplet and not per host, so that a change to
@@ -57,5 +75,26 @@ export interface Host {
   published(dropletId: number): Promise<string | undefined>;
   /** The ids of all droplets that have an entry in force: for the sweep. */
   list(): Promise<number[]>;
+
+  /**
+   * Makes a volume where it is absent (from a snapshot, or new with its filesystem), grows one that is smaller, and
+   * answers the block device: a path that stays the same over restarts of the host. Its bytes are sparse.
+   * @throws EngineError `exhausted` where there is no room; what is there stays as it is
+   */
+  ensureVolume(volume: HostVolume): Promise<{ device: string }>;
+  /** Deletes a volume and its bytes; one that is gone already is fine; `busy` while a machine holds it. */
+  deleteVolume(id: string): Promise<void>;
+  /** Keeps a copy of a volume's bytes as they are at this moment; answers how many bytes it takes. */
+  snapshotVolume(id: string, snapshotId: string): Promise<{ bytes: number }>;
+  deleteVolumeSnapshot(snapshotId: string): Promise<void>;
+  /** What there is: for observation and the sweep. */
+  volumes(): Promise<{ volumes: { id: string; sizeGib: number }[]; snapshots: string[] }>;
+
+  /** Puts a reserved address in force, by the same rule of generations. New connections follow at once. */
+  publishAddress(address: HostAddress, generation: number): Promise<void>;
+  /** Lets go of a reserved address. */
+  withdrawAddress(ip: string, generation: number): Promise<void>;
+  /** The reserved addresses in force. */
+  addresses(): Promise<HostAddress[]>;
   close(): Promise<void>;
 }

@@ -23,9 +23,24 @@ export interface IncusClient {
    * (of a finished operation: the operation's own metadata). Throws EngineError; `isNotFound` tells a 404.
    */
   request<T = unknown>(method: Method, path: string, options?: IncusRequest): Promise<T>;
+  /**
+   * Sends a request that starts an operation, and does not wait for it: for those that want something meanwhile.
+   */
+  begin(method: Method, path: string, options?: IncusRequest): Promise<Begun>;
+  /** GET of something that is not JSON. */
+  text(path: string): Promise<string>;
   /** GET; undefined where there is no such object. */
   find<T>(path: string): Promise<T | undefined>;
   close(): Promise<void>;
+}
+
+export interface Begun {
+  /** The operation's URL. */
+  operation: string;
+  /** The secrets of its streams, by file descriptor. */
+  fds: Record<string, string>;
+  /** The operation's metadata at its end; throws where it fails. */
+  end<E>(): Promise<E>;
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -47,15 +62,13 @@ interface Operation<T> {
 export function incusClient({ socketPath }: { socketPath: string }): IncusClient {
   const pool = new Pool('http://incus', { socketPath, connectTimeout: 5_000 });
 
-  async function exchange<T>(
+  /** Sends a request and answers whatever comes. */
+  async function send(
     method: Method,
     path: string,
     { body, headers, timeoutMs }: IncusRequest & { timeoutMs: number },
-  ): Promise<Reply<T>> {
+  ): Promise<{ status: number; text: string }> {
     const raw = isRaw(body);
-    const doing = `${method} ${path}`;
-    let status: number;
-    let text: string;
     try {
       const response = await pool.request({
         method,
@@ -66,11 +79,19 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
-      status = response.statusCode;
-      text = await response.body.text();
+      return { status: response.statusCode, text: await response.body.text() };
     } catch (error) {
-      throw transportError(doing, error);
+      throw transportError(`${method} ${path}`, error);
     }
+  }
+
+  async function exchange<T>(
+    method: Method,
+    path: string,
+    options: IncusRequest & { timeoutMs: number },
+  ): Promise<Reply<T>> {
+    const doing = `${method} ${path}`;
+    const { status, text } = await send(method, path, options);
     let reply: Reply<T>;
     try {
       reply = JSON.parse(text);
@@ -91,11 +112,15 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
     throw incusError(doing, { text: err });
   }
 
-  async function request<T = unknown>(method: Method, path: string, options: IncusRequest = {}): Promise<T> {
+  async function start<T>(method: Method, path: string, options: IncusRequest) {
     // A stream may take as long to send as an operation to run.
     const slow = options.timeoutMs ?? operationTimeoutMs;
     const timeoutMs = isRaw(options.body) ? slow : Math.min(slow, answerTimeoutMs);
-    const reply = await exchange<T>(method, path, { ...options, timeoutMs });
+    return { reply: await exchange<T>(method, path, { ...options, timeoutMs }), slow };
+  }
+
+  async function request<T = unknown>(method: Method, path: string, options: IncusRequest = {}): Promise<T> {
+    const { reply, slow } = await start<T>(method, path, options);
     if (reply.type !== 'async' || !reply.operation) return reply.metadata;
     return wait<T>(`${method} ${path}`, reply.operation, slow);
   }
@@ -103,6 +128,20 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
   return {
     socketPath,
     request,
+    async begin(method, path, options = {}) {
+      const { reply, slow } = await start<{ metadata: Pick<Begun, 'fds'> }>(method, path, options);
+      const operation = reply.operation ?? '';
+      return {
+        operation,
+        fds: reply.metadata.metadata.fds,
+        end: <E>() => wait<E>(`${method} ${path}`, operation, slow),
+      };
+    },
+    async text(path) {
+      const { status, text } = await send('GET', path, { timeoutMs: answerTimeoutMs });
+      if (status !== 200) throw incusError(`GET ${path}`, { status, text: text.slice(0, 200) });
+      return text;
+    },
     async find<T>(path: string) {
       try {
         return await request<T>('GET', path);

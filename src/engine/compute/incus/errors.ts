@@ -18,6 +18,7 @@ const texts: [RegExp, EngineErrorKind][] = [
     /^shutting down|is shutting down|server isn't ready|daemon is starting|missing event connection/i,
     'unavailable',
   ],
+  [/instance is not running/i, 'failed'],
   [/\bbusy\b|already running|operation in progress|instance is running|currently in use/i, 'busy'],
   // A new bridge looks through the host's interfaces, and stumbles over one that goes at that moment.
   [/bridge children interfaces/i, 'busy'],

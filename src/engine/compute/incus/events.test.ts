@@ -15,6 +15,17 @@ test('an event about another instance may mean anything', () => {
   expect(lifecycleEvent(message('instance-created', '/1.0/instances/other'))).toEqual({});
 });
 
+test('an event about a replacement names the droplet that it is for', () => {
+  expect(lifecycleEvent(message('instance-renamed', '/1.0/instances/at0a1bn-droplet-42'))).toEqual({
+    urn: 'do:droplet:42',
+  });
+});
+
+test('kept disks, and those who only look, are no news about machines', () => {
+  expect(lifecycleEvent(message('instance-created', '/1.0/instances/at0a1b-image-5'))).toBeUndefined();
+  expect(lifecycleEvent(message('instance-exec', '/1.0/instances/at0a1b-droplet-42'))).toBeUndefined();
+});
+
 test('other events say nothing about machines', () => {
   expect(lifecycleEvent(message('image-created', '/1.0/images/abc'))).toBeUndefined();
 });

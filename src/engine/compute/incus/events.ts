@@ -45,10 +45,21 @@ export function watchEvents(
   open();
 }
 
+/** Events of those who only look. */
+const looks = new Set([
+  'instance-console-retrieved',
+  'instance-exec',
+  'instance-file-retrieved',
+  'instance-log-retrieved',
+]);
+
 /** What a message of the event stream says about machines; undefined where it is about something else. */
 export function lifecycleEvent(message: string): ComputeEvent | undefined {
   const { metadata }: { metadata?: { action?: string; source?: string } } = JSON.parse(message);
   if (!metadata?.action?.startsWith('instance-')) return undefined;
-  const droplet = /^\/1\.0\/instances\/at[0-9a-f]{4}-droplet-(\d+)\b/.exec(metadata.source ?? '');
-  return droplet ? { urn: `do:droplet:${droplet[1]}` } : {};
+  if (looks.has(metadata.action)) return undefined;
+  const ours = /^\/1\.0\/instances\/at[0-9a-f]{4}n?-(?:droplet-(\d+)\b)?/.exec(metadata.source ?? '');
+  if (!ours) return {};
+  // What is ours and no droplet is a disk that was kept.
+  return ours[1] ? { urn: `do:droplet:${ours[1]}` } : undefined;
 }

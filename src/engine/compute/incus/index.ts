@@ -4,11 +4,18 @@ import { EngineError } from '../../errors.ts';
 import type { Compute, InstanceSpec, StopOptions } from '../port.ts';
 import { bootAdmission } from './admission.ts';
 import { incusClient } from './client.ts';
+import type { IncusContext } from './context.ts';
 import { isNotFound, says } from './errors.ts';
 import { watchEvents } from './events.ts';
+import { storedImages } from './images.ts';
+import { insideMachines } from './inside.ts';
 import { checkAlive, type IncusInstance, instancePath, isUnborn, portInstances } from './instances.ts';
 import { vpcNetworks } from './networks.ts';
+import { diskReplacement } from './replace.ts';
+import { savedDisks } from './saved.ts';
+import { forgetIdentity, sourceOf } from './source.ts';
 import { bootKey, engineName, instanceBody, type Placement, urnKey } from './spec.ts';
+import { attachments } from './volumes.ts';
 
 export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> {
   socketPath: string;
@@ -26,6 +33,10 @@ export function incusCompute(options: IncusComputeOptions): Compute {
   const client = incusClient({ socketPath });
   const admission = bootAdmission({ clock });
   let dropSysResource = options.dropSysResource;
+  async function placement(): Promise<Placement> {
+    dropSysResource ??= await lacksSysResource();
+    return { ...options, dropSysResource };
+  }
 
   const path = (name: string) => instancePath(engineName(options.id, name));
   const find = (name: string) => client.find<IncusInstance>(path(name));
@@ -33,7 +44,8 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     client.request('PUT', `${path(name)}/state`, { body: change });
 
   async function get(name: string) {
-    const instance = await find(name);
+    // The last look is for a stand-in that took its machine's name between the first two.
+    const instance = (await find(name)) ?? (await replacement.standIn(name)) ?? (await find(name));
     const [found] = instance ? await portInstances(client, [instance]) : [];
     return found;
   }
@@ -58,13 +70,14 @@ export function incusCompute(options: IncusComputeOptions): Compute {
   }
 
   /**
-   * Throws `busy` for a machine that has never run. While it is being made, a change or a start would spoil it
-   * for good (a directory where the root volume is to be, which cannot be removed any more). If nobody is making
+   * The machine, unless it has never run: then throws `busy`. While it is being made, a change or a start would spoil
+   * it for good (a directory where the root volume is to be, which cannot be removed any more). If nobody is making
    * it any more, a create has died with the daemon, nobody knows how far it came, and it is deleted to be made anew.
    */
-  async function refuseUnborn(name: string): Promise<void> {
+  async function complete(name: string): Promise<IncusInstance> {
     const instance = await find(name);
-    if (!instance || !isUnborn(instance)) return;
+    if (!instance?.config[urnKey]) throw new EngineError('failed', `incus: ${name} is not there`);
+    if (!isUnborn(instance)) return instance;
     const [found] = await portInstances(client, [instance]);
     if (found?.state !== 'stopped') throw new EngineError('busy', `incus: ${name} is being made`);
     await client.request('DELETE', path(name));
@@ -72,12 +85,14 @@ export function incusCompute(options: IncusComputeOptions): Compute {
   }
 
   async function create(spec: InstanceSpec): Promise<void> {
-    dropSysResource ??= await lacksSysResource();
+    const body = instanceBody(spec, await sourceOf(context, spec.source), await placement());
     await admission.enter();
     try {
-      await client.request('POST', '/1.0/instances', {
-        body: instanceBody(spec, { ...options, dropSysResource }),
-      });
+      await client.request('POST', '/1.0/instances', { body });
+      if (!body.start) {
+        await forgetIdentity(context, spec.name);
+        await changeState(spec.name, { action: 'start', timeout: 30 });
+      }
     } catch (error) {
       if (says(error, /UNIQUE constraint failed: instances/)) {
         const there = await find(spec.name);
@@ -100,6 +115,9 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     }
   }
 
+  const context: IncusContext = { client, id: options.id, clock, placement, path, find, complete, pullPlug };
+  const replacement = diskReplacement(context);
+
   return {
     get,
     async list() {
@@ -108,7 +126,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     },
     create,
     async start(name) {
-      await refuseUnborn(name);
+      await complete(name);
       await admission.enter();
       try {
         await changeState(name, { action: 'start', timeout: 30 });
@@ -129,10 +147,11 @@ export function incusCompute(options: IncusComputeOptions): Compute {
       }
     },
     async setBoot(name, boot) {
-      await refuseUnborn(name);
+      await complete(name);
       await client.request('PATCH', path(name), { body: { config: { [bootKey]: String(boot) } } });
     },
     async delete(name) {
+      await replacement.discard(name);
       const instance = await find(name);
       if (!instance) return;
       try {
@@ -142,11 +161,12 @@ export function incusCompute(options: IncusComputeOptions): Compute {
         if (!isNotFound(error)) throw error;
       }
     },
-    ...vpcNetworks({ client, id: options.id, clock }),
-    async images() {
-      const aliases = await client.request<{ name: string }[]>('GET', '/1.0/images/aliases?recursion=1');
-      return aliases.map(({ name }) => name);
-    },
+    replaceDisk: replacement.replaceDisk,
+    ...insideMachines(context),
+    ...attachments(context),
+    ...savedDisks(context),
+    ...storedImages(context),
+    ...vpcNetworks(context),
     watch: (listener, signal) => watchEvents({ socketPath, clock }, listener, signal),
     close: () => client.close(),
   };

@@ -1,13 +1,17 @@
 import { EngineError } from '../../errors.ts';
-import type { Instance, InstanceState } from '../port.ts';
+import type { Instance, InstanceState, MachineSize } from '../port.ts';
 import type { IncusClient } from './client.ts';
-import { bootKey, portName, urnKey } from './spec.ts';
+import { bootKey, isReplacement, madeKey, portName, rootKey, urnKey, volumeIds } from './spec.ts';
 
 /** What Incus tells about an instance, as far as it matters here. */
 export interface IncusInstance {
   name: string;
   status: string;
   config: Record<string, string>;
+  devices: Record<string, Record<string, string>>;
+  architecture: string;
+  description: string;
+  ephemeral: boolean;
 }
 
 /** The URL of an instance. */
@@ -19,10 +23,11 @@ const powerKey = 'volatile.last_state.power';
 
 /**
  * Whether an instance has never run. Incus sets the power state in the hook that precedes init, so this holds
- * for one that is still being made, or was left half-made by a create that failed or died.
+ * for one that is still being made, or was left half-made by a create that failed or died. One whose disk was
+ * replaced has never run either, but is marked when it is complete.
  */
 export function isUnborn({ status, config }: IncusInstance): boolean {
-  return status === 'Stopped' && config[powerKey] === undefined;
+  return status === 'Stopped' && config[powerKey] === undefined && !config[madeKey];
 }
 
 /** Whether an instance shows as stopped though Incus has not recorded that it stopped. */
@@ -31,14 +36,19 @@ function isDoubtful({ status, config }: IncusInstance): boolean {
 }
 
 /**
- * Instances in the eyes of the port. The ones without URN are somebody else's and left out.
+ * Instances in the eyes of the port. The ones without URN are somebody else's, or kept disks, and left out. A
+ * replacement stands for its machine where that has gone, and is left out otherwise.
  *
  * Incus shows an instance as `Stopped` from the first moment of its creation until its init runs, and a change
  * of its config at that time spoils it (the root volume cannot be made any more). So a doubtful one is
  * `transitional` while an operation works on it.
  */
 export async function portInstances(client: IncusClient, instances: IncusInstance[]): Promise<Instance[]> {
-  const ours = instances.filter(({ config }) => config[urnKey]);
+  const marked = instances.filter(({ config }) => config[urnKey]);
+  const machines = new Set(
+    marked.filter(({ name }) => !isReplacement(name)).map(({ name }) => portName(name)),
+  );
+  const ours = marked.filter(({ name }) => !isReplacement(name) || !machines.has(portName(name)));
   const underWay = ours.some(isDoubtful) ? await pathsUnderWay(client) : new Set<string>();
   const seen = await Promise.all(
     ours.map(async (instance) => {
@@ -52,8 +62,29 @@ export async function portInstances(client: IncusClient, instances: IncusInstanc
   return seen.filter((instance) => instance !== undefined);
 }
 
-function portInstance({ name, config }: IncusInstance, state: InstanceState): Instance {
-  return { urn: config[urnKey] ?? '', name: portName(name), state, boot: Number(config[bootKey] ?? 0) };
+function portInstance({ name, config, devices }: IncusInstance, state: InstanceState): Instance {
+  return {
+    urn: config[urnKey] ?? '',
+    name: portName(name),
+    state,
+    boot: Number(config[bootKey] ?? 0),
+    // Machines of the first version bear no mark: they have the disk they were made with.
+    root: Number(config[rootKey] ?? 1),
+    size: sizeOf({ config, devices }),
+    volumes: volumeIds(devices),
+    ipv6: devices['eth0']?.['ipv6.address'] !== undefined,
+  };
+}
+
+/** The size of an instance as Atoll writes it; 0 for what somebody else has written in another way. */
+export function sizeOf({ config, devices }: Pick<IncusInstance, 'config' | 'devices'>): MachineSize {
+  const amount = (text: string | undefined, unit: string) =>
+    Number(new RegExp(`^(\\d+)${unit}$`).exec(text ?? '')?.[1] ?? 0);
+  return {
+    vcpus: amount(config['limits.cpu'], ''),
+    memoryMib: amount(config['limits.memory'], 'MiB'),
+    diskGib: amount(devices['root']?.['size'], 'GiB'),
+  };
 }
 
 function stateOf({ status }: IncusInstance): InstanceState {
@@ -64,6 +95,27 @@ function stateOf({ status }: IncusInstance): InstanceState {
 interface IncusOperation {
   status_code: number;
   resources: Record<string, string[]> | null;
+}
+
+/** Whether an unfinished operation works on an instance. */
+export async function isUnderWay(client: IncusClient, name: string): Promise<boolean> {
+  return (await pathsUnderWay(client)).has(instancePath(name));
+}
+
+/** What changes of an instance with all that is not mentioned gone, as `PATCH` cannot do it. */
+export async function rewrite(
+  client: IncusClient,
+  instance: IncusInstance,
+  change: Partial<Pick<IncusInstance, 'config' | 'devices'>>,
+): Promise<void> {
+  const { architecture, config, description, devices, ephemeral } = instance;
+  const body = { architecture, config, description, devices, ephemeral, profiles: [], ...change };
+  await client.request('PUT', instancePath(instance.name), { body });
+}
+
+/** The config that Incus keeps for itself, which a rewrite must leave as it is. */
+export function ownConfig({ config }: IncusInstance): Record<string, string> {
+  return Object.fromEntries(Object.entries(config).filter(([key]) => /^(volatile|image)\./.test(key)));
 }
 
 /** The paths of the instances that unfinished operations work on. */

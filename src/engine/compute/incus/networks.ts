@@ -1,6 +1,6 @@
-import { type Clock, sleep } from '../../../control/clock.ts';
+import { sleep } from '../../../control/clock.ts';
 import { EngineError } from '../../errors.ts';
-import type { IncusClient } from './client.ts';
+import type { IncusContext } from './context.ts';
 import { isNotFound, says } from './errors.ts';
 import { vpcKey, vpcNetworkName } from './spec.ts';
 
@@ -16,7 +16,7 @@ interface IncusNetwork {
 const creationTimeoutMs = 5_000;
 
 /** The networks of VPCs: bridges without address, so without dnsmasq, route and reach of another VPC. */
-export function vpcNetworks({ client, id, clock }: { client: IncusClient; id: string; clock: Clock }) {
+export function vpcNetworks({ client, id, clock }: IncusContext) {
   const path = (vpcId: string) => `/1.0/networks/${vpcNetworkName(id, vpcId)}`;
 
   async function remove(vpcId: string): Promise<void> {

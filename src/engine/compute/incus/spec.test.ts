@@ -1,17 +1,20 @@
 import { expect, test } from 'vitest';
 import type { InstanceSpec } from '../port.ts';
-import { instanceBody, vpcNetworkName } from './spec.ts';
+import { type InstanceSource, instanceBody, vpcNetworkName, withIpv6 } from './spec.ts';
 
 const vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042e4';
 const placement = { id: '0a1b', publicNetwork: 'at0a1bpub', pool: 'main', dropSysResource: true };
+const image: InstanceSource = { source: { type: 'image', alias: 'debian-12' }, config: {} };
 const spec: InstanceSpec = {
   urn: 'do:droplet:7',
   name: 'droplet-7',
-  image: 'debian-12',
+  source: { image: 'debian-12' },
   vcpus: 2,
   memoryMib: 2048,
   diskGib: 50,
   boot: 1,
+  root: 1,
+  volumes: [],
   nics: [
     {
       network: 'public',
@@ -29,7 +32,7 @@ test('the bridge of a VPC fits an interface name', () => {
 });
 
 test('a machine has its addresses before it boots', () => {
-  expect(instanceBody(spec, placement).config['raw.lxc']).toBe(
+  expect(instanceBody(spec, image, placement).config['raw.lxc']).toBe(
     [
       'lxc.net.0.ipv4.address = 10.70.0.7/16 10.70.255.255',
       'lxc.net.0.ipv4.gateway = 10.70.0.1',
@@ -41,12 +44,12 @@ test('a machine has its addresses before it boots', () => {
       '',
     ].join('\n'),
   );
-  const kept = instanceBody(spec, { ...placement, dropSysResource: false });
+  const kept = instanceBody(spec, image, { ...placement, dropSysResource: false });
   expect(kept.config['raw.lxc']).not.toContain('cap.drop');
 });
 
 test('nics hang on their networks and are filtered', () => {
-  const { devices } = instanceBody(spec, placement);
+  const { devices } = instanceBody(spec, image, placement);
   const filters = {
     'security.mac_filtering': 'true',
     'security.ipv4_filtering': 'true',
@@ -56,5 +59,26 @@ test('nics hang on their networks and are filtered', () => {
     root: { pool: 'main', size: '50GiB' },
     eth0: { network: 'at0a1bpub', 'ipv4.address': '10.70.0.7', 'ipv6.address': 'fd70::7', ...filters },
     eth1: { network: 'at0a1bv5a4981aa', 'ipv4.address': '10.116.0.2', ...filters },
+  });
+});
+
+test('an IPv6 address that comes later takes the place of an earlier one', () => {
+  const { config } = instanceBody(spec, image, placement);
+  const before = config['raw.lxc'] ?? '';
+  const after = withIpv6(before, { address: 'fd70::9', prefix: 64 });
+  const lines = (text: string) => text.split('\n').filter((line) => line.includes('ipv6'));
+  expect(lines(after)).toEqual(['lxc.net.0.ipv6.address = fd70::9/64']);
+  expect(withIpv6(after, { address: 'fd70::7', prefix: 64, gateway: 'fd70::1' }).split('\n').sort()).toEqual(
+    before.split('\n').sort(),
+  );
+});
+
+test('a volume is seen inside by its name', () => {
+  const volume = { id: vpc, name: 'data', device: '/dev/loop7' };
+  const { devices } = instanceBody({ ...spec, volumes: [volume] }, image, placement);
+  expect(devices[`vol-${vpc}`]).toMatchObject({
+    type: 'unix-block',
+    source: '/dev/loop7',
+    path: '/dev/disk/by-id/scsi-0DO_Volume_data',
   });
 });

@@ -1,9 +1,17 @@
 import ipaddr from 'ipaddr.js';
-import type { InstanceSpec, Nic } from '../port.ts';
+import type { InstanceSpec, Nic, VolumeAttachment } from '../port.ts';
 
 /** Config keys that Atoll keeps on what it makes. */
 export const urnKey = 'user.atoll.urn';
 export const bootKey = 'user.atoll.boot';
+/** The generation of its disk. */
+export const rootKey = 'user.atoll.root';
+/** What the disk of a replacement was made for; set when it is complete. */
+export const madeKey = 'user.atoll.made';
+/** The owner of a kept disk, which is an instance that never runs. */
+export const savedKey = 'user.atoll.saved';
+/** What a kept disk takes; set when it is complete. */
+export const bytesKey = 'user.atoll.bytes';
 export const vpcKey = 'user.atoll.vpc';
 
 /** Where in an Incus instances are made. */
@@ -35,45 +43,102 @@ export function vpcNetworkName(id: string, vpcId: string): string {
  */
 export const engineName = (id: string, name: string): string => `at${id}-${name}`;
 
-/** The port's name of a machine, by its name in Incus. */
-export const portName = (name: string): string => name.replace(/^at[0-9a-f]{4}-/, '');
+/** The name in Incus of what will take the place of a machine: the same one with another disk. */
+export const replacementName = (id: string, name: string): string => `at${id}n-${name}`;
+
+export const isReplacement = (name: string): boolean => /^at[0-9a-f]{4}n-/.test(name);
+
+/** The port's name of a machine, or of the one that a replacement is for, by its name in Incus. */
+export const portName = (name: string): string => name.replace(/^at[0-9a-f]{4}n?-/, '');
 
 /** The bridge that a nic hangs on. */
 export function networkName(placement: Pick<Placement, 'id' | 'publicNetwork'>, network: string): string {
   return network === 'public' ? placement.publicNetwork : vpcNetworkName(placement.id, network);
 }
 
-/** The body of the one `POST /1.0/instances` that makes and starts a machine. */
-export function instanceBody(spec: InstanceSpec, placement: Placement) {
-  const nics = spec.nics.map(
-    (nic, index) => [`eth${index}`, nicDevice(nic, `eth${index}`, placement)] as const,
-  );
+/** The `source` of an instance, and the config that a copy must have so that it does not take its source's. */
+export interface InstanceSource {
+  source: { type: 'image'; alias: string } | { type: 'copy'; source: string };
+  config: Record<string, string>;
+}
+
+/** The body of the `POST /1.0/instances` that makes a machine, and starts it unless it is a copy. */
+export function instanceBody(spec: InstanceSpec, from: InstanceSource, placement: Placement) {
   return {
     name: engineName(placement.id, spec.name),
     type: 'container',
-    start: true,
+    start: from.source.type === 'image',
     // No profile: what a machine is must not change with one.
     profiles: [],
-    source: { type: 'image', alias: spec.image },
-    config: {
-      [urnKey]: spec.urn,
-      [bootKey]: String(spec.boot),
-      'limits.cpu': String(spec.vcpus),
-      'limits.memory': `${spec.memoryMib}MiB`,
-      // Own uid range: own quota of inotify instances and keys, and no way into another machine's files.
-      'security.idmap.isolated': 'true',
-      // Lets the guest mount block volumes. Takes effect at a start only, so it is set from the first one.
-      'security.syscalls.intercept.mount': 'true',
-      'security.syscalls.intercept.mount.allowed': 'ext4,xfs',
-      'security.syscalls.intercept.mount.shift': 'true',
-      'raw.lxc': rawLxc(spec.nics, placement.dropSysResource),
-    },
-    devices: {
-      root: { type: 'disk', path: '/', pool: placement.pool, size: `${spec.diskGib}GiB` },
-      ...Object.fromEntries(nics),
-    },
+    source: from.source,
+    config: { ...from.config, ...instanceConfig(spec, placement) },
+    devices: instanceDevices(spec, placement),
   };
 }
+
+/** The config of a machine. */
+export function instanceConfig(spec: InstanceSpec, placement: Placement): Record<string, string> {
+  return {
+    [urnKey]: spec.urn,
+    [bootKey]: String(spec.boot),
+    [rootKey]: String(spec.root),
+    'limits.cpu': String(spec.vcpus),
+    'limits.memory': `${spec.memoryMib}MiB`,
+    // Own uid range: own quota of inotify instances and keys, and no way into another machine's files.
+    'security.idmap.isolated': 'true',
+    // Lets the guest run containers where AppArmor would forbid it the mounts that they need.
+    'security.nesting': 'true',
+    // Lets the guest mount block volumes. Takes effect at a start only, so it is set from the first one.
+    'security.syscalls.intercept.mount': 'true',
+    'security.syscalls.intercept.mount.allowed': 'ext4,xfs',
+    'security.syscalls.intercept.mount.shift': 'true',
+    'raw.lxc': rawLxc(spec.nics, placement.dropSysResource),
+  };
+}
+
+export type Devices = Record<string, Record<string, string>>;
+
+/** The devices of a machine: its disk, its nics and its volumes. */
+export function instanceDevices(spec: InstanceSpec, placement: Placement): Devices {
+  const nics = spec.nics.map(
+    (nic, index) => [`eth${index}`, nicDevice(nic, `eth${index}`, placement)] as const,
+  );
+  const volumes = spec.volumes.map((volume) => [volumeKey(volume.id), volumeDevice(volume)] as const);
+  return {
+    root: rootDevice(spec.diskGib, placement.pool),
+    ...Object.fromEntries([...nics, ...volumes]),
+  };
+}
+
+export const rootDevice = (diskGib: number, pool: string): Record<string, string> => ({
+  type: 'disk',
+  path: '/',
+  pool,
+  size: `${diskGib}GiB`,
+});
+
+const volumePrefix = 'vol-';
+
+/** The device of a volume on a machine. */
+export const volumeKey = (volumeId: string): string => `${volumePrefix}${volumeId}`;
+
+/** The volumes among devices. */
+export const volumeIds = (devices: Devices): string[] =>
+  Object.keys(devices).flatMap((key) =>
+    key.startsWith(volumePrefix) ? [key.slice(volumePrefix.length)] : [],
+  );
+
+/** Where a volume is seen inside, as on DigitalOcean. */
+export const volumePath = (volumeName: string): string => `/dev/disk/by-id/scsi-0DO_Volume_${volumeName}`;
+
+/** Not required: a machine must start though the device of a volume has gone. */
+export const volumeDevice = ({ name, device }: VolumeAttachment): Record<string, string> => ({
+  type: 'unix-block',
+  source: device,
+  path: volumePath(name),
+  mode: '0660',
+  required: 'false',
+});
 
 /** A nic that can send with its own addresses only; without an IPv6 address it cannot send IPv6 at all. */
 function nicDevice(nic: Nic, name: string, placement: Placement): Record<string, string> {
@@ -102,17 +167,32 @@ const withBroadcast = (cidr: string): string =>
  * nothing waits for DHCP. With /sys read-only systemd-networkd does not wait for udev either.
  */
 function rawLxc(nics: Nic[], dropSysResource: boolean): string {
-  const lines = nics.flatMap((nic, index) =>
-    (['ipv4', 'ipv6'] as const).flatMap((family) => {
-      const address = nic[family];
-      if (!address) return [];
-      const key = `lxc.net.${index}.${family}`;
-      const gateway = address.gateway ? [`${key}.gateway = ${address.gateway}`] : [];
-      const value = `${address.address}/${address.prefix}`;
-      return [`${key}.address = ${family === 'ipv4' ? withBroadcast(value) : value}`, ...gateway];
-    }),
-  );
+  const lines = nics.flatMap((nic, index) => [
+    ...addressLines(index, 'ipv4', nic.ipv4),
+    ...(nic.ipv6 ? addressLines(index, 'ipv6', nic.ipv6) : []),
+  ]);
   lines.push('lxc.mount.auto = sys:ro');
   if (dropSysResource) lines.push('lxc.cap.drop = sys_resource');
   return `${lines.join('\n')}\n`;
+}
+
+type Address = Nic['ipv4'];
+
+function addressLines(
+  index: number,
+  family: 'ipv4' | 'ipv6',
+  { address, prefix, gateway }: Address,
+): string[] {
+  const key = `lxc.net.${index}.${family}`;
+  const value = `${address}/${prefix}`;
+  return [
+    `${key}.address = ${family === 'ipv4' ? withBroadcast(value) : value}`,
+    ...(gateway ? [`${key}.gateway = ${gateway}`] : []),
+  ];
+}
+
+/** `raw.lxc` of a machine whose public nic has got this IPv6 address, for its next boot. */
+export function withIpv6(raw: string, address: Address): string {
+  const others = raw.split('\n').filter((line) => line && !line.startsWith('lxc.net.0.ipv6.'));
+  return `${[...addressLines(0, 'ipv6', address), ...others].join('\n')}\n`;
 }

@@ -1,7 +1,9 @@
 import { EngineError } from '../../errors.ts';
 import type { Compute, Instance, InstanceSpec } from '../port.ts';
+import { simulatedDisks } from './disks.ts';
 import type { Delays, Machine, World } from './world.ts';
 
+export type { Load } from './load.ts';
 export { type Delays, noDelays, openWorld, realisticDelays, type World } from './world.ts';
 
 /** The compute port over a simulated world. Closing it leaves the world to whoever opened it. */
@@ -25,23 +27,34 @@ export function simulatedCompute(world: World): Compute {
     await done(now);
   }
 
-  async function create(spec: InstanceSpec): Promise<void> {
-    world.enter('create');
-    if (!world.images.includes(spec.image))
-      throw new EngineError('rejected', `there is no image ${spec.image}`);
-    const there = world.machines.get(spec.name);
-    if (there && there.urn !== spec.urn)
-      throw new EngineError('rejected', `${spec.name} belongs to another owner`);
-    if (there?.underWay) throw new EngineError('busy', `${spec.name}: ${there.underWay} is under way`);
-    if (there) return;
+  /** Changes a machine that runs or not, in passing. */
+  async function change(name: string, changed: (machine: Machine) => Partial<Machine>): Promise<void> {
+    claim(name);
+    await world.take('change');
+    const now = claim(name);
+    await world.put({ ...now, ...changed(now) });
+  }
+
+  /** What a machine is by its spec, apart from whether it runs. */
+  function machineOf(spec: InstanceSpec): Omit<Machine, 'running'> {
+    if ('image' in spec.source && !world.images.has(spec.source.image))
+      throw new EngineError('rejected', `there is no image ${spec.source.image}`);
+    if ('saved' in spec.source && !world.saved.has(spec.source.saved))
+      throw new EngineError('rejected', `there is no saved disk ${spec.source.saved}`);
     const networks = spec.nics.map((nic) => nic.network).filter((network) => network !== 'public');
     const missing = networks.find((network) => !world.networks.has(network));
     if (missing) throw new EngineError('failed', `there is no network of VPC ${missing}`);
-
-    const { urn, name, boot } = spec;
-    const machine: Machine = { urn, name, boot, networks, running: false };
-    world.reserve(machine);
-    await carryOut(machine, 'create', (now) => world.put({ ...now, running: true }));
+    const { urn, name, boot, root, vcpus, memoryMib, diskGib } = spec;
+    return {
+      urn,
+      name,
+      boot,
+      root,
+      size: { vcpus, memoryMib, diskGib },
+      volumes: spec.volumes.map(({ id }) => id),
+      ipv6: spec.nics.some(({ network, ipv6 }) => network === 'public' && ipv6),
+      networks,
+    };
   }
 
   return {
@@ -54,7 +67,17 @@ export function simulatedCompute(world: World): Compute {
       world.enter('list');
       return Array.from(world.machines.values(), seen);
     },
-    create,
+    async create(spec) {
+      world.enter('create');
+      const there = world.machines.get(spec.name);
+      if (there && there.urn !== spec.urn)
+        throw new EngineError('rejected', `${spec.name} belongs to another owner`);
+      if (there?.underWay) throw new EngineError('busy', `${spec.name}: ${there.underWay} is under way`);
+      if (there) return;
+      const machine = { ...machineOf(spec), running: false };
+      world.reserve(machine);
+      await carryOut(machine, 'create', (now) => world.put({ ...now, running: true }));
+    },
     async start(name) {
       world.enter('start');
       const machine = claim(name);
@@ -75,9 +98,54 @@ export function simulatedCompute(world: World): Compute {
       if (!world.machines.has(name)) return;
       await carryOut(claim(name), 'delete', () => world.remove(name));
     },
+    async replaceDisk(spec) {
+      world.enter('replaceDisk');
+      const machine = claim(spec.name);
+      if (machine.root === spec.root) return;
+      const replaced = machineOf(spec);
+      await carryOut(machine, 'replace', () => world.put({ ...replaced, running: false }));
+    },
+    async resize(name, size) {
+      world.enter('resize');
+      await change(name, (now) => ({
+        size: { ...size, diskGib: Math.max(size.diskGib, now.size.diskGib) },
+      }));
+    },
+    async addIpv6(name) {
+      world.enter('addIpv6');
+      await change(name, () => ({ ipv6: true }));
+    },
+    async setRootPassword(name) {
+      world.enter('setRootPassword');
+      if (!claim(name).running) throw new EngineError('failed', `${name} does not run`);
+      await world.take('change');
+    },
+    async attachVolume(name, { id }) {
+      world.enter('attachVolume');
+      await change(name, ({ volumes }) => ({ volumes: [...volumes.filter((each) => each !== id), id] }));
+    },
+    async detachVolume(name, volumeId) {
+      world.enter('detachVolume');
+      await change(name, ({ running, volumes }) => {
+        if (running && volumes.includes(volumeId) && world.isHeld(volumeId))
+          throw new EngineError('rejected', `volume ${volumeId} is in use inside ${name}`);
+        return { volumes: volumes.filter((id) => id !== volumeId) };
+      });
+    },
+    ...simulatedDisks(world, claim),
+    async console(name) {
+      world.enter('console');
+      const { boot, running } = claim(name);
+      return `${name}: boot ${boot}\n${running ? 'The system is up.\n' : 'The system is down.\n'}`;
+    },
+    async usage(name) {
+      world.enter('usage');
+      const machine = world.machines.get(name);
+      return machine?.running ? world.usage(machine) : undefined;
+    },
     async ensureNetwork(vpcId) {
       world.enter('ensureNetwork');
-      if (!world.networks.has(vpcId)) await world.putNetwork(vpcId);
+      if (!world.networks.has(vpcId)) await world.record({ network: vpcId });
     },
     async networks() {
       world.enter('networks');
@@ -88,17 +156,14 @@ export function simulatedCompute(world: World): Compute {
       for (const machine of world.machines.values())
         if (machine.networks.includes(vpcId))
           throw new EngineError('busy', `${machine.name} hangs on the network of VPC ${vpcId}`);
-      if (world.networks.has(vpcId)) await world.removeNetwork(vpcId);
-    },
-    async images() {
-      world.enter('images');
-      return [...world.images];
+      if (world.networks.has(vpcId)) await world.record({ noNetwork: vpcId });
     },
     watch: (listener, signal) => world.watch(listener, signal),
     close: async () => {},
   };
 }
 
-function seen({ urn, name, running, underWay, boot }: Machine): Instance {
-  return { urn, name, state: underWay ? 'transitional' : running ? 'running' : 'stopped', boot };
+function seen({ urn, name, boot, root, size, volumes, ipv6, running, underWay }: Machine): Instance {
+  const state = underWay ? 'transitional' : running ? 'running' : 'stopped';
+  return { urn, name, state, boot, root, size, volumes, ipv6 };
 }

@@ -10,7 +10,9 @@ import { noDelays, openWorld, simulatedCompute } from './index.ts';
 const spec = (id: number): InstanceSpec => ({
   urn: `do:droplet:${id}`,
   name: `droplet-${id}`,
-  image: 'debian-12',
+  source: { image: 'debian-12' },
+  root: 1,
+  volumes: [],
   vcpus: 1,
   memoryMib: 512,
   diskGib: 10,
@@ -35,16 +37,23 @@ test('what was acknowledged is there after a kill, with the last line torn', asy
   await compute.stop('droplet-2', { force: true, timeoutMs: 0 });
   await compute.setBoot('droplet-2', 5);
   await compute.delete('droplet-3');
+  await compute.save('droplet-1', { urn: 'do:image:5', name: 'image-5' });
+  await compute.save('droplet-1', { urn: 'do:image:6', name: 'image-6' });
+  await compute.deleteSaved('image-6');
+  await compute.importImage('custom-7', '/dev/null');
+  await compute.deleteImage('debian-12');
   // Not closed: as killed.
   await appendFile(join(directory, 'world.jsonl'), '{"machine":{"urn":"do:dro');
 
   const after = await open();
   const again = simulatedCompute(after);
   expect(await again.networks()).toEqual(['vpc-1']);
-  expect(await again.list()).toEqual([
+  expect(await again.list()).toMatchObject([
     { urn: 'do:droplet:1', name: 'droplet-1', state: 'running', boot: 1 },
     { urn: 'do:droplet:2', name: 'droplet-2', state: 'stopped', boot: 5 },
   ]);
+  expect(await again.listSaved()).toMatchObject([{ urn: 'do:image:5', name: 'image-5' }]);
+  expect(await again.images()).toEqual(['custom-7']);
   await Promise.all([before.close(), after.close()]);
 });
 
@@ -81,4 +90,17 @@ test('a machine that goes in the middle of a step stays gone', async () => {
   await world.deleteBehindOurBack('droplet-1');
   await Promise.all([expect(creation).rejects.toMatchObject({ kind: 'failed' }), clock.advance(200)]);
   expect(world.machines.size).toBe(0);
+});
+
+test('a machine uses what the test says', async () => {
+  const clock = drivenClock();
+  const world = await openWorld({ clock, images: ['debian-12'], delays: noDelays });
+  const compute = simulatedCompute(world);
+  await compute.create({ ...spec(1), vcpus: 2, memoryMib: 1024 });
+  world.load('droplet-1', { cpu: 0.5, memory: 0.75 });
+  const first = await compute.usage('droplet-1');
+  await clock.advance(60_000);
+  const second = await compute.usage('droplet-1');
+  expect(second?.cpuSeconds).toBeCloseTo((first?.cpuSeconds ?? 0) + 0.5 * 2 * 60);
+  expect(second).toMatchObject({ memoryBytes: 768 * 2 ** 20, memoryLimitBytes: 1024 * 2 ** 20 });
 });

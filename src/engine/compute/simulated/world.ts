@@ -1,14 +1,12 @@
 import { type Clock, sleep } from '../../../control/clock.ts';
 import { EngineError } from '../../errors.ts';
-import type { Compute, ComputeEvent } from '../port.ts';
+import type { Compute, ComputeEvent, Instance, SavedDisk, Usage } from '../port.ts';
 import { openJournal } from './journal.ts';
+import { type Load, loads } from './load.ts';
 
 /** A simulated machine. `underWay` is not kept over a restart: what was in the middle then has not happened. */
-export interface Machine {
-  urn: string;
-  name: string;
+export interface Machine extends Omit<Instance, 'state'> {
   running: boolean;
-  boot: number;
   networks: string[];
   underWay?: keyof Delays;
 }
@@ -20,13 +18,40 @@ export interface Delays {
   stop: number;
   force: number;
   delete: number;
+  replace: number;
+  save: number;
+  /** A resize, an address, a volume, a password. */
+  change: number;
+  /** The import of an image. */
+  import: number;
 }
 
-export const realisticDelays: Delays = { create: 200, start: 150, stop: 1500, force: 200, delete: 100 };
-export const noDelays: Delays = { create: 0, start: 0, stop: 0, force: 0, delete: 0 };
+export const realisticDelays: Delays = {
+  create: 200,
+  start: 150,
+  stop: 1500,
+  force: 200,
+  delete: 100,
+  replace: 400,
+  save: 100,
+  change: 30,
+  import: 1000,
+};
+export const noDelays: Delays = {
+  create: 0,
+  start: 0,
+  stop: 0,
+  force: 0,
+  delete: 0,
+  replace: 0,
+  save: 0,
+  change: 0,
+  import: 0,
+};
 
 export interface WorldOptions {
   clock: Clock;
+  /** The images that it has from the beginning. */
   images: string[];
   delays?: Delays;
   /** Where the world is kept over restarts; absent: in memory only. */
@@ -37,9 +62,10 @@ type Method = Exclude<keyof Compute, 'watch' | 'close'>;
 
 /** The simulated world, and the ways to make it misbehave. */
 export interface World {
-  readonly images: string[];
+  readonly images: ReadonlySet<string>;
   readonly machines: ReadonlyMap<string, Machine>;
   readonly networks: ReadonlySet<string>;
+  readonly saved: ReadonlyMap<string, SavedDisk>;
   /** The next `times` calls of `method` throw `error` and do nothing. */
   fail(method: Method, error: EngineError, times?: number): void;
   /** While true, every call throws `unavailable`, as with a daemon that is down. */
@@ -48,6 +74,10 @@ export interface World {
   stopBehindOurBack(name: string): Promise<void>;
   /** Somebody deletes the machine. */
   deleteBehindOurBack(name: string): Promise<void>;
+  /** From now on the machine uses this much of what it has. */
+  load(name: string, load: Load): void;
+  /** While true, the volume is in use inside its machine: it cannot be unmounted. */
+  hold(volumeId: string, held: boolean): void;
 
   /** Throws the fault that is due for a call of `method`. */
   enter(method: Method): void;
@@ -58,24 +88,38 @@ export interface World {
   /** Makes or changes a machine; resolves when the world will remember it. */
   put(machine: Machine): Promise<void>;
   remove(name: string): Promise<void>;
-  putNetwork(vpcId: string): Promise<void>;
-  removeNetwork(vpcId: string): Promise<void>;
+  /** Makes or removes something else than a machine; resolves when the world will remember it. */
+  record(entry: Entry): Promise<void>;
+  isHeld(volumeId: string): boolean;
+  usage(machine: Machine): Usage;
   watch(listener: (event: ComputeEvent) => void, signal: AbortSignal): void;
   close(): Promise<void>;
 }
 
 /** A line of the journal: the last one about a thing holds. */
-type Entry = { machine: Machine } | { gone: string } | { network: string } | { noNetwork: string };
+type Entry =
+  | { machine: Machine }
+  | { gone: string }
+  | { network: string }
+  | { noNetwork: string }
+  | { saved: SavedDisk }
+  | { noSaved: string }
+  | { image: string }
+  | { noImage: string };
 
 /** Opens a simulated world, with what it remembers. */
 export async function openWorld({
   clock,
-  images,
+  images: given,
   delays = realisticDelays,
   directory,
 }: WorldOptions): Promise<World> {
   const machines = new Map<string, Machine>();
   const networks = new Set<string>();
+  const saved = new Map<string, SavedDisk>();
+  const images = new Set(given);
+  const held = new Set<string>();
+  const load = loads(clock);
   const faults = new Map<Method, EngineError[]>();
   const listeners = new Set<(event: ComputeEvent) => void>();
   let down = false;
@@ -84,7 +128,11 @@ export async function openWorld({
     if ('machine' in entry) machines.set(entry.machine.name, entry.machine);
     else if ('gone' in entry) machines.delete(entry.gone);
     else if ('network' in entry) networks.add(entry.network);
-    else networks.delete(entry.noNetwork);
+    else if ('noNetwork' in entry) networks.delete(entry.noNetwork);
+    else if ('saved' in entry) saved.set(entry.saved.name, entry.saved);
+    else if ('noSaved' in entry) saved.delete(entry.noSaved);
+    else if ('image' in entry) images.add(entry.image);
+    else images.delete(entry.noImage);
   };
   // Written when it was changed behind our back in the middle of a step, which died with the process.
   const replay = (entry: Entry) => {
@@ -94,6 +142,9 @@ export async function openWorld({
   function* history(): Iterable<Entry> {
     for (const network of networks) yield { network };
     for (const machine of machines.values()) yield { machine };
+    for (const disk of saved.values()) yield { saved: disk };
+    for (const image of images) yield { image };
+    for (const image of given) if (!images.has(image)) yield { noImage: image };
   }
   const journal = directory ? await openJournal<Entry>(directory, replay, history) : undefined;
 
@@ -118,6 +169,7 @@ export async function openWorld({
     images,
     machines,
     networks,
+    saved,
     fail(method, error, times = 1) {
       faults.set(method, [...(faults.get(method) ?? []), ...Array<EngineError>(times).fill(error)]);
     },
@@ -130,6 +182,11 @@ export async function openWorld({
       if (machine) await record({ machine: { ...machine, running: false } }, machine.urn);
     },
     deleteBehindOurBack: remove,
+    load: load.set,
+    hold(volumeId, value) {
+      if (value) held.add(volumeId);
+      else held.delete(volumeId);
+    },
 
     enter(method) {
       if (down) throw new EngineError('unavailable', 'the simulated engine is down');
@@ -140,10 +197,14 @@ export async function openWorld({
       if (delays[step] > 0) await sleep(clock, delays[step]);
     },
     reserve: (machine) => machines.set(machine.name, machine),
-    put: (machine) => record({ machine }, machine.urn),
+    put(machine) {
+      if (machine.running && !machines.get(machine.name)?.running) load.restart(machine.name);
+      return record({ machine }, machine.urn);
+    },
     remove,
-    putNetwork: (vpcId) => record({ network: vpcId }),
-    removeNetwork: (vpcId) => record({ noNetwork: vpcId }),
+    record: (entry) => record(entry),
+    isHeld: (volumeId) => held.has(volumeId),
+    usage: ({ name, size }) => load.usage(name, size),
     watch(listener, signal) {
       if (signal.aborted) return;
       listeners.add(listener);

@@ -1,29 +1,46 @@
 import { Pool } from 'undici';
 import { EngineError, type EngineErrorKind } from '../../errors.ts';
-import type { Host } from '../port.ts';
+import type { Host, HostAddress } from '../port.ts';
 
 /** How long a host may take to answer, ms. */
 const TIMEOUT_MS = 30_000;
+/** How long where bytes are copied: a volume of a TiB, at disk speed. */
+const COPY_TIMEOUT_MS = 3600_000;
 
 interface Answer {
   status: number;
-  body: { error?: string; digest?: string; ids?: number[] };
+  body: {
+    error?: string;
+    digest?: string;
+    ids?: number[];
+    device?: string;
+    bytes?: number;
+    volumes?: { id: string; sizeGib: number }[];
+    snapshots?: string[];
+    addresses?: HostAddress[];
+  };
 }
 
 /** The host port over hostd's unix socket. What hostd answers is described in hostd's protocol.ts. */
 export function hostdHost({ socketPath }: { socketPath: string }): Host {
-  const pool = new Pool('http://hostd', {
-    socketPath,
-    connections: 32,
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS,
-  });
+  const pool = new Pool('http://hostd', { socketPath, connections: 32 });
 
   /** Answers with a status in `expected`; anything else is an EngineError. */
-  async function call(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: object): Promise<Answer> {
+  async function call(
+    method: 'GET' | 'PUT' | 'DELETE',
+    path: string,
+    body?: object,
+    timeoutMs = TIMEOUT_MS,
+  ): Promise<Answer> {
     let answer: Answer;
     try {
-      const response = await pool.request({ method, path, body: body ? JSON.stringify(body) : null });
+      const response = await pool.request({
+        method,
+        path,
+        body: body ? JSON.stringify(body) : null,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both ends are of one release
       answer = { status: response.statusCode, body: (await response.body.json()) as Answer['body'] };
     } catch (error) {
@@ -51,11 +68,41 @@ export function hostdHost({ socketPath }: { socketPath: string }): Host {
     async list() {
       return (await call('GET', '/droplets')).body.ids ?? [];
     },
+
+    async ensureVolume({ id, ...volume }) {
+      const { body } = await call('PUT', `/volumes/${id}`, volume, COPY_TIMEOUT_MS);
+      return { device: body.device ?? '' };
+    },
+    async deleteVolume(id) {
+      await call('DELETE', `/volumes/${id}`);
+    },
+    async snapshotVolume(id, snapshotId) {
+      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id }, COPY_TIMEOUT_MS);
+      return { bytes: body.bytes ?? 0 };
+    },
+    async deleteVolumeSnapshot(snapshotId) {
+      await call('DELETE', `/snapshots/${snapshotId}`);
+    },
+    async volumes() {
+      const { body } = await call('GET', '/volumes');
+      return { volumes: body.volumes ?? [], snapshots: body.snapshots ?? [] };
+    },
+
+    async publishAddress(address, generation) {
+      await call('PUT', `/addresses/${address.ip}`, { generation, entry: address });
+    },
+    async withdrawAddress(ip, generation) {
+      await call('DELETE', `/addresses/${ip}?generation=${generation}`);
+    },
+    async addresses() {
+      return (await call('GET', '/addresses')).body.addresses ?? [];
+    },
     close: () => pool.close(),
   };
 }
 
 function kindOf(status: number): EngineErrorKind {
   if (status === 423) return 'busy';
+  if (status === 507) return 'exhausted';
   return status < 500 ? 'rejected' : 'failed';
 }

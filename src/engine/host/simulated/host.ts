@@ -1,32 +1,47 @@
 import { EngineError } from '../../errors.ts';
 import { digest } from '../digest.ts';
-import type { Host, HostDroplet, MetadataDocument } from '../port.ts';
+import type { Host, HostAddress, HostDroplet, MetadataDocument } from '../port.ts';
+import { type SimulatedVolumes, simulatedVolumes } from './volumes.ts';
+
+export { openVolumes } from './volumes.ts';
+
+type Method = Exclude<keyof Host, 'close'>;
 
 export interface SimulatedHost extends Host {
   /** Lets the next `times` calls of a method throw `error` before they do anything. */
-  fail(method: 'publish' | 'withdraw' | 'published' | 'list', error: EngineError, times?: number): void;
+  fail(method: Method, error: EngineError, times?: number): void;
   /** What the droplet would read at 169.254.169.254, or undefined. */
   metadata(dropletId: number): MetadataDocument | undefined;
+  /** What a machine has written on a volume; a new filesystem reads as its type and label. */
+  readVolume(id: string): string;
+  writeVolume(id: string, content: string): Promise<void>;
 }
 
-/** A host in memory. */
-export function simulatedHost(): SimulatedHost {
+/** A host in memory; `disks` may be one that is kept over restarts. */
+export function simulatedHost(disks: SimulatedVolumes = simulatedVolumes()): SimulatedHost {
   const entries = new Map<number, HostDroplet>();
-  const generations = new Map<number, number>();
   const owners = new Map<string, number>();
-  const faults: { method: string; error: EngineError; times: number }[] = [];
+  const addresses = new Map<string, HostAddress>();
+  const droplets = generations<number>();
+  const reserved = generations<string>();
+  const faults: { method: Method; error: EngineError; times: number }[] = [];
 
-  function failIfTold(method: string): void {
+  function failIfTold(method: Method): void {
     const fault = faults.find((each) => each.method === method && each.times > 0);
     if (!fault) return;
     fault.times--;
     throw fault.error;
   }
 
-  function refuseStale(id: number, generation: number): void {
-    const seen = generations.get(id) ?? 0;
-    if (generation >= seen) return;
-    throw new EngineError('rejected', `stale: generation ${generation} is older than ${seen}`);
+  /** `work`, unless the fault that is due for the method is thrown. */
+  function faulty<Args extends unknown[], Result>(
+    method: Method,
+    work: (...args: Args) => Promise<Result>,
+  ): (...args: Args) => Promise<Result> {
+    return async (...args) => {
+      failIfTold(method);
+      return work(...args);
+    };
   }
 
   function release(id: number): void {
@@ -35,36 +50,64 @@ export function simulatedHost(): SimulatedHost {
   }
 
   return {
-    async publish(entry, generation) {
-      failIfTold('publish');
-      refuseStale(entry.id, generation);
+    publish: faulty('publish', async (entry, generation) => {
+      droplets.refuseStale(entry.id, generation);
       const taken = identities(entry).find((identity) => (owners.get(identity) ?? entry.id) !== entry.id);
       if (taken) throw new EngineError('busy', `${taken} belongs to droplet ${owners.get(taken)}`);
       release(entry.id);
       entries.set(entry.id, structuredClone(entry));
-      generations.set(entry.id, generation);
+      droplets.saw(entry.id, generation);
       for (const identity of identities(entry)) owners.set(identity, entry.id);
-    },
-    async withdraw(dropletId, generation) {
-      failIfTold('withdraw');
-      refuseStale(dropletId, generation);
+    }),
+    withdraw: faulty('withdraw', async (dropletId, generation) => {
+      droplets.refuseStale(dropletId, generation);
       release(dropletId);
-      generations.set(dropletId, generation);
-    },
-    async published(dropletId) {
-      failIfTold('published');
+      droplets.saw(dropletId, generation);
+    }),
+    published: faulty('published', async (dropletId) => {
       const entry = entries.get(dropletId);
       return entry && digest(entry);
-    },
-    async list() {
-      failIfTold('list');
-      return [...entries.keys()];
-    },
+    }),
+    list: faulty('list', async () => [...entries.keys()]),
+
+    ensureVolume: faulty('ensureVolume', disks.ensureVolume),
+    deleteVolume: faulty('deleteVolume', disks.deleteVolume),
+    snapshotVolume: faulty('snapshotVolume', disks.snapshotVolume),
+    deleteVolumeSnapshot: faulty('deleteVolumeSnapshot', disks.deleteVolumeSnapshot),
+    volumes: faulty('volumes', disks.volumes),
+
+    publishAddress: faulty('publishAddress', async (address, generation) => {
+      reserved.refuseStale(address.ip, generation);
+      addresses.set(address.ip, { ...address });
+      reserved.saw(address.ip, generation);
+    }),
+    withdrawAddress: faulty('withdrawAddress', async (ip, generation) => {
+      reserved.refuseStale(ip, generation);
+      addresses.delete(ip);
+      reserved.saw(ip, generation);
+    }),
+    addresses: faulty('addresses', async () => Array.from(addresses.values(), (each) => ({ ...each }))),
+
     fail(method, error, times = 1) {
       faults.push({ method, error, times });
     },
     metadata: (dropletId) => structuredClone(entries.get(dropletId)?.metadata),
-    async close() {},
+    readVolume: disks.read,
+    writeVolume: disks.write,
+    close: disks.close,
+  };
+}
+
+/** The newest generation that was seen of each thing. */
+function generations<Key>() {
+  const seen = new Map<Key, number>();
+  return {
+    refuseStale(key: Key, generation: number): void {
+      const newest = seen.get(key) ?? 0;
+      if (generation >= newest) return;
+      throw new EngineError('rejected', `stale: generation ${generation} is older than ${newest}`);
+    },
+    saw: (key: Key, generation: number) => seen.set(key, generation),
   };
 }
 

@@ -1,0 +1,85 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import { EngineError } from '../../errors.ts';
+import type { IncusClient } from './client.ts';
+import { says } from './errors.ts';
+
+/** How long a command may run in a machine, in ms. */
+const commandTimeoutMs = 60_000;
+
+export interface Finished {
+  code: number;
+  output: string;
+}
+
+/** Incus fails to start a command now and then, and while the machine has hardly begun to boot. */
+const retries = 5;
+const retryMs = 200;
+
+/**
+ * Runs a command in a machine that runs, as root. What it is told on its standard input is seen by nobody else: it
+ * is in no argument, no environment and no record. Needs no room on the machine's disk either. The command must
+ * bear to be run twice.
+ * @throws EngineError; not where the command itself fails
+ */
+export async function execute(
+  client: IncusClient,
+  path: string,
+  command: string[],
+  input = '',
+): Promise<Finished> {
+  for (let left = retries; ; left--)
+    try {
+      return await executeOnce(client, path, command, input);
+    } catch (error) {
+      if (left === 0 || !says(error, /failed to retrieve PID/i)) throw error;
+      await delay(retryMs);
+    }
+}
+
+async function executeOnce(
+  client: IncusClient,
+  path: string,
+  command: string[],
+  input: string,
+): Promise<Finished> {
+  const body = { command, interactive: false, 'wait-for-websocket': true, environment: {} };
+  const run = await client.begin('POST', `${path}/exec`, {
+    body,
+    timeoutMs: commandTimeoutMs,
+  });
+  const connect = (fd: string) =>
+    new WebSocket(`ws+unix:${client.socketPath}:${run.operation}/websocket?secret=${run.fds[fd] ?? ''}`);
+  const sockets = { control: connect('control'), stdin: connect('0'), out: connect('1'), err: connect('2') };
+  try {
+    let output = '';
+    for (const stream of [sockets.out, sockets.err])
+      stream.on('message', (data: Buffer, isBinary: boolean) => {
+        if (isBinary) output += data.toString();
+      });
+    sockets.stdin.on('open', () => {
+      sockets.stdin.send(Buffer.from(input));
+      // A text message stands for the end of the stream.
+      sockets.stdin.send('');
+    });
+    // What an error of a stream means is told by the operation's end.
+    for (const socket of Object.values(sockets)) socket.on('error', () => {});
+    const drained = Promise.all([sockets.out, sockets.err].map(closed));
+    const { return: code } = await run.end<{ return?: number }>();
+    await drained;
+    if (code === undefined) throw new EngineError('failed', `incus ${path}: ${command[0]} has no exit code`);
+    return { code, output };
+  } finally {
+    for (const socket of Object.values(sockets)) socket.terminate();
+  }
+}
+
+/** Resolves when nothing more will come over a socket. */
+function closed(socket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on('close', () => resolve());
+    socket.on('message', (_, isBinary) => {
+      if (!isBinary) resolve();
+    });
+  });
+}

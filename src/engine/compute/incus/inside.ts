@@ -1,0 +1,68 @@
+/** What is changed and seen of a machine while it runs. */
+import { EngineError } from '../../errors.ts';
+import type { Compute } from '../port.ts';
+import type { IncusContext } from './context.ts';
+import { execute } from './exec.ts';
+import { sizeOf } from './instances.ts';
+import { rootDevice, withIpv6 } from './spec.ts';
+
+type Inside = Pick<Compute, 'resize' | 'addIpv6' | 'setRootPassword' | 'console' | 'usage'>;
+
+/** The newest part of a console, in characters. */
+const consoleLength = 64 * 1024;
+
+interface InstanceUsage {
+  status: string;
+  cpu: { usage: number };
+  memory: { usage: number; total: number };
+}
+
+export function insideMachines(context: IncusContext): Inside {
+  const { client, path, complete } = context;
+
+  return {
+    async resize(name, size) {
+      const machine = await complete(name);
+      const diskGib = Math.max(size.diskGib, sizeOf(machine).diskGib);
+      const { pool } = await context.placement();
+      const body = {
+        config: { 'limits.cpu': String(size.vcpus), 'limits.memory': `${size.memoryMib}MiB` },
+        devices: { root: rootDevice(diskGib, pool) },
+      };
+      await client.request('PATCH', path(name), { body });
+    },
+    async addIpv6(name, address) {
+      const machine = await complete(name);
+      if (machine.status === 'Running') {
+        // Adding what is there already is no failure.
+        const add = `ip -6 addr replace ${address.address}/${address.prefix} dev eth0 nodad`;
+        const { gateway } = address;
+        const route = gateway ? ` && ip -6 route replace default via ${gateway} dev eth0` : '';
+        const { code, output } = await execute(client, path(name), ['sh', '-c', add + route]);
+        if (code !== 0) throw new EngineError('failed', `incus: ${name}: ${add}: ${output.trim()} (${code})`);
+      }
+      // Written last: it is what the port shows.
+      const body = {
+        config: { 'raw.lxc': withIpv6(machine.config['raw.lxc'] ?? '', address) },
+        devices: { eth0: { ...machine.devices['eth0'], 'ipv6.address': address.address } },
+      };
+      await client.request('PATCH', path(name), { body });
+    },
+    async setRootPassword(name, password) {
+      const { code, output } = await execute(client, path(name), ['chpasswd'], `root:${password}\n`);
+      if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${output.trim()} (${code})`);
+    },
+    async console(name) {
+      return (await client.text(`${path(name)}/console`)).slice(-consoleLength);
+    },
+    async usage(name) {
+      const state = await client.find<InstanceUsage>(`${path(name)}/state`);
+      if (state?.status !== 'Running') return undefined;
+      return {
+        cpuSeconds: state.cpu.usage / 1e9,
+        memoryBytes: state.memory.usage,
+        memoryLimitBytes: state.memory.total,
+      };
+    },
+  };
+}

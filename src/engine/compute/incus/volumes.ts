@@ -1,0 +1,70 @@
+/** Block volumes on machines. */
+import { EngineError } from '../../errors.ts';
+import type { Compute } from '../port.ts';
+import type { IncusContext } from './context.ts';
+import { execute } from './exec.ts';
+import { rewrite } from './instances.ts';
+import { volumeDevice, volumeKey } from './spec.ts';
+
+/** The exit code of `letGo` for a volume that is in use. */
+const inUse = 16;
+
+/**
+ * Unmounts everywhere what is mounted of the block device $1, in a shell that every operating system has. In use is
+ * what cannot be unmounted (unless it just has been), what containers inside have mounted in their own namespaces,
+ * and what a process has open.
+ */
+const letGo = `
+if ! [ -b "$1" ]; then
+  while read -r line; do
+    case $line in *" $1 "*) echo "mounted, and its device removed"; exit ${inUse} ;; esac
+  done < /proc/self/mountinfo
+  exit 0
+fi
+numbers=$(stat -L -c '%t:%T' "$1") || exit 1
+device=$(printf '%d:%d' "0x\${numbers%:*}" "0x\${numbers#*:}")
+mounted() {
+  while read -r _ _ at _ target _; do
+    if [ "$at" = "$device" ]; then printf '%b' "$target"; return 0; fi
+  done < "$1"
+  return 1
+}
+while target=$(mounted /proc/self/mountinfo); do
+  umount "$target" || [ "$(mounted /proc/self/mountinfo)" != "$target" ] || exit ${inUse}
+done
+for each in /proc/[0-9]*; do
+  if mounted "$each/mountinfo" >/dev/null 2>&1; then echo "mounted in a namespace of process \${each#/proc/}"; exit ${inUse}; fi
+done
+open=$(stat -L -c '%t:%T:%F' /proc/[0-9]*/fd/* 2>/dev/null)
+case "$open" in
+  *"$numbers:block special file"*) echo "opened by a process"; exit ${inUse} ;;
+esac
+exit 0
+`;
+
+export function attachments(context: IncusContext): Pick<Compute, 'attachVolume' | 'detachVolume'> {
+  const { client, path } = context;
+
+  return {
+    async attachVolume(name, volume) {
+      await context.complete(name);
+      const devices = { [volumeKey(volume.id)]: volumeDevice(volume) };
+      await client.request('PATCH', path(name), { body: { devices } });
+    },
+    async detachVolume(name, volumeId) {
+      const machine = await context.complete(name);
+      const { [volumeKey(volumeId)]: device, ...others } = machine.devices;
+      if (!device) return;
+      if (machine.status === 'Running') {
+        const command = ['sh', '-c', letGo, 'sh', device['path'] ?? ''];
+        const { code, output } = await execute(client, path(name), command);
+        if (code !== 0)
+          throw new EngineError(
+            code === inUse ? 'rejected' : 'failed',
+            `incus: volume ${volumeId} cannot be taken off ${name}: ${output.trim()} (${code})`,
+          );
+      }
+      await rewrite(client, machine, { devices: others });
+    },
+  };
+}
