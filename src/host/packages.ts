@@ -11,7 +11,9 @@ const incusPackages = ['incus-base', 'incus-client'];
 export const hostPackages: readonly string[] = [
   ...incusPackages,
   'lxcfs uidmap dnsmasq-base nftables iproute2 conntrack'.split(' '),
-  'btrfs-progs e2fsprogs xfsprogs attr qemu-utils rsync squashfs-tools xz-utils zstd mmdebstrap'.split(' '),
+  'btrfs-progs e2fsprogs xfsprogs attr qemu-utils rsync squashfs-tools bzip2 xz-utils zstd mmdebstrap'.split(
+    ' ',
+  ),
   'postgresql openssh-client ca-certificates'.split(' '),
 ].flat();
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { expect, test } from 'vitest';
 import { gateway } from './incus-setup.ts';
-import { freeRanges, takenRanges } from './public-network.ts';
+import { freeRanges, freeReservedRanges, takenRanges } from './public-network.ts';
 
 const bytes = fc.uint8Array({ minLength: 7, maxLength: 7 });
 
@@ -41,5 +41,29 @@ test('makes valid ranges, the gateway being the first address of each', () => {
       expect(ipaddr.parseCIDR(gateway(ipv6))[1]).toBe(64);
       expect(gateway(ipv6)).toMatch(/::1\/64$/);
     }),
+  );
+});
+
+test('picks reserved ranges beside all others', () => {
+  const free = '10.255.48.0/20';
+  const slices = Array.from({ length: 16 }, (_, n) => `10.255.${n * 16}.0/20`);
+  const wide = [
+    '10.192.0.0/11',
+    '10.224.0.0/12',
+    '10.240.0.0/13',
+    '10.248.0.0/14',
+    '10.252.0.0/15',
+    '10.254.0.0/16',
+  ];
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 8, maxLength: 8 }), (random) => {
+      const { ipv4, ipv6 } = freeReservedRanges([], random);
+      expect(ipv4).toMatch(/^10\.(19[2-9]|2\d\d)\.\d+\.0\/20$/);
+      expect(ipaddr.parseCIDR(ipv6)[0].range()).toBe('uniqueLocal');
+      const taken = [...wide, ...slices.filter((slice) => slice !== free)];
+      expect(freeReservedRanges(taken, random).ipv4).toBe(free);
+      expect(() => freeReservedRanges([...taken, '10.255.50.1/32'], random)).toThrow(/No \/20/);
+    }),
+    { numRuns: 5 },
   );
 });

@@ -187,7 +187,8 @@ function unescape(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
-async function detachLoops(dir: string, log: Log): Promise<void> {
+/** Detaches the loop devices of the files below `dir`. Throws where one is in use after 10 s. */
+export async function detachLoops(dir: string, log: Log): Promise<void> {
   const ours = () => readdirSync('/sys/block').filter((name) => backingFile(name)?.startsWith(`${dir}/`));
   for (const name of ours()) {
     log(`/dev/${name} (${backingFile(name)}) detached`);

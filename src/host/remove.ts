@@ -3,7 +3,7 @@ import { paths } from '../config.ts';
 import type { IncusClient } from '../engine/compute/incus/client.ts';
 import { poolName, withIncus } from './incus-setup.ts';
 import { incusdPid, shutdownIncusd, startIncusd } from './incusd.ts';
-import { removeByPath } from './remove-by-path.ts';
+import { detachLoops, removeByPath } from './remove-by-path.ts';
 
 type Log = (line: string) => void;
 
@@ -26,6 +26,8 @@ export async function removeEngine({ home, id }: { home: string; id: string }, l
   const pid = incusdPid(dir);
   if (pid !== undefined) process.kill(pid, 'SIGKILL');
   await removeByPath({ dir, bridgePrefix: `at${id}` }, log);
+  // Those that were in use when hostd was told to remove them went with the droplets.
+  await detachLoops(paths(home).volumes, log);
 }
 
 async function removeObjects(incus: IncusClient, log: Log): Promise<void> {

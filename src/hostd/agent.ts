@@ -1,18 +1,13 @@
-import type { Clock } from '../control/clock.ts';
 import type { HostDroplet } from '../engine/host/port.ts';
+import type { Droplets } from './droplets.ts';
 import { errorText, log } from './log.ts';
 import { difference, type NeighbourTable, neighbours } from './neighbours.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 import type { PacketFilter } from './packet-filter.ts';
-import type { Registry } from './registry.ts';
+import type { Reserved } from './reserved.ts';
+import type { Volumes } from './volumes/volumes.ts';
 
-/**
- * How long the generation of a withdrawn droplet is remembered, ms: far longer than a request that was sent
- * before the withdrawal can still be on its way.
- */
-const REMEMBER_MS = 24 * 3600 * 1000;
-
-/** Holds the droplets' entries in force and makes the host be like them. */
+/** Holds the droplets' entries in force and makes the host be like them, and like all else that it is told. */
 export interface Agent {
   /** Takes up what was saved and makes the host be like it as far as it can be now. */
   start(): Promise<void>;
@@ -31,11 +26,12 @@ export interface Agent {
 
 export function hostAgent(parts: {
   network: PublicNetwork;
-  droplets: Registry;
+  droplets: Droplets;
+  reserved: Reserved;
+  volumes: Volumes;
   packetFilter: PacketFilter;
-  clock: Clock;
 }): Agent {
-  const { network, droplets, packetFilter, clock } = parts;
+  const { network, droplets, reserved, volumes, packetFilter } = parts;
   const entries = neighbours(network.bridge, () => table(droplets.all()));
   let trouble: string | undefined;
 
@@ -47,7 +43,9 @@ export function hostAgent(parts: {
         const repaired = await entries.heal();
         if (repaired > 0) log('info', 'neighbour entries repaired', { entries: repaired });
       },
-      () => droplets.forgetBefore(clock.now().getTime() - REMEMBER_MS),
+      () => reserved.heal(),
+      () => volumes.heal(),
+      () => droplets.forget(),
     ];
     for (const task of tasks) {
       try {
@@ -73,6 +71,8 @@ export function hostAgent(parts: {
   return {
     async start() {
       await droplets.load();
+      await reserved.load();
+      await volumes.start();
       await heal();
     },
     async publish(entry, generation) {

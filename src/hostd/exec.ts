@@ -6,12 +6,16 @@ const SYSTEM_PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * Runs a program without a shell and answers what it wrote to stdout. Throws with what it wrote to stderr when
- * it ends with another status than 0 or takes longer than 20 s.
+ * it ends with another status than 0 or takes longer than `timeoutMs` (0: as long as it likes).
  */
-export function run(program: string, args: string[], input = ''): Promise<string> {
+export function run(
+  program: string,
+  args: string[],
+  { input = '', timeoutMs = TIMEOUT_MS }: { input?: string; timeoutMs?: number } = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = {
-      timeout: TIMEOUT_MS,
+      timeout: timeoutMs,
       maxBuffer: 64 * 1024 * 1024,
       env: { PATH: SYSTEM_PATH, LC_ALL: 'C' },
     };

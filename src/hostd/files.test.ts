@@ -2,7 +2,10 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { recordFiles } from './files.ts';
+import { recordFiles as filesOf } from './files.ts';
+
+const recordFiles = (directory: string) =>
+  filesOf(directory, (text) => (/^\d+$/.test(text) ? Number(text) : undefined));
 
 let parent: string;
 beforeEach(async () => {

@@ -2,27 +2,33 @@ import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path';
 
 /** The records on disk, a file each: what a restarted hostd serves before anybody talks to it. */
-export interface Files {
-  /** What is saved, unchecked, by droplet id; a file that is not JSON is answered as undefined. */
-  load(): Promise<Map<number, unknown>>;
+export interface Files<Id> {
+  /** What is saved, unchecked; a file that is not JSON is answered as undefined. */
+  load(): Promise<Map<Id, unknown>>;
   /** Returns when the record is on the disk; a crash leaves the old one or the new one, whole. */
-  save(id: number, record: object): Promise<void>;
+  save(id: Id, record: object): Promise<void>;
   /** Deletes a record; it may be there again after a crash. */
-  delete(id: number): Promise<void>;
+  delete(id: Id): Promise<void>;
 }
 
-/** Records in `directory`, readable by its owner only (metadata holds user data). Not for two savers of one id. */
-export function recordFiles(directory: string): Files {
-  const fileOf = (id: number) => join(directory, `${id}.json`);
+/**
+ * Records in `directory`, readable by its owner only (metadata holds user data). `idOf` reads an id in a file's name;
+ * undefined: it is none. Not for two savers of one id.
+ */
+export function recordFiles<Id extends string | number>(
+  directory: string,
+  idOf: (text: string) => Id | undefined,
+): Files<Id> {
+  const fileOf = (id: Id) => join(directory, `${id}.json`);
   return {
     async load() {
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      const records = new Map<number, unknown>();
+      const records = new Map<Id, unknown>();
       for (const name of await readdir(directory)) {
-        const id = /^(\d+)\.json$/.exec(name)?.[1];
+        const id = name.endsWith('.json') ? idOf(name.slice(0, -'.json'.length)) : undefined;
         // What a crash left half-written was never acknowledged.
         if (id === undefined) await rm(join(directory, name), { recursive: true });
-        else records.set(Number(id), parsed(await readFile(join(directory, name), 'utf8')));
+        else records.set(id, parsed(await readFile(join(directory, name), 'utf8')));
       }
       return records;
     },
@@ -30,16 +36,20 @@ export function recordFiles(directory: string): Files {
       const temporary = `${fileOf(id)}.new`;
       await writeFile(temporary, JSON.stringify(record), { mode: 0o600, flush: true });
       await rename(temporary, fileOf(id));
-      // The rename is on the disk only when its directory is.
-      const handle = await open(directory);
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      await syncToDisk(directory);
     },
     delete: (id) => rm(fileOf(id), { force: true }),
   };
+}
+
+/** Brings a file, or the names in a directory, to the disk: a rename is there only when its directory is. */
+export async function syncToDisk(path: string): Promise<void> {
+  const handle = await open(path);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function parsed(text: string): unknown {

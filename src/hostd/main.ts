@@ -1,9 +1,11 @@
+import { realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { paths, readConfig } from '../config.ts';
 import { sleep, systemClock } from '../control/clock.ts';
 import { type Agent, hostAgent } from './agent.ts';
-import { recordFiles } from './files.ts';
+import { dropletFiles, dropletRegistry } from './droplets.ts';
+import { imageConversions } from './images/conversions.ts';
 import { closeServer, listenWhenPossible } from './listen.ts';
 import { errorText, log } from './log.ts';
 import { metadataServer } from './metadata/server.ts';
@@ -11,8 +13,9 @@ import { neighbours } from './neighbours.ts';
 import { publicNetwork } from './network.ts';
 import { packetFilter } from './packet-filter.ts';
 import { protocolServer } from './protocol.ts';
-import { registry } from './registry.ts';
+import { addressFiles, addressRegistry, reservedAddresses } from './reserved.ts';
 import { listenOnSocket, refuseSecond } from './socket.ts';
+import { volumeStore } from './volumes/volumes.ts';
 
 /*
  * hostd: the root process of a host.
@@ -41,11 +44,23 @@ try {
 }
 
 async function serve(home: string, group: string): Promise<void> {
-  const { network, filter } = parts(home);
-  const droplets = registry(recordFiles(paths(home).hostdState), network, systemClock);
-  const agent = hostAgent({ network, droplets, packetFilter: filter, clock: systemClock });
-  const metadata = metadataServer((ipv4) => droplets.at(ipv4));
-  const protocol = protocolServer({ agent, droplets, network, metadataListens: () => metadata.listening });
+  const { network, droplets, packetFilter: filter, reserved, volumes } = parts(home);
+  const agent = hostAgent({ network, droplets, reserved, volumes, packetFilter: filter });
+  const metadata = metadataServer((ipv4) => droplets.having(ipv4));
+  const metadataListens = () => metadata.listening;
+  const conversions = imageConversions({
+    exchange: paths(home).imports,
+    work: paths(home).conversions,
+  });
+  const protocol = protocolServer({
+    agent,
+    droplets,
+    reserved,
+    volumes,
+    conversions,
+    network,
+    metadataListens,
+  });
   const stop = new AbortController();
 
   const end = () => {
@@ -63,6 +78,7 @@ async function serve(home: string, group: string): Promise<void> {
   const socket = paths(home).hostdSocket;
   await refuseSecond(socket);
   await agent.start();
+  await conversions.start();
   await listenOnSocket(protocol, socket, group);
   log('info', 'hostd serves', { droplets: droplets.all().length });
   await Promise.all([
@@ -85,19 +101,38 @@ async function healForEver(agent: Agent, signal: AbortSignal): Promise<void> {
 }
 
 async function remove(home: string): Promise<void> {
-  const { network, filter } = parts(home);
+  const { network, packetFilter: filter, reserved, volumes } = parts(home);
   await filter.remove();
+  await reserved.remove();
   await neighbours(network.bridge, () => new Map())
     .heal()
     .catch((error: unknown) => {
       // Without the bridge there are no entries either.
       log('info', 'no neighbour entries to remove', { reason: errorText(error) });
     });
+  await volumes.remove();
   await rm(paths(home).hostdState, { recursive: true, force: true });
   await rm(paths(home).hostdSocket, { force: true });
 }
 
+/** What both serving and removing need. */
 function parts(home: string) {
-  const network = publicNetwork(readConfig(home));
-  return { network, filter: packetFilter(network) };
+  const config = readConfig(home);
+  const network = publicNetwork(config);
+  const droplets = dropletRegistry(dropletFiles(paths(home).hostdState), network, systemClock);
+  const addresses = addressRegistry(addressFiles(paths(home).hostdState), network, systemClock);
+  const filter = packetFilter(network, () => addresses.all());
+  return {
+    network,
+    droplets,
+    packetFilter: filter,
+    reserved: reservedAddresses({
+      network,
+      addresses,
+      packetFilter: filter,
+      macOf: (ip) => droplets.having(ip)?.mac,
+    }),
+    // The kernel tells the files behind loop devices by their real paths.
+    volumes: volumeStore({ directory: paths(realpathSync(home)).volumes, links: `/dev/atoll-${config.id}` }),
+  };
 }

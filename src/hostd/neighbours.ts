@@ -72,7 +72,7 @@ async function make(changes: Changes, bridge: string): Promise<void> {
       ? `neigh del ${address} dev ${bridge}`
       : `neigh replace ${address} lladdr ${mac} dev ${bridge} nud permanent`,
   );
-  await run('ip', ['-force', '-batch', '-'], `${lines.join('\n')}\n`);
+  await run('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
 
 async function list(bridge: string): Promise<NeighbourTable> {

@@ -1,10 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/host/digest.ts';
 import type { Agent } from './agent.ts';
+import type { Droplets } from './droplets.ts';
+import type { Conversions } from './images/conversions.ts';
+import { convertImage } from './images/route.ts';
 import { errorText, log } from './log.ts';
 import type { PublicNetwork } from './network.ts';
-import { InUse, type Registry, Stale } from './registry.ts';
-import { InvalidEntry, parsePublication } from './validate.ts';
+import { InUse, Stale } from './registry.ts';
+import type { Reserved } from './reserved.ts';
+import { InvalidEntry, parseAddress, parsePublication, parseSnapshot, parseVolume } from './validate.ts';
+import { NoRoom } from './volumes/copy.ts';
+import { Busy } from './volumes/loops.ts';
+import { Missing, type Volumes } from './volumes/volumes.ts';
 
 /** A droplet with 64 KiB of user data and a thousand keys fits many times over. */
 const BODY_LIMIT = 4 * 1024 * 1024;
@@ -12,7 +19,10 @@ const MAX_CONNECTIONS = 128;
 
 export interface ProtocolParts {
   agent: Agent;
-  droplets: Registry;
+  droplets: Droplets;
+  reserved: Reserved;
+  volumes: Volumes;
+  conversions: Conversions;
   network: PublicNetwork;
   metadataListens: () => boolean;
 }
@@ -26,50 +36,67 @@ class Refusal extends Error {
   }
 }
 
+/** One thing that may be asked. */
+interface Asked {
+  /** What the path names. */
+  id: string;
+  query: URLSearchParams;
+  body(): Promise<unknown>;
+  /** Aborts when whoever asks has gone. */
+  signal: AbortSignal;
+}
+
+type Operations = Record<string, (asked: Asked) => Promise<object>>;
+
+/** The paths that name something, and what a name looks like. */
+const named = [
+  { path: /^\/droplets\/([1-9][0-9]{0,15})$/, as: '/droplets/{id}' },
+  { path: /^\/volumes\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/, as: '/volumes/{id}' },
+  { path: /^\/snapshots\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/, as: '/snapshots/{id}' },
+  { path: /^\/addresses\/([0-9a-f.:]{2,39})$/, as: '/addresses/{ip}' },
+  { path: /^\/images\/([a-z][a-z0-9-]{0,62})$/, as: '/images/{name}' },
+];
+
 /**
  * What the control plane may ask of a host, as HTTP/1.1 and JSON; the whole of it:
  * - `PUT /droplets/{id}` with `{generation, entry}`, `DELETE /droplets/{id}?generation=N`: 409 where the
  *   generation is stale, 400 where it is no entry, 423 where an address of it is another droplet's still, 500
  *   where it could not be saved, or the host could not be made like it.
  * - `GET /droplets`: `{ids}` of the droplets in force; `GET /droplets/{id}`: `{digest}` of its entry, or 404.
+ * - `PUT /volumes/{uuid}` with `{sizeGib, filesystem, fromSnapshot}`: `{device}`; `DELETE /volumes/{uuid}`;
+ *   `PUT /snapshots/{uuid}` with `{volume}`: `{bytes}`; `DELETE /snapshots/{uuid}`; `GET /volumes`: `{volumes,
+ *   snapshots}`. 404 where what it is to be made from is absent, 423 while it is in use, 507 without room.
+ * - `PUT /addresses/{ip}` with `{generation, entry}`, `DELETE /addresses/{ip}?generation=N`, as with droplets;
+ *   `GET /addresses`: `{addresses}` in force.
+ * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
+ *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
  * - `GET /healthz`: `{droplets, metadata, trouble}`: how many, whether the metadata service listens, and what
  *   could not be repaired.
  * Errors are `{error}`. Who may connect is decided by the socket's permissions; what they send is checked.
  */
-export function protocolServer({ agent, droplets, network, metadataListens }: ProtocolParts): Server {
-  async function handle(request: IncomingMessage): Promise<object> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://hostd');
-    const id = Number(/^\/droplets\/([1-9][0-9]{0,15})$/.exec(pathname)?.[1]);
-    switch (`${request.method} ${id ? '/droplets/{id}' : pathname}`) {
-      case 'PUT /droplets/{id}': {
-        const { entry, generation } = parsePublication(await readJson(request), id, network);
-        await agent.publish(entry, generation);
-        return {};
-      }
-      case 'DELETE /droplets/{id}':
-        await agent.withdraw(id, generationOf(searchParams));
-        return {};
-      case 'GET /droplets/{id}': {
-        const entry = droplets.get(id);
-        if (!entry) throw new Refusal(404, 'no such droplet');
-        return { digest: digest(entry) };
-      }
-      case 'GET /droplets':
-        return { ids: droplets.all().map((entry) => entry.id) };
-      case 'GET /healthz':
-        return { droplets: droplets.all().length, metadata: metadataListens(), trouble: agent.trouble() };
-      default:
-        throw new Refusal(404, 'no such operation');
-    }
+export function protocolServer(parts: ProtocolParts): Server {
+  const operations = operationsOf(parts);
+
+  async function handle(request: IncomingMessage, signal: AbortSignal): Promise<object> {
+    const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://hostd');
+    const match = named.find(({ path }) => path.test(pathname));
+    const operation = operations[`${request.method} ${match?.as ?? pathname}`];
+    if (!operation) throw new Refusal(404, 'no such operation');
+    const id = match?.path.exec(pathname)?.[1] ?? '';
+    return operation({ id, query, body: () => readJson(request), signal });
   }
 
   // The control plane lets go of idle connections first, so that it never writes to one that is being closed.
   const server = createServer({ requestTimeout: 30_000, keepAliveTimeout: 60_000 }, (request, response) => {
-    handle(request).then(
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    handle(request, gone.signal).then(
       (body) => send(response, 200, body),
       (error: unknown) => {
         const status = statusOf(error);
-        if (status >= 500) log('error', 'a request failed', { route: request.url, error: errorText(error) });
+        // Whoever has gone wanted it ended.
+        if (status >= 500 && !gone.signal.aborted)
+          log('error', 'a request failed', { route: request.url, error: errorText(error) });
         // With a body that is left unread the connection cannot be used again.
         if (!request.complete) response.setHeader('Connection', 'close');
         send(response, status, { error: errorText(error) });
@@ -80,11 +107,67 @@ export function protocolServer({ agent, droplets, network, metadataListens }: Pr
   return server;
 }
 
+function operationsOf(parts: ProtocolParts): Operations {
+  const { agent, droplets, reserved, volumes, conversions, network, metadataListens } = parts;
+  return {
+    async 'PUT /droplets/{id}'({ id, body }) {
+      const { entry, generation } = parsePublication(await body(), Number(id), network);
+      await agent.publish(entry, generation);
+      return {};
+    },
+    async 'DELETE /droplets/{id}'({ id, query }) {
+      await agent.withdraw(Number(id), generationOf(query));
+      return {};
+    },
+    async 'GET /droplets/{id}'({ id }) {
+      const entry = droplets.get(Number(id));
+      if (!entry) throw new Refusal(404, 'no such droplet');
+      return { digest: digest(entry) };
+    },
+    'GET /droplets': async () => ({ ids: droplets.all().map((entry) => entry.id) }),
+
+    'PUT /volumes/{id}': async ({ id, body }) => volumes.ensureVolume(parseVolume(await body(), id)),
+    async 'DELETE /volumes/{id}'({ id }) {
+      await volumes.deleteVolume(id);
+      return {};
+    },
+    'PUT /snapshots/{id}': async ({ id, body }) =>
+      volumes.snapshotVolume(parseSnapshot(await body()).volume, id),
+    async 'DELETE /snapshots/{id}'({ id }) {
+      await volumes.deleteVolumeSnapshot(id);
+      return {};
+    },
+    'GET /volumes': () => volumes.volumes(),
+
+    async 'PUT /addresses/{ip}'({ id, body }) {
+      const { entry, generation } = parseAddress(await body(), id, network);
+      await reserved.publish(entry, generation);
+      return {};
+    },
+    async 'DELETE /addresses/{ip}'({ id, query }) {
+      await reserved.withdraw(id, generationOf(query));
+      return {};
+    },
+    'GET /addresses': async () => ({ addresses: reserved.all() }),
+
+    'POST /images/{name}': async ({ id, body, signal }) =>
+      convertImage(conversions, id, await body(), signal),
+
+    'GET /healthz': async () => ({
+      droplets: droplets.all().length,
+      metadata: metadataListens(),
+      trouble: agent.trouble(),
+    }),
+  };
+}
+
 function statusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
   if (error instanceof InvalidEntry) return 400;
+  if (error instanceof Missing) return 404;
   if (error instanceof Stale) return 409;
-  if (error instanceof InUse) return 423;
+  if (error instanceof InUse || error instanceof Busy) return 423;
+  if (error instanceof NoRoom) return 507;
   return 500;
 }
 

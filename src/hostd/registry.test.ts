@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { drivenClock } from '../control/clock.ts';
 import type { HostDroplet } from '../engine/host/port.ts';
+import { dropletRegistry as registry } from './droplets.ts';
 import type { Files } from './files.ts';
 import { publicNetwork } from './network.ts';
-import { InUse, registry } from './registry.ts';
+import { InUse, REMEMBER_MS } from './registry.ts';
 
 const network = publicNetwork({
   id: 'ab12',
@@ -32,7 +33,7 @@ function droplet(id: number, ipv4 = `10.90.1.${id}`): HostDroplet {
 function disk() {
   const saved = new Map<number, unknown>();
   const state = { full: false };
-  const files: Files = {
+  const files: Files<number> = {
     load: async () => new Map(saved),
     async save(id, record) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -54,7 +55,7 @@ describe('registry', () => {
       droplets.publish(droplet(2, '10.90.1.9'), 1),
     ]);
     expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected']);
-    expect(droplets.at('10.90.1.9')?.id).toBe(1);
+    expect(droplets.having('10.90.1.9')?.id).toBe(1);
   });
 
   it('keeps what was in force, and its claims, when saving fails', async () => {
@@ -68,16 +69,16 @@ describe('registry', () => {
     state.full = false;
     await expect(droplets.publish(droplet(2, '10.90.1.1'), 1)).rejects.toThrow(InUse);
     await droplets.publish(droplet(2, '10.90.1.9'), 1);
-    expect(droplets.at('10.90.1.9')?.id).toBe(2);
+    expect(droplets.having('10.90.1.9')?.id).toBe(2);
   });
 
   it('frees the address that a new entry no longer has', async () => {
     const droplets = registry(disk().files, network, drivenClock());
     await droplets.publish(droplet(1), 1);
     await droplets.publish(droplet(1, '10.90.1.9'), 2);
-    expect(droplets.at('10.90.1.1')).toBeUndefined();
+    expect(droplets.having('10.90.1.1')).toBeUndefined();
     await droplets.publish(droplet(2, '10.90.1.1'), 1);
-    expect(droplets.at('10.90.1.1')?.id).toBe(2);
+    expect(droplets.having('10.90.1.1')?.id).toBe(2);
   });
 
   it('takes up what was saved, but for what cannot be used', async () => {
@@ -100,9 +101,10 @@ describe('registry', () => {
     const droplets = registry(files, network, clock);
     await droplets.publish(droplet(1), 1);
     await droplets.withdraw(2, 1);
+    await clock.advance(REMEMBER_MS);
     await clock.advance(1000);
     await droplets.withdraw(3, 1);
-    await droplets.forgetBefore(clock.now().getTime());
+    await droplets.forget();
     expect([...saved.keys()]).toEqual([1, 3]);
   });
 });

@@ -1,65 +1,84 @@
 import type { Clock } from '../control/clock.ts';
-import type { HostDroplet } from '../engine/host/port.ts';
 import type { Files } from './files.ts';
 import { errorText, log } from './log.ts';
-import { canonicalAddress, type PublicNetwork } from './network.ts';
 import { keyedTurns } from './turns.ts';
-import { parsePublication } from './validate.ts';
 
-/** A generation lower than the one that was seen for this droplet was offered. */
+/**
+ * How long the generation of what was withdrawn is remembered, ms: far longer than a request that was sent before
+ * the withdrawal can still be on its way.
+ */
+export const REMEMBER_MS = 24 * 3600 * 1000;
+
+/** A generation lower than the one that was seen of this thing was offered. */
 export class Stale extends Error {
   override readonly name = 'Stale';
 }
 
-/** A MAC or an address of the entry belongs to another droplet that is in force. */
+/** An identity of the entry belongs to another one that is in force. */
 export class InUse extends Error {
   override readonly name = 'InUse';
 }
 
-/** What is known of a droplet: its entry, or since when it is withdrawn (ms since 1970). */
-type Entry = { generation: number; entry: HostDroplet } | { generation: number; withdrawn: number };
+/** What is known of a thing: its entry, or since when it is withdrawn (ms since 1970). */
+type Known<Entry> = { generation: number; entry: Entry } | { generation: number; withdrawn: number };
 
-/** The entries in force, each saved before it is. */
-export interface Registry {
+/** Entries in force by their ids, each saved before it is. */
+export interface Registry<Id, Entry> {
   /** Takes up what was saved. What cannot be used is left out, with a line in the log. */
   load(): Promise<void>;
   /** Puts an entry in force. Answers the one it replaces. Throws Stale or InUse. */
-  publish(entry: HostDroplet, generation: number): Promise<HostDroplet | undefined>;
+  publish(entry: Entry, generation: number): Promise<Entry | undefined>;
   /** Takes an entry out of force and remembers the generation. Answers the entry. Throws Stale. */
-  withdraw(id: number, generation: number): Promise<HostDroplet | undefined>;
-  get(id: number): HostDroplet | undefined;
-  /** The droplet that has this public IPv4 address. */
-  at(ipv4: string): HostDroplet | undefined;
-  all(): HostDroplet[];
-  /** Forgets the generations of droplets that were withdrawn before `time` (ms since 1970). */
-  forgetBefore(time: number): Promise<void>;
+  withdraw(id: Id, generation: number): Promise<Entry | undefined>;
+  get(id: Id): Entry | undefined;
+  /** The entry that has this identity. */
+  having(identity: string): Entry | undefined;
+  all(): Entry[];
+  /** Forgets the generations of what was withdrawn long ago. */
+  forget(): Promise<void>;
 }
 
-export function registry(files: Files, network: PublicNetwork, clock: Clock): Registry {
-  const entries = new Map<number, Entry>();
-  /** Which droplet a MAC or an address belongs to, from before its entry is saved until after it is replaced. */
-  const owners = new Map<string, number>();
+/** What the entries of a registry are. */
+export interface EntryKind<Id, Entry> {
+  /** For messages, `droplet`. */
+  name: string;
+  idOf(entry: Entry): Id;
+  /** What no other entry may have at the same time. */
+  identities(entry: Entry): string[];
+  /** Checks what claims to be the publication of `id`; throws where it is none. */
+  parse(saved: unknown, id: Id): { generation: number; entry: Entry };
+}
+
+export function registry<Id extends string | number, Entry>(
+  kind: EntryKind<Id, Entry>,
+  files: Files<Id>,
+  clock: Clock,
+): Registry<Id, Entry> {
+  const { idOf, identities } = kind;
+  const known = new Map<Id, Known<Entry>>();
+  /** Whose an identity is, from before its entry is saved until after it is replaced. */
+  const owners = new Map<string, Id>();
   const inTurn = keyedTurns();
 
-  function inForce(id: number): HostDroplet | undefined {
-    const found = entries.get(id);
+  function inForce(id: Id): Entry | undefined {
+    const found = known.get(id);
     return found && 'entry' in found ? found.entry : undefined;
   }
 
-  function refuseStale(id: number, generation: number): void {
-    const seen = entries.get(id)?.generation ?? 0;
+  function refuseStale(id: Id, generation: number): void {
+    const seen = known.get(id)?.generation ?? 0;
     if (generation < seen) throw new Stale(`stale: generation ${generation} is older than ${seen}`);
   }
 
-  function claim(entry: HostDroplet): void {
+  function claim(entry: Entry): void {
     for (const identity of identities(entry)) {
-      const owner = owners.get(identity) ?? entry.id;
-      if (owner !== entry.id) throw new InUse(`${identity} belongs to droplet ${owner}`);
+      const owner = owners.get(identity) ?? idOf(entry);
+      if (owner !== idOf(entry)) throw new InUse(`${identity} belongs to ${kind.name} ${owner}`);
     }
-    for (const identity of identities(entry)) owners.set(identity, entry.id);
+    for (const identity of identities(entry)) owners.set(identity, idOf(entry));
   }
 
-  function release(entry: HostDroplet | undefined, kept?: HostDroplet): void {
+  function release(entry: Entry | undefined, kept?: Entry): void {
     const keep = new Set(kept && identities(kept));
     for (const identity of entry ? identities(entry) : []) if (!keep.has(identity)) owners.delete(identity);
   }
@@ -68,62 +87,61 @@ export function registry(files: Files, network: PublicNetwork, clock: Clock): Re
     async load() {
       for (const [id, saved] of await files.load()) {
         try {
-          const record = isWithdrawn(saved) ? saved : parsePublication(saved, id, network);
+          const record = isWithdrawn(saved) ? saved : kind.parse(saved, id);
           if ('entry' in record) claim(record.entry);
-          entries.set(id, record);
+          known.set(id, record);
         } catch (error) {
-          log('error', 'a saved droplet cannot be used', { droplet: id, error: errorText(error) });
+          log('error', `a saved ${kind.name} cannot be used`, { [kind.name]: id, error: errorText(error) });
         }
       }
     },
-    publish: (entry, generation) =>
-      inTurn(entry.id, async () => {
-        refuseStale(entry.id, generation);
-        const before = inForce(entry.id);
+    publish(entry, generation) {
+      const id = idOf(entry);
+      return inTurn(id, async () => {
+        refuseStale(id, generation);
+        const before = inForce(id);
         claim(entry);
         try {
-          await files.save(entry.id, { generation, entry });
+          await files.save(id, { generation, entry });
         } catch (error) {
           release(entry, before);
           throw error;
         }
-        entries.set(entry.id, { generation, entry });
+        known.set(id, { generation, entry });
         release(before, entry);
         return before;
-      }),
+      });
+    },
     withdraw: (id, generation) =>
       inTurn(id, async () => {
         refuseStale(id, generation);
         const before = inForce(id);
         const record = { generation, withdrawn: clock.now().getTime() };
         await files.save(id, record);
-        entries.set(id, record);
+        known.set(id, record);
         release(before);
         return before;
       }),
     get: inForce,
-    at(ipv4) {
-      const owner = owners.get(ipv4);
+    having(identity) {
+      const owner = owners.get(identity);
       const entry = owner === undefined ? undefined : inForce(owner);
-      return entry?.ipv4 === ipv4 ? entry : undefined;
+      return entry && identities(entry).includes(identity) ? entry : undefined;
     },
-    all: () => [...entries.values()].flatMap((found) => ('entry' in found ? [found.entry] : [])),
-    async forgetBefore(time) {
-      const isOld = (found: Entry) => 'withdrawn' in found && found.withdrawn < time;
-      for (const [id] of [...entries].filter(([, found]) => isOld(found))) {
+    all: () => [...known.values()].flatMap((found) => ('entry' in found ? [found.entry] : [])),
+    async forget() {
+      const time = clock.now().getTime() - REMEMBER_MS;
+      const isOld = (found: Known<Entry>) => 'withdrawn' in found && found.withdrawn < time;
+      for (const [id] of [...known].filter(([, found]) => isOld(found))) {
         await inTurn(id, async () => {
-          const found = entries.get(id);
+          const found = known.get(id);
           if (!found || !isOld(found)) return;
           await files.delete(id);
-          entries.delete(id);
+          known.delete(id);
         });
       }
     },
   };
-}
-
-function identities({ mac, ipv4, ipv6 }: HostDroplet): string[] {
-  return [mac, ipv4, ...(ipv6 ? [canonicalAddress(ipv6)] : [])];
 }
 
 function isWithdrawn(saved: unknown): saved is { generation: number; withdrawn: number } {

@@ -1,12 +1,13 @@
 import { anything, assert, property } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { publicNetwork } from './network.ts';
-import { InvalidEntry, parsePublication } from './validate.ts';
+import { InvalidEntry, parseAddress, parsePublication, parseSnapshot, parseVolume } from './validate.ts';
 
 const network = publicNetwork({
   id: 'ab12',
   publicNetwork: { ipv4: '10.90.0.0/16', ipv6: 'fd90::/64' },
   metadataPort: 8169,
+  reservedNetwork: { ipv4: '10.89.0.0/24', ipv6: 'fd89::/64' },
 });
 
 const entry = {
@@ -88,5 +89,46 @@ describe('parsePublication', () => {
   it('does not tell what the secret was', () => {
     const secret = { ...metadata, user_data: { hunter: 'hunter2' } };
     expect(() => parse({ generation: 1, entry: { ...entry, metadata: secret } })).not.toThrow(/hunter/);
+  });
+});
+
+describe('parseVolume, parseSnapshot and parseAddress', () => {
+  const id = '0d1ae8b7-7f44-4d0c-8d9e-1f6a4a3c2b10';
+
+  it('take what is right as it is', () => {
+    const volume = { sizeGib: 16_384, filesystem: { type: 'xfs', label: '' }, fromSnapshot: id };
+    expect(parseVolume(volume, id)).toEqual({ id, ...volume });
+    expect(parseVolume({ sizeGib: 1 }, id)).toEqual({ id, sizeGib: 1 });
+    expect(parseSnapshot({ volume: id })).toEqual({ volume: id });
+    for (const entry of [
+      { ip: '10.89.0.5' },
+      { ip: '10.89.0.5', target: '10.90.1.7' },
+      { ip: 'fd89::5', target: 'fd90::7' },
+    ]) {
+      expect(parseAddress({ generation: 1, entry }, entry.ip, network)).toEqual({ generation: 1, entry });
+    }
+  });
+
+  it('never throw anything but InvalidEntry', () => {
+    assert(
+      property(anything(), (value) => {
+        const candidates = [
+          () => parseVolume(value, id),
+          () => parseVolume({ sizeGib: 1, filesystem: value ?? null }, id),
+          () => parseVolume({ sizeGib: 1, fromSnapshot: value ?? null }, id),
+          () => parseSnapshot(value),
+          () => parseSnapshot({ volume: value }),
+          () => parseAddress(value, '10.89.0.5', network),
+          () => parseAddress({ generation: 1, entry: { ip: value } }, '10.89.0.5', network),
+          () =>
+            parseAddress(
+              { generation: 1, entry: { ip: '10.89.0.5', target: value ?? null } },
+              '10.89.0.5',
+              network,
+            ),
+        ];
+        for (const candidate of candidates) expect(candidate).toThrow(InvalidEntry);
+      }),
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
-import type { HostDroplet } from '../engine/host/port.ts';
-import type { PublicNetwork } from './network.ts';
+import type { HostAddress, HostDroplet, HostVolume } from '../engine/host/port.ts';
+import { canonicalAddress, type PublicNetwork } from './network.ts';
 
 /** Why an entry is refused: the path of the field and what is wrong with it, never its value. */
 export class InvalidEntry extends Error {
@@ -14,10 +14,15 @@ export interface Publication {
   entry: HostDroplet;
 }
 
+/** Whether it is a uuid, in lower case. */
+export const isUuid = (text: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+
+const uuid = z.string().refine(isUuid, 'is not a lower-case uuid');
 const text = (max: number) => z.string().max(max);
 const ipv4 = z.string().refine(isIPv4, 'is not an IPv4 address');
 // A scope (`%eth0`) is IPv6 syntax too, but of no address of a droplet.
-const ipv6 = z.string().refine((value) => isIPv6(value) && !value.includes('%'), 'is not an IPv6 address');
+const isPlainIPv6 = (value: string) => isIPv6(value) && !value.includes('%');
+const ipv6 = z.string().refine(isPlainIPv6, 'is not an IPv6 address');
 const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'is not a lower-case MAC address');
 const dropletId = z.int().positive();
 
@@ -60,17 +65,34 @@ const publication: z.ZodType<Publication> = z.strictObject({
   entry: z.strictObject({ id: dropletId, mac, ipv4, ipv6: ipv6.optional(), metadata }),
 });
 
+/** DigitalOcean's largest volume has 16 TiB. */
+const volume = z.strictObject({
+  sizeGib: z
+    .int()
+    .min(1)
+    .max(16 * 1024),
+  filesystem: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('ext4'), label: text(16) }),
+      z.strictObject({ type: z.literal('xfs'), label: text(12) }),
+    ])
+    .optional(),
+  fromSnapshot: uuid.optional(),
+});
+
+const snapshot = z.strictObject({ volume: uuid });
+
+const publishedAddress = z.strictObject({
+  generation: z.int().min(0),
+  entry: z.strictObject({ ip: text(64), target: z.union([ipv4, ipv6]).optional() }),
+});
+
 /**
  * Checks what claims to be the publication of droplet `id`: its types and sizes, and that its addresses are ones
  * that a droplet may have on the public network. Throws InvalidEntry.
  */
 export function parsePublication(value: unknown, id: number, network: PublicNetwork): Publication {
-  const parsed = publication.safeParse(value);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new InvalidEntry(`${issue?.path.join('.') || 'body'}: ${issue?.message}`);
-  }
-  const { entry } = parsed.data;
+  const { generation, entry } = checked(publication, value);
   if (entry.id !== id) throw new InvalidEntry('entry.id: is not the id of the path');
   if (entry.metadata.droplet_id !== id) {
     throw new InvalidEntry('entry.metadata.droplet_id: is not the id of the droplet');
@@ -81,5 +103,49 @@ export function parsePublication(value: unknown, id: number, network: PublicNetw
       throw new InvalidEntry(`entry.${field}: is not an address for a droplet on the public network`);
     }
   }
-  return parsed.data;
+  return { generation, entry };
+}
+
+/** Checks what claims to be a volume. Throws InvalidEntry. */
+export function parseVolume(value: unknown, id: string): HostVolume {
+  const { sizeGib, filesystem, fromSnapshot } = checked(volume, value);
+  return { id, sizeGib, ...(filesystem && { filesystem }), ...(fromSnapshot && { fromSnapshot }) };
+}
+
+/** Checks what claims to name the volume that a snapshot is taken of. Throws InvalidEntry. */
+export function parseSnapshot(value: unknown): { volume: string } {
+  return checked(snapshot, value);
+}
+
+/**
+ * Checks what claims to be the publication of the reserved address `ip`: that it is one, and that its target is an
+ * address that a droplet may have. Throws InvalidEntry.
+ */
+export function parseAddress(
+  value: unknown,
+  ip: string,
+  network: PublicNetwork,
+): { generation: number; entry: HostAddress } {
+  const { generation, entry } = checked(publishedAddress, value);
+  if (
+    entry.ip !== ip ||
+    !(isIPv4(ip) || isPlainIPv6(ip)) ||
+    canonicalAddress(ip) !== ip ||
+    !network.reserved?.includes(ip)
+  ) {
+    throw new InvalidEntry('entry.ip: is not a reserved address of this host');
+  }
+  const { target } = entry;
+  if (target === undefined) return { generation, entry: { ip } };
+  if (isIPv4(target) !== isIPv4(ip) || canonicalAddress(target) !== target || !network.includes(target)) {
+    throw new InvalidEntry('entry.target: is not an address for a droplet of the same family');
+  }
+  return { generation, entry: { ip, target } };
+}
+
+function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new InvalidEntry(`${issue?.path.join('.') || 'body'}: ${issue?.message}`);
 }

@@ -57,7 +57,9 @@ cloud_final_modules: [ package-update-upgrade-install, write-files-deferred, scr
 
 /**
  * mount(8) calls this for its file system type. A volume's mount is carried out by Incus, which refuses the
- * atime options; they are applied to the mount point afterwards.
+ * atime options; they are applied to the mount point afterwards. mount(8) leaves it to its helper to forgive, with
+ * nofail, that there is no device. Incus learns from the first mount of a type whether it can give the files of that
+ * type to the droplet's users, and remembers until it is started anew: so nothing is tried that must fail.
  */
 function mountHelper(type: string): string {
   return `#!/bin/sh
@@ -70,16 +72,86 @@ while getopts sfnvo:N:t: option; do
   old_ifs=$IFS IFS=,
   for word in $OPTARG; do
     case $word in
+      nofail) [ -e "$device" ] || exit 0 ;;
       noatime | relatime | strictatime | nodiratime | lazytime) later="$later,$word" ;;
       *) rest="$rest,$word" ;;
     esac
   done
   IFS=$old_ifs
 done
+if [ "$(blkid -p -s TYPE -o value "$device")" != ${type} ]; then
+  echo "mount: $directory: $device holds no ${type} file system." >&2
+  exit 32
+fi
 mount -i -t ${type} \${rest:+-o "\${rest#,}"} "$device" "$directory" || exit
 [ -z "$later" ] || mount -i -o "remount,bind$later" "$directory"
 `;
 }
+
+/**
+ * mkfs.xfs sets the block size of the device, which in a container it may not. So the file system is made in a sparse
+ * file, which needs no more room than its metadata, and what is in there is copied to the device.
+ */
+const mkfsXfs = `#!/usr/bin/python3
+import fcntl, os, stat, subprocess, sys, tempfile
+
+REAL = "/sbin/mkfs.xfs"
+BLKDISCARD = 0x1277
+
+arguments, device = sys.argv[1:-1], sys.argv[-1]
+if len(sys.argv) < 2 or not os.path.exists(device) or not stat.S_ISBLK(os.stat(device).st_mode):
+    os.execv(REAL, sys.argv)
+try:
+    target = os.open(device, os.O_RDWR | os.O_EXCL)
+except OSError as error:
+    sys.exit("mkfs.xfs: %s: %s" % (device, error.strerror))
+found = subprocess.run(["blkid", "-p", "-s", "TYPE", "-o", "value", device], capture_output=True, text=True).stdout
+if found and not any(word.startswith("-") and "f" in word for word in arguments):
+    sys.exit("mkfs.xfs: %s appears to contain an existing filesystem (%s).\\nmkfs.xfs: Use the -f option to force overwrite." % (device, found.strip()))
+size = os.lseek(target, 0, os.SEEK_END)
+with tempfile.NamedTemporaryFile(dir="/var/tmp") as made:
+    made.truncate(size)
+    code = subprocess.run([REAL, *arguments, made.name]).returncode
+    if code:
+        sys.exit(code)
+    fcntl.ioctl(target, BLKDISCARD, (0).to_bytes(8, sys.byteorder) + size.to_bytes(8, sys.byteorder))
+    source, end = made.fileno(), 0
+    while True:
+        try:
+            start = os.lseek(source, end, os.SEEK_DATA)
+        except OSError:
+            break
+        end = os.lseek(source, start, os.SEEK_HOLE)
+        for at in range(start, end, 1 << 20):
+            os.pwrite(target, os.pread(source, min(1 << 20, end - at), at), at)
+    os.fsync(target)
+`;
+
+/**
+ * Growing a mounted ext4 takes a capability of the host that no container has (EXT4_IOC_RESIZE_FS wants
+ * CAP_SYS_RESOURCE). So it is unmounted for the moment that it takes.
+ */
+const resize2fs = `#!/bin/sh
+real=/usr/sbin/resize2fs
+[ -x "$real" ] || real=/sbin/resize2fs
+device=
+for argument; do
+  case $argument in -*) ;; *) device=$argument; break ;; esac
+done
+number=$(stat -L -c '%Hr:%Lr' -- "$device" 2>/dev/null)
+target=$(findmnt -n -f -o TARGET -S "$number")
+[ -n "$target" ] || exec "$real" "$@"
+options=$(findmnt -n -o OPTIONS --target "$target" | sed 's/,idmapped//')
+if ! umount -- "$target"; then
+  echo "resize2fs: $target is in use; stop what uses it and try again" >&2
+  exit 1
+fi
+e2fsck -fp "$device" >/dev/null
+[ $? -le 1 ] && "$real" "$@"
+status=$?
+mount -o "$options" -- "$device" "$target" || exit
+exit $status
+`;
 
 /** With /sys read-only, systemd ignores the devices in fstab: mount(8) does not. */
 const mountUnit = `[Unit]
@@ -96,8 +168,11 @@ ExecStart=/bin/mount -a
 WantedBy=multi-user.target
 `;
 
-/** The address is static, and the kernel and networkd 252 fall out over one that is advertised as well. */
-const noAdvertisements = '[Network]\nIPv6AcceptRA=no\n';
+/**
+ * The address is static, and the kernel and networkd 252 fall out over one that is advertised as well. What LXC has
+ * set stays: cloud-init writes the network's files once, before an IPv6 address was added.
+ */
+const staticAddresses = '[Network]\nIPv6AcceptRA=no\nKeepConfiguration=yes\n';
 
 /** On one processor, what starts beside sshd delays it. */
 const afterSsh = '[Unit]\nAfter=ssh.service\n';
@@ -111,6 +186,8 @@ export const imageFiles: ImageFile[] = [
   { path: '/etc/cloud/ds-identify.cfg', content: 'datasource: DigitalOcean\npolicy: enabled\n', mode: 0o644 },
   { path: '/sbin/mount.ext4', content: mountHelper('ext4'), mode: 0o755 },
   { path: '/sbin/mount.xfs', content: mountHelper('xfs'), mode: 0o755 },
+  { path: '/usr/local/sbin/mkfs.xfs', content: mkfsXfs, mode: 0o755 },
+  { path: '/usr/local/sbin/resize2fs', content: resize2fs, mode: 0o755 },
   { path: '/etc/systemd/system/fstab-mounts.service', content: mountUnit, mode: 0o644 },
   ...['cloud-config', 'systemd-logind', 'console-getty', 'fstab-mounts'].map((unit) => ({
     path: `/etc/systemd/system/${unit}.service.d/after-ssh.conf`,
@@ -119,7 +196,7 @@ export const imageFiles: ImageFile[] = [
   })),
   ...['eth0', 'eth1'].map((nic) => ({
     path: `/etc/systemd/network/10-cloud-init-${nic}.network.d/static.conf`,
-    content: noAdvertisements,
+    content: staticAddresses,
     mode: 0o644,
   })),
   { path: '/etc/sysctl.d/10-static-addresses.conf', content: 'net.ipv6.conf.*.accept_ra=0\n', mode: 0o644 },

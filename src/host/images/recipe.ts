@@ -35,7 +35,7 @@ const packages = words(`
  * Units that cost time at boot and have nothing to do in a container. sshd-keygen makes an RSA key as well, which
  * takes 0.3 s: host keys are cloud-init's.
  */
-const mask = words(`
+export const maskedUnits = words(`
   apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer xfs_scrub_all.timer
   e2scrub_reap.service systemd-pstore.service systemd-modules-load.service modprobe@.service
   sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount
@@ -62,7 +62,7 @@ export function recipe(name: ImageName, mirror: DebianMirror): Recipe {
   const sources: Recipe['sources'] = [{ uri: mirror.main, suite: codename }];
   if (mirror.updates) sources.push({ uri: mirror.main, suite: `${codename}-updates` });
   if (mirror.security) sources.push({ uri: mirror.security, suite: `${codename}-security` });
-  return { name, version, codename, sources, packages, files: imageFiles, enable, mask };
+  return { name, version, codename, sources, packages, files: imageFiles, enable, mask: maskedUnits };
 }
 
 /** Tells one recipe from another: the key of caches and the `recipe` property of imported images. */
