@@ -1,3 +1,4 @@
+import type { ReservedNetwork } from '../addresses/index.ts';
 import type { ImageHost } from '../images/index.ts';
 
 /** The public network that every droplet is on. */
@@ -12,6 +13,8 @@ export interface PublicNetwork {
 /** What a droplet can be made of here, and what surrounds it. */
 export interface DropletContext {
   network: PublicNetwork;
+  /** Absent in a home that was made before there were reserved addresses, until its next `up`. */
+  reservedNetwork?: ReservedNetwork;
   imageHost: ImageHost;
   /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
   hostMemoryMib: number | undefined;

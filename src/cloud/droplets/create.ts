@@ -8,11 +8,13 @@ import { audit } from '../../store/audit.ts';
 import { countSql } from '../../store/counters.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { ensurePool, growPool, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
-import { orderableImage } from '../images/index.ts';
+import { enableBackups, parsePolicy } from '../backups/index.ts';
+import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
 import { findRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
+import { volumesFor } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import type { DropletContext, PublicNetwork } from './context.ts';
 import { type DropletRow, dropletRows, dropletUrn } from './row.ts';
@@ -39,15 +41,14 @@ type Body = Static<typeof DropletCreate>;
  */
 export async function createDroplets(
   deps: CreateDeps,
-  request: { caller: Caller; id: string; body: Body },
+  request: { caller: Caller; id: string; body: Body; autoscalePool?: string },
 ): Promise<Created> {
   const { caller, body } = request;
   const { store, clock } = deps;
   const names = namesOf(body);
-  checkUnbuilt(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
-  const image = orderableImage(body.image, deps.context.imageHost);
+  const image = await orderImage(store.db, caller.teamId, body.image, deps.context.imageHost);
   if (size.disk < image.minDisk) {
     throw invalid(
       'size',
@@ -58,6 +59,10 @@ export async function createDroplets(
   if (!region)
     throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
   const tagNames = checkTagNames('tags', body.tags ?? []);
+  const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
+  if (body.volumes?.length && names.length > 1) {
+    throw invalid('volumes', 'cannot be attached to several Droplets: create one Droplet at a time.');
+  }
   const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
   const features = [
     'private_networking',
@@ -75,6 +80,7 @@ export async function createDroplets(
     if (vpc.region !== region.slug) {
       throw invalid('vpc_uuid', `names a VPC in ${vpc.region}, but the Droplet is to be in ${region.slug}.`);
     }
+    const volumes = await volumesFor(tx, caller, region.slug, body.volumes ?? []);
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
     const created: Inserted[] = [];
     for (const name of names) {
@@ -92,6 +98,17 @@ export async function createDroplets(
         public_keys: keys.map((key) => key.public_key),
         at,
       });
+      for (const volume of volumes) {
+        await tx.updateTable('volumes').set({ droplet_id: droplet.id }).where('id', '=', volume.id).execute();
+      }
+      if (policy) await enableBackups(tx, droplet, policy, at);
+      if (request.autoscalePool) {
+        await tx
+          .updateTable('droplets')
+          .set({ autoscale_pool_id: request.autoscalePool })
+          .where('id', '=', droplet.id)
+          .execute();
+      }
       if (body.ipv6) await addIpv6(tx, droplet, deps.context.network);
       if (tags.length > 0) await tagResources(tx, tags, 'droplet', [String(droplet.id)], clock);
       await audit(tx, {
@@ -221,13 +238,6 @@ function checkUserData(userData: string | null | undefined): void {
   if (userData && Buffer.byteLength(userData) > maxUserDataBytes) {
     throw invalid('user_data', `is larger than 64 KiB. Let it fetch what it needs instead.`);
   }
-}
-
-/** What the API has and this Atoll does not yet: better refused than silently left out. */
-function checkUnbuilt(body: Body): void {
-  if (body.backups) throw invalid('backups', 'cannot be enabled: this version of Atoll has no backups yet.');
-  if (body.volumes?.length)
-    throw invalid('volumes', 'cannot be attached: this version of Atoll has no volumes yet.');
 }
 
 async function checkLimit(tx: Tx, teamId: string, more: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** What a droplet's host must know of it: its address and its metadata document. */
 import type { HostDroplet, MetadataInterface } from '../../engine/host/port.ts';
 import { splitRange } from '../addresses/index.ts';
+import { applicationVendorData } from '../one-clicks/index.ts';
 import type { PublicNetwork } from './context.ts';
 import type { DropletRow } from './row.ts';
 
@@ -11,7 +12,8 @@ export function macOf(dropletId: number, nic: 0 | 1): string {
 }
 
 export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet {
-  const none = { ipv4: { active: false } };
+  const reserved = row.reserved_ipv4;
+  const reservedIp = { ipv4: reserved === null ? { active: false } : { active: true, ip_address: reserved } };
   const outside = publicInterface(row, network);
   const vpc = splitRange(row.vpc_range);
   return {
@@ -23,7 +25,7 @@ export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet 
       droplet_id: row.id,
       hostname: row.name,
       ...(row.user_data === null ? {} : { user_data: row.user_data }),
-      vendor_data: '#cloud-config\n{}\n',
+      vendor_data: applicationVendorData(row.image_id) ?? '#cloud-config\n{}\n',
       public_keys: row.public_keys,
       region: row.region,
       interfaces: {
@@ -39,8 +41,8 @@ export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet 
       dns: { nameservers: network.nameservers },
       tags: row.tags,
       features: { dhcp_enabled: false },
-      floating_ip: none,
-      reserved_ip: none,
+      floating_ip: reservedIp,
+      reserved_ip: reservedIp,
     },
   };
 }

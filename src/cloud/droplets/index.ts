@@ -1,5 +1,10 @@
 export type { DropletContext, PublicNetwork } from './context.ts';
-export { dropletKind, dropletReconciler } from './reconcile.ts';
+export { type CreateDeps, createDroplets } from './create.ts';
+export { removeDroplet } from './destroy.ts';
+export { dropletReconciler } from './reconcile.ts';
 export { type DropletsDeps, dropletsOperations } from './routes.ts';
+export { instanceName } from './row.ts';
+export { DropletSchema } from './schema.ts';
 export { sweepDroplets } from './sweep.ts';
 export { dropletTaggable } from './taggable.ts';
+export { dropletViews } from './view.ts';

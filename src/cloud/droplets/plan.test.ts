@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Desired, type Observed, plan } from './plan.ts';
+import { type Desired, type Observed, plan, type Step } from './plan.ts';
 
 const desired: Desired = {
   deleted: false,
@@ -8,12 +8,25 @@ const desired: Desired = {
   boot: 1,
   stop: 'graceful',
   acting: true,
-  provisioned: false,
+  root: 1,
+  rootDone: 0,
+  size: { vcpus: 1, memoryMib: 1024, diskGib: 25 },
+  volumes: [],
+  ipv6: false,
+  password: false,
+  saves: [],
   entry: 'a',
 };
+const machine = { boot: 1, root: 1, size: desired.size, volumes: [], ipv6: false };
 const nothing: Observed = { instance: undefined, published: undefined };
-const running = (boot = 1): Observed => ({ instance: { state: 'running', boot }, published: 'a' });
-const stopped = (boot = 1): Observed => ({ instance: { state: 'stopped', boot }, published: 'a' });
+const running = (boot = 1): Observed => ({
+  instance: { ...machine, state: 'running', boot },
+  published: 'a',
+});
+const stopped = (boot = 1): Observed => ({
+  instance: { ...machine, state: 'stopped', boot },
+  published: 'a',
+});
 
 describe('plan', () => {
   it('publishes the metadata before the machine boots', () => {
@@ -31,7 +44,7 @@ describe('plan', () => {
   });
 
   it('reboots by stopping, marking and starting, so that no crash boots twice', () => {
-    const reboot = { ...desired, provisioned: true, boot: 2 };
+    const reboot = { ...desired, rootDone: 1, boot: 2 };
     expect(plan(reboot, running(1))).toEqual({ steps: [{ do: 'stop', mode: 'graceful' }] });
     expect(plan(reboot, stopped(1))).toEqual({ steps: [{ do: 'mark-boot' }, { do: 'start' }] });
     expect(plan(reboot, stopped(2))).toEqual({ steps: [{ do: 'start' }] });
@@ -39,13 +52,13 @@ describe('plan', () => {
   });
 
   it('takes a machine as it is found when no action is pending', () => {
-    const idle = { ...desired, acting: false, provisioned: true };
+    const idle = { ...desired, acting: false, rootDone: 1 };
     expect(plan(idle, stopped())).toEqual({ settled: 'off' });
     expect(plan({ ...idle, power: 'off' }, running())).toEqual({ settled: 'active' });
   });
 
   it('does not silently make a lost machine anew', () => {
-    const lost = { ...desired, provisioned: true };
+    const lost = { ...desired, rootDone: 1 };
     expect(plan({ ...lost, acting: false }, nothing)).toEqual({ settled: 'off' });
     expect(plan(lost, nothing)).toMatchObject({ failed: expect.stringContaining('gone'), settled: 'off' });
   });
@@ -58,9 +71,54 @@ describe('plan', () => {
   });
 
   it('waits while the engine is at work', () => {
-    expect(plan(desired, { instance: { state: 'transitional', boot: 1 }, published: 'a' })).toHaveProperty(
+    expect(plan(desired, { instance: { ...machine, state: 'transitional' }, published: 'a' })).toHaveProperty(
       'wait',
     );
+  });
+
+  it('replaces the disk before anything else, and leaves its own generation alone', () => {
+    const rebuild = { ...desired, rootDone: 1, root: 2 };
+    expect(plan(rebuild, running())).toEqual({ steps: [{ do: 'replace-disk' }] });
+    expect(plan(rebuild, { instance: { ...machine, state: 'stopped', root: 2 }, published: 'a' })).toEqual({
+      steps: [{ do: 'start' }],
+    });
+    expect(plan({ ...rebuild, acting: false }, running())).toEqual({ settled: 'active' });
+  });
+
+  it('changes size, volumes and address while an action is pending, and only then', () => {
+    const changed = {
+      ...desired,
+      rootDone: 1,
+      size: { vcpus: 2, memoryMib: 2048, diskGib: 25 },
+      volumes: ['new', 'kept'],
+      ipv6: true,
+      saves: [7],
+    };
+    const found: Observed = {
+      instance: { ...machine, state: 'running', volumes: ['old', 'kept'] },
+      published: 'a',
+    };
+    expect(plan(changed, found)).toEqual({
+      steps: [
+        { do: 'resize' },
+        { do: 'detach', volume: 'old' },
+        { do: 'attach', volume: 'new' },
+        { do: 'add-ipv6' },
+        { do: 'save', image: 7 },
+      ],
+    });
+    expect(plan({ ...changed, acting: false }, found)).toEqual({ settled: 'active' });
+  });
+
+  it('never shrinks a disk', () => {
+    const smaller = { ...desired, rootDone: 1, size: { ...desired.size, diskGib: 10 } };
+    expect(plan(smaller, running())).toEqual({ settled: 'active' });
+  });
+
+  it('sets a password only in a machine that runs', () => {
+    const reset = { ...desired, rootDone: 1, password: true };
+    expect(plan(reset, stopped())).toEqual({ steps: [{ do: 'start' }] });
+    expect(plan(reset, running())).toEqual({ steps: [{ do: 'set-password' }] });
   });
 
   it('deletes the machine before its address is let go', () => {
@@ -70,20 +128,27 @@ describe('plan', () => {
     expect(plan(deleted, nothing)).toEqual({ settled: 'gone' });
   });
 
-  it('reaches an end from every state within six rounds, whatever was done before', () => {
+  it('reaches an end from every state within eight rounds, whatever was done before', () => {
     fc.assert(
-      fc.property(anyDesired, anyObserved, (wanted, start) => {
-        let world = start;
-        for (let round = 0; round < 6; round++) {
-          const next = plan(wanted, world);
+      fc.property(anyDesired, anyObserved, (wanted, seen) => {
+        let world: World = { wanted, seen };
+        for (let round = 0; round < 8; round++) {
+          const next = plan(world.wanted, world.seen);
           if ('settled' in next) return;
-          world = 'wait' in next ? settleTransition(world) : next.steps.reduce(act(wanted), world);
+          world = 'wait' in next ? settleTransition(world) : next.steps.reduce(act, world);
         }
-        throw new Error(`no end: ${JSON.stringify({ wanted, start, world })}`);
+        throw new Error(`no end: ${JSON.stringify({ wanted, seen, world })}`);
       }),
     );
   });
 });
+
+const anySize = fc.record({
+  vcpus: fc.constantFrom(1, 2),
+  memoryMib: fc.constantFrom(512, 1024),
+  diskGib: fc.constantFrom(10, 25),
+});
+const anyVolumes = fc.uniqueArray(fc.constantFrom('u', 'v', 'w'));
 
 const anyDesired = fc.record<Desired>({
   deleted: fc.boolean(),
@@ -91,7 +156,13 @@ const anyDesired = fc.record<Desired>({
   boot: fc.integer({ min: 1, max: 3 }),
   stop: fc.constantFrom('graceful', 'force'),
   acting: fc.boolean(),
-  provisioned: fc.boolean(),
+  root: fc.integer({ min: 1, max: 3 }),
+  rootDone: fc.integer({ min: 0, max: 3 }),
+  size: anySize,
+  volumes: anyVolumes,
+  ipv6: fc.boolean(),
+  password: fc.boolean(),
+  saves: fc.uniqueArray(fc.constantFrom(1, 2)),
   entry: fc.constantFrom('a', 'b'),
 });
 
@@ -100,38 +171,68 @@ const anyObserved = fc.record<Observed>({
     fc.record({
       state: fc.constantFrom('running' as const, 'stopped' as const, 'transitional' as const),
       boot: fc.integer({ min: 1, max: 3 }),
+      root: fc.integer({ min: 0, max: 3 }),
+      size: anySize,
+      volumes: anyVolumes,
+      ipv6: fc.boolean(),
     }),
     { nil: undefined },
   ),
   published: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
 });
 
-const settleTransition = (world: Observed): Observed => ({
-  ...world,
-  instance: world.instance && { ...world.instance, state: 'stopped' },
+/** What is wanted and what is there: some steps are ended by the database and not by the engine. */
+interface World {
+  wanted: Desired;
+  seen: Observed;
+}
+
+const settleTransition = ({ wanted, seen }: World): World => ({
+  wanted,
+  seen: { ...seen, instance: seen.instance && { ...seen.instance, state: 'stopped' } },
 });
 
 /** What a step does to the world, by its port's contract. */
-const act =
-  (wanted: Desired) =>
-  (world: Observed, step: { do: string }): Observed => {
-    const { instance } = world;
-    switch (step.do) {
-      case 'publish':
-        return { ...world, published: wanted.entry };
-      case 'withdraw':
-        return { ...world, published: undefined };
-      case 'create':
-        return { ...world, instance: instance ?? { state: 'running', boot: wanted.boot } };
-      case 'start':
-        return { ...world, instance: instance && { ...instance, state: 'running' } };
-      case 'stop':
-        return { ...world, instance: instance && { ...instance, state: 'stopped' } };
-      case 'mark-boot':
-        return { ...world, instance: instance && { ...instance, boot: wanted.boot } };
-      case 'delete':
-        return { ...world, instance: undefined };
-      default:
-        return world;
+function act({ wanted, seen }: World, step: Step): World {
+  const { instance } = seen;
+  const change = (changed: Partial<NonNullable<Observed['instance']>>): World => ({
+    wanted,
+    seen: { ...seen, instance: instance && { ...instance, ...changed } },
+  });
+  const { boot, root, size, volumes, ipv6 } = wanted;
+  const grown = { ...size, diskGib: Math.max(size.diskGib, instance?.size.diskGib ?? 0) };
+  switch (step.do) {
+    case 'publish':
+      return { wanted, seen: { ...seen, published: wanted.entry } };
+    case 'withdraw':
+      return { wanted, seen: { ...seen, published: undefined } };
+    case 'ensure-network':
+      return { wanted, seen };
+    case 'create': {
+      const made = { state: 'running' as const, boot, root, size, volumes, ipv6 };
+      return { wanted, seen: { ...seen, instance: instance ?? made } };
     }
-  };
+    case 'replace-disk':
+      return change({ state: 'stopped', boot, root, size: grown, volumes, ipv6 });
+    case 'resize':
+      return change({ size: grown });
+    case 'attach':
+      return change({ volumes: [...(instance?.volumes ?? []), step.volume] });
+    case 'detach':
+      return change({ volumes: (instance?.volumes ?? []).filter((volume) => volume !== step.volume) });
+    case 'add-ipv6':
+      return change({ ipv6: true });
+    case 'set-password':
+      return { wanted: { ...wanted, password: false }, seen };
+    case 'save':
+      return { wanted: { ...wanted, saves: wanted.saves.filter((image) => image !== step.image) }, seen };
+    case 'start':
+      return change({ state: 'running' });
+    case 'stop':
+      return change({ state: 'stopped' });
+    case 'mark-boot':
+      return change({ boot });
+    case 'delete':
+      return { wanted, seen: { ...seen, instance: undefined } };
+  }
+}

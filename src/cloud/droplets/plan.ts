@@ -1,10 +1,10 @@
 /**
  * What to do next about a droplet: a pure function of what is wanted and what is there.
  *
- * An action drives, observation rules otherwise: only while an action is pending does the plan start or stop the
- * machine. Without one, a machine that was stopped behind our back (or from inside) is taken as it is found.
+ * An action drives, observation rules otherwise: only while an action is pending does the plan change the machine.
+ * Without one, a machine that was stopped behind our back (or from inside) is taken as it is found.
  */
-import type { Instance } from '../../engine/compute/port.ts';
+import type { Instance, MachineSize } from '../../engine/compute/port.ts';
 
 export interface Desired {
   deleted: boolean;
@@ -14,14 +14,24 @@ export interface Desired {
   stop: 'graceful' | 'force';
   /** An action is pending. */
   acting: boolean;
-  /** The engine had made the machine once. */
-  provisioned: boolean;
+  /** The generation of the disk; a rebuild or restore raises it. */
+  root: number;
+  /** The generation that was last seen in place; 0: the engine never made the machine. */
+  rootDone: number;
+  size: MachineSize;
+  /** The ids of the volumes that are to hang on it. */
+  volumes: string[];
+  ipv6: boolean;
+  /** A root password is to be set. */
+  password: boolean;
+  /** The images that are to be taken of its disk. */
+  saves: number[];
   /** Digest of the entry that the host must hold. */
   entry: string;
 }
 
 export interface Observed {
-  instance: Pick<Instance, 'state' | 'boot'> | undefined;
+  instance: Pick<Instance, 'state' | 'boot' | 'root' | 'size' | 'volumes' | 'ipv6'> | undefined;
   /** Digest of the entry that the host holds. */
   published: string | undefined;
 }
@@ -31,6 +41,13 @@ export type Step =
   | { do: 'withdraw' }
   | { do: 'ensure-network' }
   | { do: 'create' }
+  | { do: 'replace-disk' }
+  | { do: 'resize' }
+  | { do: 'attach'; volume: string }
+  | { do: 'detach'; volume: string }
+  | { do: 'add-ipv6' }
+  | { do: 'set-password' }
+  | { do: 'save'; image: number }
   | { do: 'start' }
   | { do: 'stop'; mode: 'graceful' | 'force' }
   | { do: 'mark-boot' }
@@ -52,10 +69,10 @@ const lost =
 export function plan(desired: Desired, observed: Observed): Plan {
   if (desired.deleted) return planRemoval(observed);
   const { instance } = observed;
-  if (!instance && desired.provisioned) {
+  if (!instance && desired.rootDone > 0) {
     return desired.acting ? { failed: lost, settled: 'off' } : { settled: 'off' };
   }
-  if (!desired.provisioned && !desired.acting) {
+  if (desired.rootDone === 0 && !desired.acting) {
     // The create failed: nothing of it may stay behind.
     const left = planRemoval(observed);
     return 'settled' in left ? { settled: 'off' } : left;
@@ -65,13 +82,39 @@ export function plan(desired: Desired, observed: Observed): Plan {
   if (steps.length > 0) return { steps };
   if (instance.state === 'transitional') return { wait: 'the engine is working on the machine' };
   if (!desired.acting) return { settled: instance.state === 'running' ? 'active' : 'off' };
+  if (instance.root < desired.root) return { steps: [{ do: 'replace-disk' }] };
+  const changes = planChanges(desired, instance);
+  if (changes.length > 0) return { steps: changes };
   return desired.power === 'on' ? planOn(desired, instance) : planOff(desired, instance);
+}
+
+/** What is changed of a machine that runs or not, before its power is looked at. */
+function planChanges(desired: Desired, instance: NonNullable<Observed['instance']>): Step[] {
+  const steps: Step[] = [];
+  const { size } = instance;
+  if (
+    size.vcpus !== desired.size.vcpus ||
+    size.memoryMib !== desired.size.memoryMib ||
+    size.diskGib < desired.size.diskGib
+  ) {
+    steps.push({ do: 'resize' });
+  }
+  for (const volume of instance.volumes) {
+    if (!desired.volumes.includes(volume)) steps.push({ do: 'detach', volume });
+  }
+  for (const volume of desired.volumes) {
+    if (!instance.volumes.includes(volume)) steps.push({ do: 'attach', volume });
+  }
+  if (desired.ipv6 && !instance.ipv6) steps.push({ do: 'add-ipv6' });
+  for (const image of desired.saves) steps.push({ do: 'save', image });
+  return steps;
 }
 
 function planOn(desired: Desired, instance: Pick<Instance, 'state' | 'boot'>): Plan {
   const due = instance.boot < desired.boot;
   if (instance.state === 'running') {
-    return due ? { steps: [{ do: 'stop', mode: desired.stop }] } : { settled: 'active' };
+    if (due) return { steps: [{ do: 'stop', mode: desired.stop }] };
+    return desired.password ? { steps: [{ do: 'set-password' }] } : { settled: 'active' };
   }
   return { steps: due ? [{ do: 'mark-boot' }, { do: 'start' }] : [{ do: 'start' }] };
 }

@@ -6,9 +6,10 @@ import { type Operation, operation, RawJson, type Request } from '../../http/ope
 import { PageEnvelope, PageQuery, pageLinks, pageOf, paginated } from '../../http/pagination.ts';
 import type { Store } from '../../store/store.ts';
 import { ActionList, actionView } from '../actions/index.ts';
-import { actOnDroplet, actOnTagged, deleteDroplet, deleteTagged } from './act.ts';
+import { actOnDroplet, actOnTagged } from './act.ts';
 import type { DropletContext } from './context.ts';
 import { createDroplets } from './create.ts';
+import { deleteDroplet, deleteTagged } from './destroy.ts';
 import { listDroplets } from './list.ts';
 import {
   ActionAnswer,
@@ -22,7 +23,7 @@ import {
   DropletSchema,
   TagQuery,
 } from './schema.ts';
-import { dropletTexts, dropletView } from './view.ts';
+import { dropletTexts, dropletViewsOf } from './view.ts';
 
 export interface DropletsDeps {
   store: Store;
@@ -32,6 +33,29 @@ export interface DropletsDeps {
 
 const DropletPage = Type.Object({ droplets: Type.Array(DropletSchema), ...PageEnvelope });
 const OptionalTag = Type.Object({ tag_name: Type.Optional(Type.String()) });
+
+/** What droplets have on DigitalOcean and never have here: kernels to choose; and firewalls, until there are any. */
+function emptyLists(
+  visible: (request: Pick<Request, 'caller'>, id: number) => Promise<unknown>,
+): Operation[] {
+  const list = (key: 'kernels' | 'firewalls', scope: string) =>
+    operation({
+      id: `droplets_list_${key}`,
+      method: 'GET',
+      path: `/v2/droplets/{droplet_id}/${key}`,
+      summary: `List the ${key} of a droplet`,
+      scopes: [scope],
+      params: DropletId,
+      query: PageQuery,
+      status: 200,
+      response: Type.Object({ [key]: Type.Array(Type.Unknown()), ...PageEnvelope }),
+      async handler(request) {
+        await visible(request, request.params.droplet_id);
+        return paginated(request, pageOf(request.query), key, [], 0);
+      },
+    });
+  return [list('kernels', 'droplet:read'), list('firewalls', 'firewall:read')];
+}
 
 export function dropletsOperations(deps: DropletsDeps): Operation[] {
   const { store } = deps;
@@ -84,7 +108,7 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       response: DropletCreated,
       async handler(request) {
         const created = await createDroplets(deps, request);
-        const droplets = created.droplets.map((row) => dropletView(row, deps.context));
+        const droplets = await dropletViewsOf(store.db, created.droplets, deps.context);
         const many = Boolean(request.body.names?.length);
         const actions = created.actionIds.map((id) => ({
           id,
@@ -155,6 +179,7 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
         return new RawJson(`{"droplets":[${(await texts.of(store.db, neighbours)).join(',')}]}`);
       },
     }),
+    ...emptyLists(visible),
     operation({
       id: 'dropletActions_list',
       method: 'GET',

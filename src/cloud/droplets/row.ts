@@ -1,30 +1,56 @@
 /** A droplet as the database has it, with what its view and its host entry need. */
 import { type Selectable, sql } from 'kysely';
+import type { MachineSize } from '../../engine/compute/port.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { findSize } from '../sizes/index.ts';
 
 export type DropletRow = Selectable<Droplets> & {
   tags: string[];
   /** The range of its VPC. */
   vpc_range: string;
+  volume_ids: string[];
+  snapshot_ids: number[];
+  backup_ids: number[];
+  reserved_ipv4: string | null;
+  reserved_ipv6: string | null;
 };
 
 /** The rows of these droplets, whoever owns them, in ascending order of id; ids without a droplet are left out. */
 export async function dropletRows(db: Queryable, ids: number[]): Promise<DropletRow[]> {
+  const imagesOf = (type: 'snapshot' | 'backup') =>
+    sql<number[]>`array(select images.id from images where images.droplet_id = droplets.id
+      and images.type = ${type} and images.status = 'available' and images.deleted_at is null order by images.id)`;
+  const reserved = (family: 4 | 6) =>
+    sql<string | null>`(select host(ip) from reserved_ips r where r.droplet_id = droplets.id
+      and family(ip) = ${sql.lit(family)} and r.deleted_at is null)`;
   return db
     .selectFrom('droplets')
     .innerJoin('vpcs', 'vpcs.id', 'droplets.vpc_id')
     .selectAll('droplets')
     .select('vpcs.ip_range as vpc_range')
-    .select(
+    .select([
       sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
         where taggings.resource_type = 'droplet' and taggings.resource_id = droplets.id::text order by tags.name)`.as(
         'tags',
       ),
-    )
+      sql<string[]>`array(select volumes.id::text from volumes where volumes.droplet_id = droplets.id
+        and volumes.deleted_at is null order by volumes.created_at, volumes.id)`.as('volume_ids'),
+      imagesOf('snapshot').as('snapshot_ids'),
+      imagesOf('backup').as('backup_ids'),
+      reserved(4).as('reserved_ipv4'),
+      reserved(6).as('reserved_ipv6'),
+    ])
     .where('droplets.id', 'in', ids)
     .orderBy('droplets.id')
     .execute();
+}
+
+/** CPUs, memory and disk of a droplet. The disk stays what it was made with until a resize makes it larger. */
+export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): MachineSize {
+  const size = findSize(row.size);
+  if (!size) throw new Error(`droplet ${row.id} has size ${row.size}, which the catalogue lacks`);
+  return { vcpus: size.vcpus, memoryMib: size.memory, diskGib: row.disk_gib ?? size.disk };
 }
 
 export const dropletUrn = (id: number | string): string => `do:droplet:${id}`;

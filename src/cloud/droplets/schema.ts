@@ -2,6 +2,7 @@
 import { Type } from 'typebox';
 import { pageParameters } from '../../http/pagination.ts';
 import { ActionSchema } from '../actions/index.ts';
+import { BackupPolicyRequest } from '../backups/index.ts';
 import { ImageSchema } from '../images/index.ts';
 import { RegionSchema } from '../regions/index.ts';
 import { SizeSchema } from '../sizes/index.ts';
@@ -85,6 +86,8 @@ export const DropletListQuery = Type.Object({
 
 export const TagQuery = Type.Object({ tag_name: Type.String({ minLength: 1 }) });
 
+const BackupPolicy = Type.Optional(Nullable(BackupPolicyRequest));
+
 /** `name` xor `names`; the command says so, since a schema's word for it ("oneOf") helps nobody. */
 export const DropletCreate = Type.Object({
   name: Type.Optional(Type.String()),
@@ -94,6 +97,7 @@ export const DropletCreate = Type.Object({
   image: Type.Union([Type.Integer(), Type.String()]),
   ssh_keys: Type.Optional(Nullable(Type.Array(Type.Union([Type.Integer(), Type.String()])))),
   backups: Type.Optional(Type.Boolean()),
+  backup_policy: BackupPolicy,
   ipv6: Type.Optional(Type.Boolean()),
   monitoring: Type.Optional(Type.Boolean()),
   private_networking: Type.Optional(Type.Boolean()),
@@ -107,6 +111,11 @@ export const DropletCreate = Type.Object({
 export const DropletActionRequest = Type.Object({
   type: Type.String(),
   name: Type.Optional(Type.String()),
+  size: Type.Optional(Type.String()),
+  disk: Type.Optional(Type.Boolean()),
+  image: Type.Optional(Type.Union([Type.Integer(), Type.String()])),
+  kernel: Type.Optional(Type.Integer()),
+  backup_policy: BackupPolicy,
 });
 
 export const ActionAnswer = Type.Object({ action: ActionSchema });

@@ -4,10 +4,11 @@ import type { Clock } from '../../control/clock.ts';
 import { wake } from '../../control/reconcile.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
-import { type DropletEngines, dropletKind } from './reconcile.ts';
+import { dropletKind } from '../pending/index.ts';
 import { dropletUrn } from './row.ts';
+import type { DropletEngines } from './steps.ts';
 
-export interface SweepDeps extends DropletEngines {
+export interface SweepDeps extends Pick<DropletEngines, 'compute' | 'host'> {
   store: Store;
   clock: Clock;
   log: Log;
@@ -28,7 +29,7 @@ export async function sweepDroplets({ compute, host, store, clock, log }: SweepD
   const [instances, entries] = await Promise.all([compute.list(), host.list()]);
   const rows = await store.db
     .selectFrom('droplets')
-    .select(['id', 'status', 'provisioned', 'deleted_at'])
+    .select(['id', 'status', 'root_done', 'deleted_at'])
     .where('gone_at', 'is', null)
     .execute();
   const alive = new Map(rows.map((row) => [dropletUrn(row.id), row]));
@@ -50,7 +51,7 @@ export async function sweepDroplets({ compute, host, store, clock, log }: SweepD
   for (const row of rows) {
     const state = states.get(dropletUrn(row.id));
     const expected = row.status === 'active' ? state === 'running' : state !== 'running';
-    if (expected && (seen.has(row.id) || !row.provisioned) && !row.deleted_at) continue;
+    if (expected && (seen.has(row.id) || row.root_done === 0) && !row.deleted_at) continue;
     await wake(store.db, dropletKind, String(row.id), clock.now());
     swept.woken++;
   }

@@ -2,35 +2,42 @@
 import type { Static } from 'typebox';
 import type { Queryable } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
-import { imageView } from '../images/index.ts';
+import { nextBackupWindow } from '../backups/index.ts';
+import { type ImageView, imageViews } from '../images/index.ts';
 import { regionView } from '../regions/index.ts';
 import { sizeView } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
 import type { DropletContext, PublicNetwork } from './context.ts';
-import { type DropletRow, dropletRows } from './row.ts';
+import { type DropletRow, dropletRows, machineSize } from './row.ts';
 import type { DropletSchema } from './schema.ts';
 
 export type DropletView = Static<typeof DropletSchema>;
 
-export function dropletView(row: DropletRow, { network, hostMemoryMib }: DropletContext): DropletView {
+/** `image`: the view of the row's image. */
+export function dropletView(
+  row: DropletRow,
+  image: ImageView,
+  { network, hostMemoryMib }: DropletContext,
+): DropletView {
   const size = sizeView(row.size, hostMemoryMib);
+  const { diskGib } = machineSize(row);
   return {
     id: row.id,
     name: row.name,
     memory: size.memory,
     vcpus: size.vcpus,
-    disk: size.disk,
-    disk_info: [{ type: 'local', size: { amount: size.disk, unit: 'gib' } }],
+    disk: diskGib,
+    disk_info: [{ type: 'local', size: { amount: diskGib, unit: 'gib' } }],
     locked: row.pending_action_id !== null,
     status: row.status as DropletView['status'],
     kernel: null,
     created_at: wireTime(row.created_at),
     features: row.features,
-    backup_ids: [],
-    next_backup_window: null,
-    snapshot_ids: [],
-    image: imageView(row.image_id),
-    volume_ids: [],
+    backup_ids: row.backup_ids,
+    next_backup_window: nextBackupWindow(row),
+    snapshot_ids: row.snapshot_ids,
+    image,
+    volume_ids: row.volume_ids,
     size,
     size_slug: row.size,
     networks: networksOf(row, network),
@@ -39,6 +46,29 @@ export function dropletView(row: DropletRow, { network, hostMemoryMib }: Droplet
     vpc_uuid: row.vpc_id,
   };
 }
+
+/** The views of these rows, in their order. */
+export async function dropletViewsOf(
+  db: Queryable,
+  rows: DropletRow[],
+  context: DropletContext,
+): Promise<DropletView[]> {
+  const images = await imageViews(
+    db,
+    rows.map((row) => row.image_id),
+  );
+  return rows.map((row) => {
+    const image = images.get(row.image_id);
+    if (!image) throw new Error(`droplet ${row.id}: there is no image ${row.image_id}`);
+    return dropletView(row, image, context);
+  });
+}
+
+/** The views of these droplets, for other products that show droplets; one that is gone is left out. */
+export const dropletViews =
+  (context: DropletContext) =>
+  async (db: Queryable, ids: number[]): Promise<DropletView[]> =>
+    ids.length === 0 ? [] : dropletViewsOf(db, await dropletRows(db, ids), context);
 
 /** Empty until the machine is up for the first time, as on DigitalOcean. */
 function networksOf(row: DropletRow, network: PublicNetwork): DropletView['networks'] {
@@ -86,8 +116,8 @@ export function dropletTexts(context: DropletContext, capacity = 20_000): Drople
           missing.map(({ id }) => id),
         );
         if (texts.size + rows.length > capacity) texts.clear();
-        for (const row of rows) {
-          texts.set(row.id, { version: row.version, text: JSON.stringify(dropletView(row, context)) });
+        for (const [index, view] of (await dropletViewsOf(db, rows, context)).entries()) {
+          texts.set(view.id, { version: rows[index]?.version ?? 0, text: JSON.stringify(view) });
         }
       }
       return wanted.flatMap(({ id }) => texts.get(id)?.text ?? []);

@@ -1,0 +1,100 @@
+/**
+ * Reserved addresses, v4 and v6: ranges of their own, of which a team holds addresses one by one, each a row of
+ * `reserved_ips`. They are few and taken seldom, so that whoever takes one holds its pool until the commit.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import { endAction } from '../../control/actions.ts';
+import { wake } from '../../control/reconcile.ts';
+import { unprocessable } from '../../http/errors.ts';
+import type { Tx } from '../../store/store.ts';
+import { ensurePool, firstOffset, splitRange } from './pools.ts';
+
+export type Family = 4 | 6;
+
+/** The ranges, as CIDR, that reserved addresses come from. */
+export interface ReservedNetwork {
+  ipv4: string;
+  ipv6: string;
+}
+
+/** What the loop calls a reserved address; its id is the address. */
+export const reservedIpKind = 'reserved_ip';
+
+/** More than anybody reserves: of an IPv6 range only the first of this many are given out. */
+const mostAddresses = 2 ** 32;
+
+const poolOf = (family: Family) => (family === 4 ? 'reserved' : 'reserved6');
+
+/**
+ * An address of the range that nobody holds, those released last coming last. It is the caller's to put into
+ * `reserved_ips` in the same transaction; whoever else takes one waits for that.
+ * @throws ApiError 422 where all are held
+ */
+export async function takeReserved(tx: Tx, family: Family, network: ReservedNetwork): Promise<string> {
+  const pool = poolOf(family);
+  await ensurePool(tx, pool, family === 4 ? network.ipv4 : network.ipv6);
+  const { range, next } = await tx
+    .selectFrom('address_pools')
+    .select(['range', 'next'])
+    .where('pool', '=', pool)
+    .forUpdate()
+    .executeTakeFirstOrThrow();
+  const usable = usableAddresses(range, family);
+  // Among one more candidates than are held, one is free.
+  const { rows } = await sql<{ ip: string; offset: number }>`
+    select ip, "offset" from (
+      select n, ${at(range, sql`candidate`)} as ip, candidate as "offset"
+      from (select count(*) as held from reserved_ips where ip <<= ${range}::inet) counted,
+        lateral (select n, ${firstOffset} + (${next - firstOffset}::bigint + n) % ${usable}::bigint as candidate
+          from generate_series(0, least(held, ${usable - 1}::bigint)) n) candidates
+    ) candidates
+    where not exists (select from reserved_ips r where r.ip = candidates.ip::inet)
+    order by n limit 1`.execute(tx);
+  const free = rows[0];
+  if (!free) {
+    throw unprocessable(
+      `No reserved ${family === 4 ? 'IP' : 'IPv6'} is free in ${range}. Release one that is no longer needed.`,
+    );
+  }
+  await tx
+    .updateTable('address_pools')
+    .set({ next: free.offset + 1 })
+    .where('pool', '=', pool)
+    .execute();
+  return free.ip;
+}
+
+/**
+ * Takes the reserved addresses off a droplet that is being deleted, in its transaction. The team keeps them; what
+ * was pending on them errs.
+ */
+export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): Promise<void> {
+  const held = await tx
+    .selectFrom('reserved_ips')
+    .select(['ip', 'pending_action_id'])
+    .where('droplet_id', '=', dropletId)
+    .orderBy('ip')
+    .forUpdate()
+    .execute();
+  for (const { ip, pending_action_id } of held) {
+    if (pending_action_id !== null) {
+      const message = 'The Droplet was destroyed before this was done.';
+      await endAction(tx, pending_action_id, { status: 'errored', at, message });
+    }
+    await tx
+      .updateTable('reserved_ips')
+      .set({ droplet_id: null, pending_action_id: null })
+      .where('ip', '=', ip)
+      .execute();
+    await wake(tx, reservedIpKind, ip, at);
+  }
+}
+
+const at = (range: string, offset: RawBuilder<unknown>): RawBuilder<string> =>
+  sql<string>`host(host(${range}::cidr)::inet + ${offset})`;
+
+/** All but the first two, and of IPv4 the last: the same that no network has for its members. */
+function usableAddresses(range: string, family: Family): number {
+  const size = 2 ** ((family === 4 ? 32 : 128) - splitRange(range).prefix);
+  return Math.min(size - (family === 4 ? 1 : 0), mostAddresses) - firstOffset;
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '../../control/clock.ts';
+import { wake } from '../../control/reconcile.ts';
+import { invalid, notFound, quoted } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import type { Store } from '../../store/store.ts';
+import { removeDroplet } from '../droplets/index.ts';
+import { lockDroplet } from '../pending/index.ts';
+import { type Destruction, readDestruction, writeDestruction } from './record.ts';
+import { type Kind, kinds, type Resource, resourcesOf } from './resources.ts';
+
+/** The kind under which the control loop knows such a destruction; its id is the droplet's. */
+export const associatedKind = 'associated_destroy';
+
+export interface AssociatedDeps {
+  store: Store;
+  clock: Clock;
+}
+
+interface Asked {
+  caller: Caller;
+  id: string;
+}
+
+export type Selection = Partial<Record<Kind, string[] | null | undefined>>;
+
+/**
+ * Destroys a droplet and those of its resources that are selected (all of them by `'all'`). The droplet is invisible
+ * at once; the loop destroys the others when its machine is gone.
+ * @throws ApiError 404; 422 naming what is no resource of the droplet, and then nothing is destroyed
+ */
+export function destroyWith(
+  { store, clock }: AssociatedDeps,
+  request: Asked,
+  dropletId: number,
+  selection: Selection | 'all',
+): Promise<void> {
+  const { caller } = request;
+  return store.transaction(async (tx) => {
+    const droplet = await lockDroplet(tx, caller, dropletId);
+    const owned = await resourcesOf(tx, dropletId);
+    const destruction: Destruction = {
+      caller,
+      requestId: request.id,
+      droplet: { id: String(droplet.id), name: droplet.name },
+      resources: selection === 'all' ? owned : chosen(owned, selection),
+    };
+    const at = clock.now();
+    await tx
+      .insertInto('associated_destroys')
+      .values({
+        droplet_id: dropletId,
+        team_id: caller.teamId,
+        resources: JSON.stringify(destruction),
+        started_at: at,
+      })
+      .execute();
+    await removeDroplet(tx, { clock }, request, droplet);
+    await wake(tx, associatedKind, String(dropletId), at);
+  });
+}
+
+function chosen(owned: Resource[], selection: Selection): Resource[] {
+  return kinds.flatMap((kind) =>
+    (selection[kind] ?? []).map((id, index) => {
+      // One that is asked for by the older name is the same address.
+      const listed = kind === 'floating_ips' ? 'reserved_ips' : kind;
+      const resource = owned.find((each) => each.kind === listed && each.id === id);
+      if (!resource) {
+        throw invalid(`${kind}[${index}]`, `${quoted(id)} is not a resource of this Droplet.`);
+      }
+      return { ...resource, kind };
+    }),
+  );
+}
+
+/** Tries again what could not be destroyed. @throws ApiError 404 where nothing was asked for */
+export function retryDestruction(
+  { store, clock }: AssociatedDeps,
+  request: Asked,
+  dropletId: number,
+): Promise<void> {
+  return store.transaction(async (tx) => {
+    const destruction = await readDestruction(tx, dropletId, request.caller.teamId);
+    if (!destruction) throw notFound();
+    const resources = destruction.resources.map(({ error_message: _ignored, ...resource }) => resource);
+    await writeDestruction(tx, dropletId, { ...destruction, resources });
+    await wake(tx, associatedKind, String(dropletId), clock.now());
+  });
+}

@@ -1,0 +1,139 @@
+/** The steps of a droplet's plan, each idempotent, each through a port. */
+import type { Clock } from '../../control/clock.ts';
+import type { Compute, InstanceSpec, VolumeAttachment } from '../../engine/compute/port.ts';
+import { EngineError } from '../../engine/errors.ts';
+import type { Host, HostDroplet } from '../../engine/host/port.ts';
+import type { Mail } from '../../engine/mail/port.ts';
+import type { Store } from '../../store/store.ts';
+import { splitRange } from '../addresses/index.ts';
+import { diskSource, finishSave, imageUrn, savedName } from '../images/index.ts';
+import { attachedVolumes, volumeDevice } from '../volumes/index.ts';
+import type { DropletContext } from './context.ts';
+import { macOf } from './host-entry.ts';
+import type { Step } from './plan.ts';
+import { type DropletRow, dropletUrn, instanceName, machineSize } from './row.ts';
+
+export interface DropletEngines {
+  compute: Compute;
+  host: Host;
+  mail: Mail;
+}
+
+export interface StepDeps extends DropletEngines {
+  store: Store;
+  clock: Clock;
+  context: DropletContext;
+}
+
+/** How long an operating system may take to shut down before the plug is pulled. */
+const shutdownMs = 30_000;
+
+/** Takes one step. Throws EngineError; what it says goes to the log and never to a client. */
+export async function takeStep(
+  deps: StepDeps,
+  step: Step,
+  row: DropletRow,
+  entry: HostDroplet,
+): Promise<void> {
+  const { compute, host } = deps;
+  const name = instanceName(row.id);
+  switch (step.do) {
+    case 'publish':
+      return host.publish(entry, row.version);
+    case 'withdraw':
+      return host.withdraw(row.id, row.version);
+    case 'ensure-network':
+      return compute.ensureNetwork(row.vpc_id);
+    case 'create':
+      return compute.create(await specOf(deps, row));
+    case 'replace-disk':
+      return compute.replaceDisk(await specOf(deps, row));
+    case 'resize':
+      return compute.resize(name, machineSize(row));
+    case 'attach':
+      return attach(deps, row, step.volume);
+    case 'detach':
+      return compute.detachVolume(name, step.volume);
+    case 'add-ipv6':
+      return compute.addIpv6(name, publicIpv6(deps, row));
+    case 'set-password':
+      return setPassword(deps, row);
+    case 'save':
+      return save(deps, row, step.image);
+    case 'start':
+      return compute.start(name);
+    case 'stop':
+      return compute.stop(name, { force: step.mode === 'force', timeoutMs: shutdownMs });
+    case 'mark-boot':
+      return compute.setBoot(name, row.boot);
+    case 'delete':
+      return compute.delete(name);
+  }
+}
+
+async function attach({ compute, host, store }: StepDeps, row: DropletRow, volumeId: string): Promise<void> {
+  const volume = (await attachedVolumes(store.db, row.id)).find(({ id }) => id === volumeId);
+  // Detached meanwhile: the next look has another plan.
+  if (!volume) return;
+  const device = await volumeDevice(store.db, host, volume);
+  await compute.attachVolume(instanceName(row.id), { id: volume.id, name: volume.name, device });
+}
+
+/** The letter goes first: a crash in between sends the same one again, and no password is set that nobody knows. */
+async function setPassword({ compute, mail, store }: StepDeps, row: DropletRow): Promise<void> {
+  if (row.new_password === null) return;
+  await mail.send({
+    name: `droplet-${row.id}-password`,
+    subject: `Your new root password for ${row.name}`,
+    text: `Droplet: ${row.name} (${row.id})\nIP address: ${row.public_ipv4}\nUsername: root\nPassword: ${row.new_password}`,
+  });
+  await compute.setRootPassword(instanceName(row.id), row.new_password);
+  await store.db.updateTable('droplets').set({ new_password: null }).where('id', '=', row.id).execute();
+}
+
+/** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
+async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
+  const name = savedName(imageId);
+  await compute.save(instanceName(row.id), { urn: imageUrn(imageId), name });
+  const kept = (await compute.listSaved()).find((saved) => saved.name === name);
+  await store.transaction((tx) => finishSave(tx, imageId, { bytes: kept?.bytes ?? 0 }));
+}
+
+async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {
+  const { store, host, context } = deps;
+  const source = await diskSource(store.db, row.image_id, context.imageHost);
+  if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
+  const volumes: VolumeAttachment[] = [];
+  for (const volume of await attachedVolumes(store.db, row.id)) {
+    const device = await volumeDevice(store.db, host, volume);
+    volumes.push({ id: volume.id, name: volume.name, device });
+  }
+  const outside = splitRange(context.network.ipv4);
+  return {
+    urn: dropletUrn(row.id),
+    name: instanceName(row.id),
+    source,
+    ...machineSize(row),
+    root: row.root,
+    boot: row.boot,
+    volumes,
+    nics: [
+      {
+        network: 'public',
+        mac: macOf(row.id, 0),
+        ipv4: { address: row.public_ipv4, prefix: outside.prefix, gateway: outside.gateway },
+        ...(row.public_ipv6 !== null && { ipv6: publicIpv6(deps, row) }),
+      },
+      {
+        network: row.vpc_id,
+        mac: macOf(row.id, 1),
+        ipv4: { address: row.private_ipv4, prefix: splitRange(row.vpc_range).prefix },
+      },
+    ],
+  };
+}
+
+function publicIpv6({ context }: StepDeps, row: DropletRow) {
+  const { prefix, gateway } = splitRange(context.network.ipv6);
+  return { address: row.public_ipv6 ?? '', prefix, gateway };
+}

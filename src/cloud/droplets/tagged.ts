@@ -1,0 +1,20 @@
+import { sql } from 'kysely';
+import type { Caller } from '../../http/operation.ts';
+import type { Tx } from '../../store/store.ts';
+import { type LockedDroplet, lockable } from '../pending/index.ts';
+
+/**
+ * The team's droplets with a tag, locked. In order of id, so that two such requests cannot wait for each other in a
+ * circle.
+ */
+export function lockTagged(tx: Tx, caller: Caller, tag: string): Promise<LockedDroplet[]> {
+  return lockable(tx, caller)
+    .where(
+      'id',
+      'in',
+      sql<number>`(select resource_id::bigint from taggings join tags on tags.id = tag_id
+        where tags.team_id = ${caller.teamId} and lower(tags.name) = lower(${tag}) and resource_type = 'droplet')`,
+    )
+    .orderBy('id')
+    .execute();
+}

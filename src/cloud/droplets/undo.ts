@@ -1,0 +1,54 @@
+/** What an action changed of the desired state is put back where the action errs: the droplet is unharmed. */
+import { endAction } from '../../control/actions.ts';
+import type { Tx } from '../../store/store.ts';
+import { finishSave, pendingSaves } from '../images/index.ts';
+import { releaseVolumes } from '../volumes/index.ts';
+import type { Observed } from './plan.ts';
+import type { DropletRow } from './row.ts';
+
+/** The columns that an action can change and that are put back as they were. */
+export type Undo = Partial<
+  Pick<DropletRow, 'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6'>
+>;
+
+/**
+ * Ends the pending action of a droplet as errored, in the caller's transaction, with all that it had begun.
+ * False where another action is pending by now, or none.
+ */
+export async function undoAction(
+  tx: Tx,
+  row: DropletRow,
+  observed: Observed,
+  { message, at, console = null }: { message: string; at: Date; console?: string | null },
+): Promise<boolean> {
+  if (row.pending_action_id === null) return false;
+  const undo = (row.undo ?? {}) as Undo;
+  const changed = await tx
+    .updateTable('droplets')
+    .set({ ...undo, pending_action_id: null, undo: null, new_password: null, console })
+    .$if(row.root_done === 0, (query) => query.set({ status: 'off' }))
+    .where('id', '=', row.id)
+    .where('pending_action_id', '=', row.pending_action_id)
+    .returning('id')
+    .executeTakeFirst();
+  if (!changed) return false;
+  await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
+  for (const { id } of await pendingSaves(tx, row.id)) await finishSave(tx, id, { error: message, at });
+  // A droplet that was never made holds nothing.
+  if (row.root_done === 0) await releaseVolumes(tx, row.id);
+  // A volume hangs where it was found.
+  const attached = observed.instance?.volumes ?? [];
+  const volumes = await tx
+    .selectFrom('volumes')
+    .select('id')
+    .where('pending_action_id', '=', row.pending_action_id)
+    .execute();
+  for (const { id } of volumes) {
+    await tx
+      .updateTable('volumes')
+      .set({ pending_action_id: null, droplet_id: attached.includes(id) ? row.id : null })
+      .where('id', '=', id)
+      .execute();
+  }
+  return true;
+}
