@@ -1,4 +1,6 @@
-/** A public image: an operating system that a droplet can be made of. */
+import { applications } from '../one-clicks/index.ts';
+
+/** A public image: an operating system that a droplet can be made of, or one with an application. */
 export interface Image {
   /** DigitalOcean's own id of it where that is known; never changes. */
   id: number;
@@ -15,6 +17,8 @@ export interface Image {
   retired: boolean;
   /** Built on this host under this name in the engine. */
   built?: { engineImage: string; gigabytes: number };
+  /** Of an application: the slug of the image that it is installed on at the first boot. */
+  base?: string;
 }
 
 /** Id, slug, name, distribution, smallest disk, made at, and `retired`. */
@@ -69,8 +73,23 @@ export const images: readonly Image[] = table
     };
   });
 
-const byId = new Map(images.map((image) => [image.id, image]));
-const bySlug = new Map(images.map((image) => [image.slug, image]));
+/** The application images: base images with a script for the first boot. */
+export const applicationImages: readonly Image[] = applications.map(
+  ({ id, slug, name, distribution, minDisk, createdAt, base }) => ({
+    id,
+    slug,
+    name,
+    distribution,
+    minDisk,
+    createdAt,
+    retired: false,
+    base,
+  }),
+);
+
+const all = [...images, ...applicationImages];
+const byId = new Map(all.map((image) => [image.id, image]));
+const bySlug = new Map(all.map((image) => [image.slug, image]));
 
 /** The image that an id (as a number, or its digits) or a slug stands for; undefined when there is none. */
 export function resolveImage(idOrSlug: number | string): Image | undefined {

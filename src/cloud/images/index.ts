@@ -1,4 +1,19 @@
+/** What cloud-init of a droplet with this image is given as vendor data: the script of an application. */
+export { applicationVendorData as vendorData } from '../one-clicks/index.ts';
 export { type Image, images, resolveImage } from './catalogue.ts';
+export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
-export { engineImageFor, type ImageHost, orderableImage, simulatedImages } from './source.ts';
-export { ImageSchema, type ImageView, imageView } from './view.ts';
+export { imageUrn, savedName } from './row.ts';
+export { deleteImages, finishSave, type NewSavedImage, newSavedImage, pendingSaves } from './saved.ts';
+export {
+  diskSource,
+  engineImageFor,
+  type ImageHost,
+  type OrderedImage,
+  orderableImage,
+  orderImage,
+  simulatedImages,
+} from './source.ts';
+export { sweepImages } from './sweep.ts';
+export { imageTaggable } from './taggable.ts';
+export { ImageSchema, type ImageView, imageView, imageViews } from './view.ts';

@@ -1,30 +1,55 @@
+import { sql } from 'kysely';
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, pageOf, pageParameters, paginated } from '../../http/pagination.ts';
-import { type Image, images, resolveImage } from './catalogue.ts';
+import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
+import { ActionList, ActionSchema, actionView } from '../actions/index.ts';
+import { actOnImage } from './act.ts';
+import { type Image, resolveImage } from './catalogue.ts';
+import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
+import { listImages } from './list.ts';
+import { findOwnImage } from './row.ts';
+import {
+  ImageActionId,
+  ImageActionRequest,
+  ImageAnswer,
+  ImageCreate,
+  ImageId,
+  ImageList,
+  ImageListQuery,
+  ImageRef,
+  ImageUpdate,
+} from './schema.ts';
 import { engineImageFor, type ImageHost } from './source.ts';
-import { ImageSchema, imageView } from './view.ts';
+import { type ImageView, imageView, ownImageView } from './view.ts';
 
-export interface ImagesDeps {
+export interface ImagesDeps extends ImageCommandDeps {
   imageHost: ImageHost;
 }
 
-const ListQuery = Type.Object({
-  ...pageParameters,
-  type: Type.Optional(Type.Enum(['distribution', 'application'])),
-  private: Type.Optional(Type.Boolean({ description: 'Only images of your own.' })),
-  tag_name: Type.Optional(Type.String()),
-});
+const ActionAnswer = Type.Object({ action: ActionSchema });
 
 /**
- * GET /v2/images and GET /v2/images/{image_id}.
+ * The operations of images and of their actions.
  *
  * The list has what can be ordered on this host and nothing else: tools pick from it. By its id or slug an image is
  * answered in any case, as `retired` if it cannot be ordered here, so that a configuration that names it can be read.
  */
-export function imagesOperations({ imageHost }: ImagesDeps): Operation[] {
+export function imagesOperations(deps: ImagesDeps): Operation[] {
+  const { store, imageHost } = deps;
   const orderable = (image: Image) => 'ok' in engineImageFor(image, imageHost);
+
+  /** @throws ApiError 404 */
+  async function visible(teamId: string, idOrSlug: string): Promise<ImageView> {
+    const image = resolveImage(idOrSlug);
+    if (image) return orderable(image) ? imageView(image.id) : { ...imageView(image.id), status: 'retired' };
+    const own = /^\d{1,15}$/.test(idOrSlug)
+      ? await findOwnImage(store.db, teamId, Number(idOrSlug))
+      : undefined;
+    if (!own) throw notFound();
+    return ownImageView(own);
+  }
+
   return [
     operation({
       id: 'images_list',
@@ -32,18 +57,33 @@ export function imagesOperations({ imageHost }: ImagesDeps): Operation[] {
       path: '/v2/images',
       summary: 'List the images that droplets can be made of',
       scopes: ['image:read'],
-      query: ListQuery,
+      query: ImageListQuery,
       status: 200,
-      response: Type.Object({ images: Type.Array(ImageSchema), ...PageEnvelope }),
+      response: ImageList,
       async handler(request) {
         const { type, private: own, tag_name: tag } = request.query;
-        // There are distribution images only, and public images carry no tags.
-        const none = type === 'application' || own === true || tag !== undefined;
-        const listed = none ? [] : images.filter(orderable);
+        const filter = {
+          teamId: request.caller.teamId,
+          ...(type !== undefined && { type }),
+          ...(own !== undefined && { private: own }),
+          ...(tag !== undefined && { tag }),
+        };
         const page = pageOf(request.query);
-        const items = listed.slice(page.offset, page.offset + page.limit);
-        const views = items.map((image) => imageView(image.id));
-        return paginated(request, page, 'images', views, listed.length);
+        const { views, total } = await listImages(store.db, filter, page, orderable);
+        return paginated(request, page, 'images', views, total);
+      },
+    }),
+    operation({
+      id: 'images_create_custom',
+      method: 'POST',
+      path: '/v2/images',
+      summary: 'Import an image from an address',
+      scopes: ['image:create'],
+      body: ImageCreate,
+      status: 202,
+      response: ImageAnswer,
+      async handler(request) {
+        return { image: ownImageView(await createCustomImage(deps, request)) };
       },
     }),
     operation({
@@ -52,15 +92,98 @@ export function imagesOperations({ imageHost }: ImagesDeps): Operation[] {
       path: '/v2/images/{image_id}',
       summary: 'Get an image by its id or slug',
       scopes: ['image:read'],
-      params: Type.Object({ image_id: Type.String() }),
+      params: ImageRef,
       status: 200,
-      response: Type.Object({ image: ImageSchema }),
+      response: ImageAnswer,
       async handler(request) {
-        const image = resolveImage(request.params.image_id);
-        if (!image) throw notFound();
-        const view = imageView(image.id);
-        return { image: orderable(image) ? view : { ...view, status: 'retired' } };
+        return { image: await visible(request.caller.teamId, request.params.image_id) };
+      },
+    }),
+    operation({
+      id: 'images_update',
+      method: 'PUT',
+      path: '/v2/images/{image_id}',
+      summary: 'Change the name, distribution or description of an image',
+      scopes: ['image:update'],
+      params: ImageId,
+      body: ImageUpdate,
+      status: 200,
+      response: ImageAnswer,
+      async handler(request) {
+        return { image: ownImageView(await updateImage(deps, request, request.params.image_id)) };
+      },
+    }),
+    operation({
+      id: 'images_delete',
+      method: 'DELETE',
+      path: '/v2/images/{image_id}',
+      summary: 'Delete an image of your own',
+      scopes: ['image:delete'],
+      params: ImageId,
+      status: 204,
+      handler: (request) => deleteImage(deps, request, request.params.image_id),
+    }),
+    operation({
+      id: 'imageActions_list',
+      method: 'GET',
+      path: '/v2/images/{image_id}/actions',
+      summary: 'List the actions of an image',
+      scopes: ['image:read'],
+      params: ImageId,
+      query: PageQuery,
+      status: 200,
+      response: ActionList,
+      async handler(request) {
+        const { id } = await visible(request.caller.teamId, String(request.params.image_id));
+        const page = pageOf(request.query);
+        const own = actionsOf(request.caller.teamId, id);
+        const [rows, counted] = await Promise.all([
+          own.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute(),
+          own.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
+        ]);
+        return paginated(request, page, 'actions', rows.map(actionView), counted.total);
+      },
+    }),
+    operation({
+      id: 'imageActions_post',
+      method: 'POST',
+      path: '/v2/images/{image_id}/actions',
+      summary: 'Transfer an image to another region, or convert a backup into a snapshot',
+      scopes: ['image:update'],
+      params: ImageId,
+      body: ImageActionRequest,
+      status: 201,
+      response: ActionAnswer,
+      async handler(request) {
+        return { action: actionView(await actOnImage(deps, request, request.params.image_id)) };
+      },
+    }),
+    operation({
+      id: 'imageActions_get',
+      method: 'GET',
+      path: '/v2/images/{image_id}/actions/{action_id}',
+      summary: 'Get an action of an image',
+      scopes: ['image:read'],
+      params: ImageActionId,
+      status: 200,
+      response: ActionAnswer,
+      async handler(request) {
+        const action = await actionsOf(request.caller.teamId, request.params.image_id)
+          .selectAll()
+          .where('id', '=', request.params.action_id)
+          .executeTakeFirst();
+        if (!action) throw notFound();
+        return { action: actionView(action) };
       },
     }),
   ];
+
+  /** A query for the actions of an image, also of one that is gone. */
+  function actionsOf(teamId: string, imageId: number) {
+    return store.db
+      .selectFrom('actions')
+      .where('team_id', '=', teamId)
+      .where('resource_type', '=', 'image')
+      .where('resource_id', '=', String(imageId));
+  }
 }

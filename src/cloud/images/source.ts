@@ -1,5 +1,8 @@
+import type { DiskSource } from '../../engine/compute/port.ts';
 import { invalid, quoted } from '../../http/errors.ts';
+import type { Queryable } from '../../store/store.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
+import { customName, findOwnImage, savedName } from './row.ts';
 
 /** What a host can make droplets of. */
 export interface ImageHost {
@@ -28,6 +31,8 @@ function aliased(slug: string, aliases: ImageHost['aliases']): string {
  * A simulated host has all. `error` says why there is none and how to get one.
  */
 export function engineImageFor(image: Image, host: ImageHost): { ok: string } | { error: string } {
+  const base = image.base === undefined ? undefined : resolveImage(image.base);
+  if (base) return engineImageFor(base, host);
   if (host.mode === 'simulated') return { ok: engineName(image.slug) };
   const target = resolveImage(aliased(image.slug, host.aliases))?.built?.engineImage;
   if (target !== undefined && host.available.includes(target)) return { ok: target };
@@ -54,6 +59,63 @@ export function orderableImage(idOrSlug: number | string, host: ImageHost): Imag
   const source = engineImageFor(image, host);
   if ('error' in source) throw invalid('image', source.error);
   return image;
+}
+
+/** What an order of a droplet needs to know of its image. */
+export interface OrderedImage {
+  id: number;
+  /** GiB. */
+  minDisk: number;
+  distribution: string;
+}
+
+/**
+ * The image that an order means: a public one that can be had on this host, or one of the team's own, by its id.
+ * @throws ApiError 422 saying why it cannot be had, and how it can
+ */
+export async function orderImage(
+  db: Queryable,
+  teamId: string,
+  idOrSlug: number | string,
+  host: ImageHost,
+): Promise<OrderedImage> {
+  const own = /^\d{1,15}$/.test(String(idOrSlug))
+    ? await findOwnImage(db, teamId, Number(idOrSlug))
+    : undefined;
+  if (!own) return orderableImage(idOrSlug, host);
+  if (own.status === 'available')
+    return { id: own.id, minDisk: own.min_disk_gib, distribution: own.distribution };
+  throw invalid(
+    'image',
+    own.status === 'error'
+      ? `${own.id} could not be imported: ${own.error_message}`
+      : `${own.id} is not available yet: its status is ${own.status}.`,
+  );
+}
+
+/**
+ * What the disk of a droplet with this image is made from, whoever owns it; undefined where the host no longer has
+ * it. A deleted image is no source.
+ */
+export async function diskSource(
+  db: Queryable,
+  imageId: number,
+  host: ImageHost,
+): Promise<DiskSource | undefined> {
+  const image = resolveImage(imageId);
+  if (image) {
+    const source = engineImageFor(image, host);
+    return 'ok' in source ? { image: source.ok } : undefined;
+  }
+  const own = await db
+    .selectFrom('images')
+    .select('type')
+    .where('id', '=', imageId)
+    .where('status', '=', 'available')
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  if (!own) return undefined;
+  return own.type === 'custom' ? { image: customName(imageId) } : { saved: savedName(imageId) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */

@@ -1,6 +1,9 @@
 import { type Static, Type } from 'typebox';
+import type { Queryable } from '../../store/store.ts';
 import { imageRegions } from '../regions/index.ts';
-import { resolveImage } from './catalogue.ts';
+import { wireTime } from '../wire-time.ts';
+import { type Image, resolveImage } from './catalogue.ts';
+import { type ImageRow, selectImages } from './row.ts';
 
 export const ImageSchema = Type.Object({
   id: Type.Integer(),
@@ -33,12 +36,60 @@ export function imageView(id: number): ImageView {
     public: true,
     regions: [...imageRegions],
     created_at: image.createdAt,
-    type: 'base',
+    // DigitalOcean's applications are snapshots that everybody may use.
+    type: image.base === undefined ? 'base' : 'snapshot',
     min_disk_size: image.minDisk,
     size_gigabytes: image.built?.gigabytes ?? null,
-    description: image.distribution === 'Unknown' ? image.name : `${image.distribution} ${image.name}`,
+    description: descriptionOf(image),
     tags: [],
     status: image.retired ? 'retired' : 'available',
     error_message: '',
   };
+}
+
+/** An application's name says what it is installed on, and AlmaLinux' which distribution it is. */
+const descriptionOf = ({ name, distribution, base }: Image): string =>
+  base !== undefined || distribution === 'Unknown' ? name : `${distribution} ${name}`;
+
+/**
+ * An image of a team's own as the API shows it. One that could not be imported is `deleted` with an error message:
+ * the published document has no other word for it, and terraform looks for just that.
+ */
+export function ownImageView(row: ImageRow): ImageView {
+  const failed = row.status === 'error' || row.deleted_at !== null;
+  return {
+    id: row.id,
+    name: row.name,
+    distribution: row.distribution,
+    slug: null,
+    public: false,
+    regions: row.regions,
+    created_at: wireTime(row.created_at),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table's check says so
+    type: row.type as ImageView['type'],
+    min_disk_size: row.min_disk_gib,
+    size_gigabytes: row.bytes === null ? null : gigabytes(row.bytes),
+    description: row.description,
+    tags: row.tags,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the table's check says so
+    status: failed ? 'deleted' : (row.status as ImageView['status']),
+    error_message: row.error_message,
+  };
+}
+
+/** GiB with two decimals; what is there is never nothing. */
+const gigabytes = (bytes: number): number => Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
+
+/** The views of these images, public ones and teams' own, deleted ones too, by id. An id of neither is left out. */
+export async function imageViews(db: Queryable, ids: readonly number[]): Promise<Map<number, ImageView>> {
+  const views = new Map<number, ImageView>();
+  const own: number[] = [];
+  for (const id of new Set(ids)) {
+    if (resolveImage(id)) views.set(id, imageView(id));
+    else own.push(id);
+  }
+  if (own.length === 0) return views;
+  for (const row of await selectImages(db).where('images.id', 'in', own).execute())
+    views.set(row.id, ownImageView(row));
+  return views;
 }

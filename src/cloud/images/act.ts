@@ -1,0 +1,58 @@
+/** Image actions. Both change what is written down and nothing else, so they are completed when they are answered. */
+import type { Static } from 'typebox';
+import { type Action, beginAction, endAction } from '../../control/actions.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
+import { audit } from '../../store/audit.ts';
+import { type Asked, checkRegion, type ImageCommandDeps, lockImage } from './commands.ts';
+import { type ImageRow, imageUrn } from './row.ts';
+import type { ImageActionRequest } from './schema.ts';
+
+type Ask = Static<typeof ImageActionRequest>;
+
+/**
+ * `transfer` makes an image available in another region, all of which are this host; `convert` makes a backup a
+ * snapshot, which no retention deletes.
+ * @throws ApiError 403 for a public image, 404, 422
+ */
+export function actOnImage(
+  { store, clock }: ImageCommandDeps,
+  request: Asked & { body: Ask },
+  imageId: number,
+): Promise<Action> {
+  const { caller, body } = request;
+  return store.transaction(async (tx) => {
+    const image = await lockImage(tx, caller, imageId);
+    if (image.status !== 'available')
+      throw unprocessable('Image is not available. Wait until its status is available.');
+    const { region, changes } = effectOf(image, body);
+    await tx.updateTable('images').set(changes).where('id', '=', image.id).execute();
+    const at = clock.now();
+    const action = await beginAction(tx, {
+      caller,
+      type: body.type,
+      resourceType: 'image',
+      resourceId: String(image.id),
+      region,
+      at,
+    });
+    await endAction(tx, action.id, { status: 'completed', at });
+    await audit(tx, {
+      caller,
+      requestId: request.id,
+      operation: `imageActions_post.${body.type}`,
+      urn: imageUrn(image.id),
+      at,
+    });
+    return { ...action, status: 'completed', completed_at: at };
+  });
+}
+
+function effectOf(image: ImageRow, ask: Ask): { region: string; changes: Partial<ImageRow> } {
+  if (ask.type === 'convert') {
+    if (image.type !== 'backup') throw unprocessable('Only a backup can be converted into a snapshot.');
+    return { region: image.regions[0] ?? checkRegion(undefined), changes: { type: 'snapshot' } };
+  }
+  if (!ask.region) throw invalid('region', 'is missing: it says where to transfer the image.');
+  const region = checkRegion(ask.region);
+  return { region, changes: { regions: [...new Set([...image.regions, region])] } };
+}

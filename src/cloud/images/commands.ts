@@ -1,0 +1,172 @@
+/** Importing, changing and deleting images of a team's own. */
+import type { Static } from 'typebox';
+import type { Clock } from '../../control/clock.ts';
+import { wake } from '../../control/reconcile.ts';
+import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import type { Store, Tx } from '../../store/store.ts';
+import { findRegion, imageRegions } from '../regions/index.ts';
+import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
+import { resolveImage } from './catalogue.ts';
+import { imageKind } from './reconcile.ts';
+import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
+import { deleteImages } from './saved.ts';
+import type { ImageCreate, ImageUpdate } from './schema.ts';
+
+export interface ImageCommandDeps {
+  store: Store;
+  clock: Clock;
+}
+
+/** Who asks: of a request, what its audit row needs. */
+export interface Asked {
+  caller: Caller;
+  id: string;
+}
+
+/**
+ * Begins the import of an image from an address; the loop fetches and converts it.
+ * @throws ApiError 422 naming the field
+ */
+export async function createCustomImage(
+  { store, clock }: ImageCommandDeps,
+  request: Asked & { body: Static<typeof ImageCreate> },
+): Promise<ImageRow> {
+  const { caller, body } = request;
+  const url = checkUrl(body.url);
+  const region = checkRegion(body.region);
+  const tagNames = checkTagNames('tags', body.tags ?? []);
+  return store.transaction(async (tx) => {
+    const at = clock.now();
+    const { id } = await tx
+      .insertInto('images')
+      .values({
+        team_id: caller.teamId,
+        name: body.name,
+        description: body.description ?? '',
+        distribution: body.distribution ?? 'Unknown',
+        type: 'custom',
+        status: 'NEW',
+        regions: [region],
+        min_disk_gib: 0,
+        url,
+        created_at: at,
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
+    await tagResources(tx, tags, 'image', [String(id)], clock);
+    await audit(tx, {
+      caller,
+      requestId: request.id,
+      operation: 'images_create_custom',
+      urn: imageUrn(id),
+      at,
+    });
+    await wake(tx, imageKind, String(id), at);
+    const row = await findOwnImage(tx, caller.teamId, id);
+    if (!row) throw new Error(`Image ${id} was not made.`);
+    return row;
+  });
+}
+
+/** Changes what is given of name, distribution and description. @throws ApiError 403 for a public image, 404, 422 */
+export async function updateImage(
+  { store, clock }: ImageCommandDeps,
+  request: Asked & { body: Static<typeof ImageUpdate> },
+  imageId: number,
+): Promise<ImageRow> {
+  const { caller, body } = request;
+  return store.transaction(async (tx) => {
+    const image = await lockImage(tx, caller, imageId);
+    if (body.name === undefined && body.distribution === undefined && body.description === undefined)
+      throw unprocessable('name, distribution or description is missing: it says what to change.');
+    const changed = {
+      name: body.name ?? image.name,
+      distribution: body.distribution ?? image.distribution,
+      description: body.description ?? image.description,
+    };
+    await tx.updateTable('images').set(changed).where('id', '=', image.id).execute();
+    await audit(tx, {
+      caller,
+      requestId: request.id,
+      operation: 'images_update',
+      urn: imageUrn(image.id),
+      at: clock.now(),
+    });
+    return { ...image, ...changed };
+  });
+}
+
+/**
+ * Deletes an image; droplets made from it stay. @throws ApiError 403 for a public image, 404, 422 for one that is
+ * deleted already (terraform takes just that message for success) or that a droplet is busy with
+ */
+export async function deleteImage(
+  { store, clock }: ImageCommandDeps,
+  request: Asked,
+  imageId: number,
+): Promise<void> {
+  const { caller } = request;
+  await store.transaction(async (tx) => {
+    const image = await lockImage(tx, caller, imageId, { deleted: true });
+    if (image.deleted_at) throw unprocessable('Image Can not delete an already deleted image.');
+    if (image.type !== 'custom' && image.status === 'pending') {
+      throw unprocessable('Image is still being taken of its Droplet. Delete it when it is available.');
+    }
+    const at = clock.now();
+    await deleteImages(tx, [image.id], at);
+    await audit(tx, {
+      caller,
+      requestId: request.id,
+      operation: 'images_delete',
+      urn: imageUrn(image.id),
+      at,
+    });
+  });
+}
+
+/** The team's image, kept from being changed by others until the transaction ends. @throws ApiError 403, 404 */
+export async function lockImage(
+  tx: Tx,
+  caller: Caller,
+  imageId: number,
+  { deleted = false }: { deleted?: boolean } = {},
+): Promise<ImageRow> {
+  if (resolveImage(imageId)) {
+    throw new ApiError('forbidden', 'This image is public: only images of your own can be changed.');
+  }
+  const row = await tx
+    .selectFrom('images')
+    .selectAll()
+    .where('id', '=', imageId)
+    .where('team_id', '=', caller.teamId)
+    .forUpdate()
+    .executeTakeFirst();
+  if (!row || (row.deleted_at && !deleted)) throw notFound();
+  const tags = row.deleted_at ? [] : ((await findOwnImage(tx, caller.teamId, imageId))?.tags ?? []);
+  return { ...row, tags };
+}
+
+/** @throws ApiError 422 where the text is no address that can be fetched */
+function checkUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !['http:', 'https:'].includes(url.protocol))
+    throw invalid('url', `${quoted(text)} is not an address that begins with http:// or https://.`);
+  if (url.username || url.password)
+    throw invalid('url', 'holds a user name or password: give a public or presigned one.');
+  return url.href;
+}
+
+/** The slug of a region that images can be in. @throws ApiError 422 */
+export function checkRegion(text: string | undefined): string {
+  const region = findRegion(text);
+  if (!region || !imageRegions.includes(region.slug)) {
+    throw invalid(
+      'region',
+      `${quoted(text ?? '')} is not a region for images. Known: ${imageRegions.join(', ')}.`,
+    );
+  }
+  return region.slug;
+}

@@ -1,0 +1,138 @@
+/** Brings one image of a team's own to what is wanted: imported, or gone. */
+import type { Clock } from '../../control/clock.ts';
+import { hopeless } from '../../control/hopeless.ts';
+import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Compute } from '../../engine/compute/port.ts';
+import { type Imported, type Importer, type ImportLimits, Unimportable } from '../../engine/importer/port.ts';
+import type { Log } from '../../log.ts';
+import type { Store } from '../../store/store.ts';
+import { customName, savedName } from './row.ts';
+
+export const imageKind = 'image';
+
+export interface ImageReconcilerOptions {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  compute: Compute;
+  importer: Importer;
+  /** The most that an import may take; absent: `importLimits`. */
+  limits?: ImportLimits;
+}
+
+/** 20 GiB, an hour. */
+export const importLimits: ImportLimits = { maxBytes: 20 * 1024 ** 3, timeoutMs: 3_600_000 };
+
+/** Imports at once: each keeps a worker of the loop busy, and droplets need workers too. */
+const mostImports = 2;
+/** How often an import looks whether its image was deleted meanwhile, ms. */
+const lookMs = 2_000;
+
+export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
+  const { store, clock, log, compute, importer, limits = importLimits } = options;
+  let importing = 0;
+  const rowOf = (id: number) =>
+    store.db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst();
+
+  async function reconcile(
+    idText: string,
+    { attempts, signal }: { attempts: number; signal: AbortSignal },
+  ): Promise<Outcome | void> {
+    const id = Number(idText);
+    const row = await rowOf(id);
+    if (!row) return { forget: true };
+    if (row.deleted_at) return remove(id);
+    if (row.type !== 'custom' || row.url === null) return undefined;
+    if (row.status !== 'NEW' && row.status !== 'pending') return undefined;
+    if (importing >= mostImports) return { again: new Date(clock.now().getTime() + lookMs) };
+    importing++;
+    try {
+      await setStatus(id, { status: 'pending' });
+      const imported = await importUnlessDeleted(id, row.url, signal);
+      if (imported === undefined) return remove(id);
+      await setStatus(id, {
+        status: 'available',
+        bytes: imported.bytes,
+        min_disk_gib: imported.minDiskGib,
+      });
+    } catch (error) {
+      const reason = signal.aborted ? undefined : finalReason(error, attempts);
+      if (reason === undefined) throw error;
+      log.warn({ image: id, error: (error as Error).message }, 'an image cannot be imported');
+      await setStatus(id, { status: 'error', error_message: reason });
+    } finally {
+      importing--;
+    }
+    // Deleted just now: the wake of that has seen to another run.
+    return undefined;
+  }
+
+  /** The import; ended early, with undefined, where the image is deleted meanwhile. */
+  async function importUnlessDeleted(
+    id: number,
+    url: string,
+    signal: AbortSignal,
+  ): Promise<Imported | undefined> {
+    const deleted = new AbortController();
+    let cancel = () => {};
+    const look = () => {
+      cancel = clock.after(lookMs, () => {
+        rowOf(id).then(
+          (row) => (row?.deleted_at ? deleted.abort() : look()),
+          () => look(),
+        );
+      });
+    };
+    look();
+    try {
+      return await importer.import(url, {
+        name: customName(id),
+        signal: AbortSignal.any([signal, deleted.signal]),
+        limits,
+      });
+    } catch (error) {
+      if (deleted.signal.aborted) return undefined;
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  async function setStatus(
+    id: number,
+    changes: { status: string; error_message?: string; bytes?: number; min_disk_gib?: number },
+  ): Promise<void> {
+    await store.db
+      .updateTable('images')
+      .set(changes)
+      .where('id', '=', id)
+      .where('deleted_at', 'is', null)
+      .where('status', 'in', ['NEW', 'pending'])
+      .execute();
+  }
+
+  /** Removes what the engine has of a deleted image. Droplets made from it have a disk of their own. */
+  async function remove(id: number): Promise<Outcome> {
+    const row = await rowOf(id);
+    if (row?.type === 'custom') await compute.deleteImage(customName(id));
+    else await compute.deleteSaved(savedName(id));
+    await store.db
+      .updateTable('images')
+      .set({ gone_at: clock.now() })
+      .where('id', '=', id)
+      .where('gone_at', 'is', null)
+      .execute();
+    return { forget: true };
+  }
+
+  return { kind: imageKind, reconcile };
+}
+
+const whyNot = {
+  exhausted: 'The host has no room for this image. Delete what is not needed, then import it again.',
+  rejected: 'The engine refused this image. The operator finds the reason in: ./atoll logs',
+};
+
+/** Why another try cannot help, for a person; undefined where it may. */
+const finalReason = (error: unknown, attempts: number): string | undefined =>
+  error instanceof Unimportable ? error.message : hopeless(error, attempts, whyNot);

@@ -1,0 +1,34 @@
+/** An image of a team's own as the database has it. Public images are no rows: see catalogue.ts. */
+import { type Selectable, sql } from 'kysely';
+import type { Images } from '../../store/schema.ts';
+import type { Queryable } from '../../store/store.ts';
+
+export type ImageRow = Selectable<Images> & { tags: string[] };
+
+export const imageUrn = (id: number | string): string => `do:image:${id}`;
+/** The engine's name of the disk that a snapshot or backup has kept. */
+export const savedName = (id: number | string): string => `image-${id}`;
+/** The engine's name of an imported image. */
+export const customName = (id: number | string): string => `custom-${id}`;
+
+/** A query for rows with their tags; the caller says which. */
+export function selectImages(db: Queryable) {
+  return db
+    .selectFrom('images')
+    .selectAll('images')
+    .select(
+      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
+        where taggings.resource_type = 'image' and taggings.resource_id = images.id::text order by tags.name)`.as(
+        'tags',
+      ),
+    );
+}
+
+/** The team's image of this id, unless it is deleted. */
+export async function findOwnImage(db: Queryable, teamId: string, id: number): Promise<ImageRow | undefined> {
+  return selectImages(db)
+    .where('images.id', '=', id)
+    .where('images.team_id', '=', teamId)
+    .where('images.deleted_at', 'is', null)
+    .executeTakeFirst();
+}

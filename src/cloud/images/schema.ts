@@ -1,0 +1,57 @@
+import { Type } from 'typebox';
+import { PageEnvelope, pageParameters } from '../../http/pagination.ts';
+import { ImageSchema } from './view.ts';
+
+/** As the published document lists them; any other system is `Unknown`. */
+export const distributions = [
+  'Arch Linux',
+  'CentOS',
+  'CoreOS',
+  'Debian',
+  'Fedora',
+  'Fedora Atomic',
+  'FreeBSD',
+  'Gentoo',
+  'openSUSE',
+  'RancherOS',
+  'Rocky Linux',
+  'Ubuntu',
+  'Unknown',
+] as const;
+
+const Text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
+
+export const ImageListQuery = Type.Object({
+  ...pageParameters,
+  type: Type.Optional(Type.Enum(['distribution', 'application'])),
+  private: Type.Optional(Type.Boolean({ description: 'Only images of your own.' })),
+  tag_name: Type.Optional(Type.String()),
+});
+
+export const ImageList = Type.Object({ images: Type.Array(ImageSchema), ...PageEnvelope });
+export const ImageAnswer = Type.Object({ image: ImageSchema });
+
+export const ImageCreate = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 255 }),
+  url: Type.String({ minLength: 1, maxLength: 4096 }),
+  region: Type.Optional(Type.String()),
+  distribution: Type.Optional(Type.Enum([...distributions])),
+  description: Text(4096),
+  tags: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+});
+
+export const ImageUpdate = Type.Object({
+  name: Text(255),
+  distribution: Type.Optional(Type.Enum([...distributions])),
+  description: Text(4096),
+});
+
+/** An id or, for public images, a slug. */
+export const ImageRef = Type.Object({ image_id: Type.String() });
+export const ImageId = Type.Object({ image_id: Type.Integer() });
+export const ImageActionId = Type.Object({ image_id: Type.Integer(), action_id: Type.Integer() });
+
+export const ImageActionRequest = Type.Object({
+  type: Type.Enum(['transfer', 'convert']),
+  region: Type.Optional(Type.String({ description: 'Of a transfer: where to.' })),
+});

@@ -1,0 +1,2 @@
+export { type Application, applications, applicationVendorData } from './catalogue.ts';
+export { oneClicksOperations } from './routes.ts';
