@@ -1,0 +1,1 @@
+export { firewallsOperations } from './routes.ts';

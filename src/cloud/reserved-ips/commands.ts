@@ -1,0 +1,162 @@
+/** Commands on reserved addresses: each changes what is wanted; the loop puts it in force on the host. */
+import { type Action, beginAction, endAction } from '../../control/actions.ts';
+import type { Clock } from '../../control/clock.ts';
+import { wake } from '../../control/reconcile.ts';
+import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import type { Store, Tx } from '../../store/store.ts';
+import { reservedIpKind } from '../addresses/index.ts';
+import { type LockedDroplet, lockable, wakeDroplet } from '../pending/index.ts';
+import type { Product } from './product.ts';
+import { findReservedIp, type ReservedIpRow } from './row.ts';
+
+export interface CommandDeps {
+  store: Store;
+  clock: Clock;
+}
+
+/** Who asks, and the request's id. */
+export interface Asked {
+  caller: Caller;
+  id: string;
+}
+
+/** Gives an address to a droplet, also if another has it. @throws ApiError 404, 422 */
+export function assign(
+  deps: CommandDeps,
+  request: Asked,
+  product: Product,
+  ip: string,
+  dropletId: number,
+): Promise<Action> {
+  return deps.store.transaction(async (tx) => {
+    const at = deps.clock.now();
+    const row = await lockIdle(tx, request.caller, product, ip);
+    const droplet = await lockTarget(tx, request.caller, product, dropletId, row.ip);
+    if (droplet.region !== row.region) {
+      throw invalid(
+        'droplet_id',
+        `names a Droplet in ${droplet.region}, but the ${product.name} is in ${row.region}.`,
+      );
+    }
+    await note(tx, request, product, 'assign', row.ip, at);
+    return setTarget(tx, request, product, row, droplet.id, at);
+  });
+}
+
+/** Takes an address off its droplet; the team keeps it. @throws ApiError 404, 422 */
+export function unassign(deps: CommandDeps, request: Asked, product: Product, ip: string): Promise<Action> {
+  return deps.store.transaction(async (tx) => {
+    const at = deps.clock.now();
+    const row = await lockIdle(tx, request.caller, product, ip);
+    // Terraform takes just this status for "there is nothing to unassign".
+    if (row.droplet_id === null) throw unprocessable(`The ${product.name} is not assigned to a Droplet.`);
+    await note(tx, request, product, 'unassign', row.ip, at);
+    return setTarget(tx, request, product, row, null, at);
+  });
+}
+
+/** Gives an address back, assigned or not, whatever is pending. @throws ApiError 404 */
+export function release(deps: CommandDeps, request: Asked, product: Product, ip: string): Promise<void> {
+  return deps.store.transaction(async (tx) => {
+    const at = deps.clock.now();
+    const { caller } = request;
+    const row = await findReservedIp(
+      tx,
+      { teamId: caller.teamId, family: product.family, ip },
+      { lock: true },
+    );
+    if (row.pending_action_id !== null) {
+      const message = `The ${product.name} was released before this was done.`;
+      await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
+    }
+    await tx
+      .updateTable('reserved_ips')
+      .set({ deleted_at: at, droplet_id: null, pending_action_id: null })
+      .where('ip', '=', row.ip)
+      .execute();
+    await note(tx, request, product, 'delete', row.ip, at);
+    await wake(tx, reservedIpKind, row.ip, at);
+    if (row.droplet_id !== null) await wakeDroplet(tx, row.droplet_id, at);
+  });
+}
+
+/** Writes down the droplet that an address is to lead to, with the action, and wakes all that are concerned. */
+export async function setTarget(
+  tx: Tx,
+  { caller }: Asked,
+  product: Product,
+  row: ReservedIpRow,
+  dropletId: number | null,
+  at: Date,
+): Promise<Action> {
+  const action = await beginAction(tx, {
+    caller,
+    type: dropletId === null ? 'unassign_ip' : 'assign_ip',
+    resourceType: product.resourceType,
+    resourceId: String(row.number),
+    region: row.region,
+    at,
+  });
+  await tx
+    .updateTable('reserved_ips')
+    .set({ droplet_id: dropletId, pending_action_id: action.id })
+    .where('ip', '=', row.ip)
+    .execute();
+  await wake(tx, reservedIpKind, row.ip, at);
+  // Their metadata tells of it.
+  for (const droplet of new Set([row.droplet_id, dropletId])) {
+    if (droplet !== null) await wakeDroplet(tx, droplet, at);
+  }
+  return action;
+}
+
+async function lockIdle(tx: Tx, caller: Caller, product: Product, ip: string): Promise<ReservedIpRow> {
+  const row = await findReservedIp(tx, { teamId: caller.teamId, family: product.family, ip }, { lock: true });
+  // Word for word: clients wait where they read it.
+  if (row.pending_action_id !== null) throw unprocessable(`The ${product.name} already has a pending event.`);
+  return row;
+}
+
+/**
+ * The droplet that is to get an address (`ip`, where there is one already), kept from being deleted meanwhile.
+ * @throws ApiError 422 where it is none of the team's, or cannot have the address
+ */
+export async function lockTarget(
+  tx: Tx,
+  caller: Caller,
+  product: Product,
+  dropletId: number,
+  ip?: string,
+): Promise<LockedDroplet> {
+  const droplet = await lockable(tx, caller).where('id', '=', dropletId).executeTakeFirst();
+  if (!droplet) {
+    throw invalid('droplet_id', `${quoted(String(dropletId))} is not one of your Droplets.`);
+  }
+  if (product.family === 6 && droplet.public_ipv6 === null) {
+    throw invalid('droplet_id', 'names a Droplet without IPv6. Enable it by the enable_ipv6 action first.');
+  }
+  const others = await tx
+    .selectFrom('reserved_ips')
+    .select('ip')
+    .where('droplet_id', '=', dropletId)
+    .execute();
+  const other = others.find((each) => each.ip.includes(':') === (product.family === 6) && each.ip !== ip);
+  if (other) {
+    throw unprocessable(
+      `The Droplet already has a ${product.name}, ${other.ip}. Unassign that first: a Droplet has one at most.`,
+    );
+  }
+  return droplet;
+}
+
+/** Writes a command into the audit trail. */
+export const note = (tx: Tx, request: Asked, product: Product, what: string, ip: string, at: Date) =>
+  audit(tx, {
+    caller: request.caller,
+    requestId: request.id,
+    operation: `${product.operations}_${what}`,
+    urn: `do:${product.urnType}:${ip}`,
+    at,
+  });

@@ -1,0 +1,90 @@
+/** Reserving an address: to a droplet, which gets it, or to a region. */
+import type { Action } from '../../control/actions.ts';
+import { wake } from '../../control/reconcile.ts';
+import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import type { Tx } from '../../store/store.ts';
+import { type ReservedNetwork, reservedIpKind, takeReserved } from '../addresses/index.ts';
+import { findRegion } from '../regions/index.ts';
+import { type Asked, type CommandDeps, lockTarget, note, setTarget } from './commands.ts';
+import type { Product } from './product.ts';
+import { countReservedIps, type ReservedIpRow } from './row.ts';
+
+export interface ReserveDeps extends CommandDeps {
+  /** Absent in a home that was made before there were reserved addresses. */
+  reservedNetwork: ReservedNetwork | undefined;
+}
+
+/** A new address, and the action that assigns it where a droplet was named. */
+export interface Reserved {
+  row: ReservedIpRow;
+  action?: Action;
+}
+
+/**
+ * Reserves an address to a droplet, which gets it, or to a region.
+ * @throws ApiError 422 where the account's limit is reached, no address is free, or a field is wrong
+ */
+export function reserve(
+  deps: ReserveDeps,
+  request: Asked,
+  product: Product,
+  wish: { dropletId?: number | undefined; region?: string | undefined },
+): Promise<Reserved> {
+  const network = deps.reservedNetwork;
+  if (!network)
+    throw unprocessable('This Atoll has no range of reserved addresses yet: run ./atoll up again.');
+  const region = wish.dropletId === undefined ? regionOf(product, wish.region) : undefined;
+  return deps.store.transaction(async (tx) => {
+    const at = deps.clock.now();
+    const { caller } = request;
+    const droplet =
+      wish.dropletId === undefined ? undefined : await lockTarget(tx, caller, product, wish.dropletId);
+    const ip = await takeReserved(tx, product.family, network);
+    // After the pool is locked: two requests at once cannot both be the last.
+    await checkLimit(tx, caller.teamId, product);
+    const row = await tx
+      .insertInto('reserved_ips')
+      .values({
+        ip,
+        team_id: caller.teamId,
+        region: droplet?.region ?? region ?? '',
+        created_at: at,
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await note(tx, request, product, 'create', ip, at);
+    await wake(tx, reservedIpKind, ip, at);
+    if (!droplet) return { row };
+    const action = await setTarget(tx, request, product, row, droplet.id, at);
+    return { row: { ...row, droplet_id: droplet.id, pending_action_id: action.id }, action };
+  });
+}
+
+async function checkLimit(tx: Tx, teamId: string, product: Product): Promise<void> {
+  const held = await countReservedIps(tx, teamId, product.family);
+  const { reserved_ip_limit: limit } = await tx
+    .selectFrom('teams')
+    .select('reserved_ip_limit')
+    .where('id', '=', teamId)
+    .executeTakeFirstOrThrow();
+  if (held >= limit) {
+    throw unprocessable(
+      `creating this ${product.name} will exceed your ${product.name.toLowerCase()} limit. Release one first.`,
+    );
+  }
+}
+
+function regionOf(product: Product, given: string | undefined): string {
+  const { regionField } = product;
+  if (!given) {
+    throw invalid(
+      regionField,
+      product.family === 4
+        ? 'or droplet_id is needed: an address is reserved to one of them.'
+        : 'is needed: a reserved IPv6 is reserved to a region.',
+    );
+  }
+  const region = findRegion(given);
+  if (!region) throw invalid(regionField, `${quoted(given)} is not a region. GET /v2/regions lists them.`);
+  return region.slug;
+}

@@ -1,0 +1,2 @@
+export type { SnapshotsDeps } from './delete.ts';
+export { snapshotsOperations } from './routes.ts';

@@ -1,0 +1,69 @@
+import { Type } from 'typebox';
+import { notFound } from '../../http/errors.ts';
+import { type Operation, operation } from '../../http/operation.ts';
+import { PageEnvelope, pageOf, pageParameters, paginated } from '../../http/pagination.ts';
+import { SnapshotSchema } from '../volumes/index.ts';
+import { checkIsSnapshot, deleteSnapshot, type SnapshotsDeps } from './delete.ts';
+import { listSnapshots } from './list.ts';
+
+const params = Type.Object({ snapshot_id: Type.String({ minLength: 1 }) });
+
+const SnapshotListQuery = Type.Object({
+  ...pageParameters,
+  resource_type: Type.Optional(Type.Enum(['droplet', 'volume'])),
+  // Not published, but sent by godo's ListVolumeSnapshotByRegion.
+  region: Type.Optional(Type.String()),
+});
+
+/** Snapshots of droplets and volumes alike: list, get, delete. */
+export function snapshotsOperations(deps: SnapshotsDeps): Operation[] {
+  const { store } = deps;
+  return [
+    operation({
+      id: 'snapshots_list',
+      method: 'GET',
+      path: '/v2/snapshots',
+      summary: 'List all snapshots, or those of droplets or of volumes',
+      scopes: ['snapshot:read'],
+      query: SnapshotListQuery,
+      status: 200,
+      response: Type.Object({ snapshots: Type.Array(SnapshotSchema), ...PageEnvelope }),
+      async handler(request) {
+        const page = pageOf(request.query);
+        const { resource_type: type, region } = request.query;
+        const filter = { teamId: request.caller.teamId, ...(type && { type }), ...(region && { region }) };
+        const { views, total } = await listSnapshots(store.db, filter, page);
+        return paginated(request, page, 'snapshots', views, total);
+      },
+    }),
+    operation({
+      id: 'snapshots_get',
+      method: 'GET',
+      path: '/v2/snapshots/{snapshot_id}',
+      summary: 'Get a snapshot',
+      scopes: ['snapshot:read', 'block_storage_snapshot:read'],
+      params,
+      status: 200,
+      response: Type.Object({ snapshot: SnapshotSchema }),
+      async handler({ caller, params: { snapshot_id: id } }) {
+        const filter = { teamId: caller.teamId, id: id.toLowerCase() };
+        const { views } = await listSnapshots(store.db, filter, { limit: 1, offset: 0 });
+        if (!views[0]) {
+          await checkIsSnapshot(store.db, caller, id);
+          throw notFound();
+        }
+        return { snapshot: views[0] };
+      },
+    }),
+    operation({
+      id: 'snapshots_delete',
+      method: 'DELETE',
+      path: '/v2/snapshots/{snapshot_id}',
+      summary: 'Delete a snapshot',
+      scopes: ['image:delete', 'snapshot:delete'],
+      params,
+      status: 204,
+      handler: (request) => deleteSnapshot(deps, request, request.params.snapshot_id),
+    }),
+  ];
+}

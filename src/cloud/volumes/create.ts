@@ -1,0 +1,109 @@
+/** Creating volumes: what is wanted is written down; the loop makes the bytes. */
+import { sql } from 'kysely';
+import type { Static } from 'typebox';
+import { wake } from '../../control/reconcile.ts';
+import { ApiError, conflict, invalid, quoted } from '../../http/errors.ts';
+import { audit } from '../../store/audit.ts';
+import type { Tx } from '../../store/store.ts';
+import { findRegion } from '../regions/index.ts';
+import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
+import type { Asked, VolumesDeps } from './context.ts';
+import { checkLabel, checkVolumeName } from './names.ts';
+import { selectVolumes, type VolumeRow, volumeUrn } from './row.ts';
+import type { VolumeCreate } from './schema.ts';
+import { findSnapshot, type SnapshotRow } from './snapshot-row.ts';
+import { volumeKind } from './wanted.ts';
+
+type Body = Static<typeof VolumeCreate>;
+
+/** Creates a volume. @throws ApiError 422 naming the field, 403 at the account's limit, 409 for a name in use */
+export function createVolume(
+  { store, clock }: VolumesDeps,
+  request: Asked & { body: Body },
+): Promise<VolumeRow> {
+  const { caller, body } = request;
+  checkVolumeName(body.name);
+  checkLabel(body.filesystem_type, body.filesystem_label);
+  const tagNames = checkTagNames('tags', body.tags ?? []);
+  return store.transaction(async (tx) => {
+    const at = clock.now();
+    const source = await sourceOf(tx, request);
+    const region = regionOf(body, source);
+    const size_gib = sizeOf(body, source);
+    await checkLimit(tx, caller.teamId);
+    const made = await tx
+      .insertInto('volumes')
+      .values({
+        team_id: caller.teamId,
+        region,
+        name: body.name,
+        description: body.description ?? '',
+        size_gib,
+        filesystem_type: source?.filesystem_type || (body.filesystem_type ?? ''),
+        filesystem_label: source?.filesystem_label || (body.filesystem_label ?? ''),
+        snapshot_id: source?.id ?? null,
+        created_at: at,
+      })
+      .onConflict((same) =>
+        same.columns(['team_id', 'region', 'name']).where('deleted_at', 'is', null).doNothing(),
+      )
+      .returning('id')
+      .executeTakeFirst();
+    if (!made) throw conflict(`failed to create volume: ${quoted(body.name)} already exists in ${region}.`);
+    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
+    await tagResources(tx, tags, 'volume', [made.id], clock);
+    const urn = volumeUrn(made.id);
+    await audit(tx, { caller, requestId: request.id, operation: 'volumes_create', urn, at });
+    await wake(tx, volumeKind, made.id, at);
+    return selectVolumes(tx).where('volumes.id', '=', made.id).executeTakeFirstOrThrow();
+  });
+}
+
+async function sourceOf(tx: Tx, { caller, body }: Asked & { body: Body }): Promise<SnapshotRow | undefined> {
+  if (!body.snapshot_id) return undefined;
+  const snapshot = await findSnapshot(tx, caller, body.snapshot_id, 'lock');
+  if (snapshot) return snapshot;
+  throw invalid(
+    'snapshot_id',
+    'is not one of your volume snapshots. GET /v2/snapshots?resource_type=volume lists them.',
+  );
+}
+
+function regionOf(body: Body, source: SnapshotRow | undefined): string {
+  if (!body.region && source) return source.region;
+  if (!body.region) throw invalid('region', 'is missing: it says where the volume is to be.');
+  const region = findRegion(body.region);
+  if (!region) throw invalid('region', `${quoted(body.region)} is not a region. GET /v2/regions lists them.`);
+  if (source && source.region !== region.slug)
+    throw invalid('region', `differs from the snapshot's, which is in ${source.region} and cannot be moved.`);
+  return region.slug;
+}
+
+function sizeOf(body: Body, source: SnapshotRow | undefined): number {
+  const size = body.size_gigabytes ?? source?.size_gib;
+  if (size === undefined) throw invalid('size_gigabytes', 'is missing: give the size in GiB.');
+  if (source && size < source.size_gib)
+    throw invalid('size_gigabytes', `is smaller than the snapshot, which needs ${source.size_gib} GiB.`);
+  return size;
+}
+
+/** The team's row is locked, so that two creates at once cannot both take the last place. */
+async function checkLimit(tx: Tx, teamId: string): Promise<void> {
+  const { volume_limit } = await tx
+    .selectFrom('teams')
+    .select('volume_limit')
+    .where('id', '=', teamId)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow();
+  const { count } = await tx
+    .selectFrom('volumes')
+    .select(sql<number>`count(*)`.as('count'))
+    .where('team_id', '=', teamId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  if (count < volume_limit) return;
+  throw new ApiError(
+    'forbidden',
+    `failed to create volume: volume/snapshot capacity limit exceeded. The account may have ${volume_limit} volumes; delete some first.`,
+  );
+}

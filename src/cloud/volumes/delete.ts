@@ -1,0 +1,51 @@
+/** Deleting volumes, and what deleting a droplet does to its volumes. */
+import { sql } from 'kysely';
+import { wake } from '../../control/reconcile.ts';
+import { conflict, notFound } from '../../http/errors.ts';
+import { audit } from '../../store/audit.ts';
+import type { Tx } from '../../store/store.ts';
+import { untagResource } from '../tags/index.ts';
+import type { Asked, VolumesDeps } from './context.ts';
+import { lockVolume, type VolumeReference, volumeUrn } from './row.ts';
+import { volumeKind } from './wanted.ts';
+
+/** Deletes a volume: invisible at once; the loop deletes the bytes. @throws ApiError 404, 409 while it is attached */
+export function deleteVolume(
+  { store, clock }: VolumesDeps,
+  request: Asked & { operation: string },
+  reference: VolumeReference,
+): Promise<void> {
+  const { caller, operation } = request;
+  return store.transaction(async (tx) => {
+    const volume = await lockVolume(tx, caller, reference);
+    if (!volume) throw notFound();
+    if (volume.attached)
+      throw conflict(
+        "A volume that's attached to a Droplet cannot be deleted. Please detach it first before deleting.",
+      );
+    if (volume.pending_action_id !== null)
+      throw conflict('The volume has a pending event. Please wait for its action to end before deleting.');
+    const at = clock.now();
+    await untagResource(tx, 'volume', volume.id);
+    await tx.updateTable('volumes').set({ deleted_at: at }).where('id', '=', volume.id).execute();
+    await audit(tx, { caller, requestId: request.id, operation, urn: volumeUrn(volume.id), at });
+    await wake(tx, volumeKind, volume.id, at);
+  });
+}
+
+/**
+ * Frees the volumes of a droplet that is being deleted, or whose create has failed; for the transaction that does
+ * so. Of one that is being deleted the pending action must still be the old one: what it was doing to volumes ends.
+ *
+ * The volumes show as detached at once. Where a machine may have them still, their rows keep the droplet until that
+ * machine is gone, so that no other can have them before: see `held` in row.ts.
+ */
+export async function releaseVolumes(tx: Tx, dropletId: number): Promise<void> {
+  await sql`
+    update volumes v set
+      droplet_id = case when d.root_done = 0 and d.pending_action_id is null then null else d.id end,
+      pending_action_id = case when v.pending_action_id = d.pending_action_id then null else v.pending_action_id end
+    from droplets d
+    where d.id = ${dropletId} and v.deleted_at is null
+      and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)`.execute(tx);
+}

@@ -1,0 +1,14 @@
+export type { VolumesDeps } from './context.ts';
+export { deleteVolume, releaseVolumes } from './delete.ts';
+export { volumeDevice } from './device.ts';
+export { volumesFor } from './for-droplet.ts';
+export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
+export { volumesOperations } from './routes.ts';
+export { attachedVolumes, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
+export { SnapshotSchema } from './schema.ts';
+export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
+export { findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
+export { deleteVolumeSnapshot } from './snapshots.ts';
+export { sweepVolumes } from './sweep.ts';
+export { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';
+export { volumeView } from './view.ts';

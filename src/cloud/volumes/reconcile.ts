@@ -1,0 +1,104 @@
+/** Brings the bytes of a volume to what is wanted: there and large enough, or gone. */
+import { endAction } from '../../control/actions.ts';
+import type { Clock } from '../../control/clock.ts';
+import { hopeless } from '../../control/hopeless.ts';
+import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Host } from '../../engine/host/port.ts';
+import type { Log } from '../../log.ts';
+import type { Store } from '../../store/store.ts';
+import { volumeDevice } from './device.ts';
+import { selectVolumes, type VolumeRow } from './row.ts';
+import { volumeKind } from './wanted.ts';
+
+export interface VolumeReconcilerOptions {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  host: Host;
+}
+
+const whyNot = {
+  exhausted:
+    'The host has no room for this. Delete volumes or snapshots that are not needed, then try again.',
+  rejected: 'The host refused this. The operator finds the reason in: ./atoll logs',
+};
+
+export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+  async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
+    const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
+    if (!row || row.gone_at) return { forget: true };
+    if (row.deleted_at) return remove(row);
+    try {
+      await volumeDevice(store.db, host, row);
+    } catch (error) {
+      const reason = hopeless(error, run.attempts, whyNot);
+      if (!reason || !(await resizeOf(row))) throw error;
+      log.warn(
+        { volume: id, error: (error as Error).message },
+        'a volume cannot be resized, the action errs',
+      );
+      return undoResize(row, reason);
+    }
+    await endResize(row);
+  }
+
+  async function remove({ id }: VolumeRow): Promise<Outcome | void> {
+    const waiting = await store.db
+      .selectFrom('volume_snapshots')
+      .select('id')
+      .where('volume_id', '=', id)
+      .where('status', '=', 'pending')
+      .where('deleted_at', 'is', null)
+      .executeTakeFirst();
+    // Its last snapshots are yet to be taken: the one that is done wakes us.
+    if (waiting) return;
+    await host.deleteVolume(id);
+    await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+    return { forget: true };
+  }
+
+  /** The resize that is pending, if any; an attach or detach is the droplet's to end. */
+  async function resizeOf(row: VolumeRow): Promise<number | undefined> {
+    if (row.pending_action_id === null) return undefined;
+    const action = await store.db
+      .selectFrom('actions')
+      .select('id')
+      .where('id', '=', row.pending_action_id)
+      .where('type', '=', 'resize_volume')
+      .executeTakeFirst();
+    return action?.id;
+  }
+
+  async function endResize(row: VolumeRow): Promise<void> {
+    const action = await resizeOf(row);
+    if (action === undefined) return;
+    await store.transaction(async (tx) => {
+      await tx
+        .updateTable('volumes')
+        .set({ pending_action_id: null })
+        .where('id', '=', row.id)
+        .where('pending_action_id', '=', action)
+        .execute();
+      await endAction(tx, action, { status: 'completed', at: clock.now() });
+    });
+  }
+
+  /** The volume is as large as it was found, and the action errs. */
+  async function undoResize(row: VolumeRow, message: string): Promise<void> {
+    const action = await resizeOf(row);
+    const { volumes } = await host.volumes();
+    const found = volumes.find(({ id }) => id === row.id);
+    if (action === undefined) return;
+    await store.transaction(async (tx) => {
+      await tx
+        .updateTable('volumes')
+        .set({ pending_action_id: null, size_gib: found?.sizeGib ?? row.size_gib })
+        .where('id', '=', row.id)
+        .where('pending_action_id', '=', action)
+        .execute();
+      await endAction(tx, action, { status: 'errored', at: clock.now(), message });
+    });
+  }
+
+  return { kind: volumeKind, reconcile };
+}

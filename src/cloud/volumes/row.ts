@@ -1,0 +1,84 @@
+/** Volumes as the database has them, with what their views and commands need. */
+import { type Selectable, sql } from 'kysely';
+import type { HostVolume } from '../../engine/host/port.ts';
+import type { Caller } from '../../http/operation.ts';
+import type { Volumes } from '../../store/schema.ts';
+import type { Queryable, Tx } from '../../store/store.ts';
+
+export type VolumeRow = Selectable<Volumes> & {
+  tags: string[];
+  /** It hangs on a droplet that is there. */
+  attached: boolean;
+  /** A machine may have it: also that of a droplet that is deleted and whose machine is not gone yet. */
+  held: boolean;
+};
+
+export const volumeUrn = (id: string): string => `do:volume:${id}`;
+
+/** The volumes of a team, whatever their state, to be narrowed down. Lock them with `forUpdate('volumes')`. */
+export const selectVolumes = (db: Queryable) =>
+  db
+    .selectFrom('volumes')
+    .leftJoin('droplets', 'droplets.id', 'volumes.droplet_id')
+    .selectAll('volumes')
+    .select([
+      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
+        where taggings.resource_type = 'volume' and taggings.resource_id = volumes.id::text order by tags.name)`.as(
+        'tags',
+      ),
+      sql<boolean>`volumes.droplet_id is not null and droplets.deleted_at is null`.as('attached'),
+      sql<boolean>`volumes.droplet_id is not null and droplets.gone_at is null`.as('held'),
+    ]);
+
+/** Which volume a request means. */
+export type VolumeReference = { id: string } | { name: string; region?: string };
+
+const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+
+/** The caller's volumes that a reference may mean: one at most by id, or by name in a region. */
+function meant(db: Queryable, caller: Pick<Caller, 'teamId'>, reference: VolumeReference) {
+  const own = selectVolumes(db)
+    .where('volumes.team_id', '=', caller.teamId)
+    .where('volumes.deleted_at', 'is', null)
+    .orderBy('volumes.id');
+  if ('id' in reference) return own.where('volumes.id', '=', reference.id);
+  const named = own.where('volumes.name', '=', reference.name);
+  return reference.region ? named.where('volumes.region', '=', reference.region.toLowerCase()) : named;
+}
+
+/** The caller's volume, or undefined; by a name that is used in several regions, none. */
+export async function findVolume(
+  db: Queryable,
+  caller: Pick<Caller, 'teamId'>,
+  reference: VolumeReference,
+): Promise<VolumeRow | undefined> {
+  if ('id' in reference && !isUuid(reference.id)) return undefined;
+  const rows = await meant(db, caller, reference).limit(2).execute();
+  return rows.length === 1 ? rows[0] : undefined;
+}
+
+/** As `findVolume`; the volume is locked until the transaction ends. */
+export async function lockVolume(
+  tx: Tx,
+  caller: Pick<Caller, 'teamId'>,
+  reference: VolumeReference,
+): Promise<VolumeRow | undefined> {
+  const found = await findVolume(tx, caller, reference);
+  return found && meant(tx, caller, { id: found.id }).forUpdate('volumes').executeTakeFirst();
+}
+
+/** The volumes that are to hang on a droplet, in the order of their ids. */
+export function attachedVolumes(db: Queryable, dropletId: number): Promise<VolumeRow[]> {
+  return selectVolumes(db)
+    .where('volumes.droplet_id', '=', dropletId)
+    .where('volumes.deleted_at', 'is', null)
+    .orderBy('volumes.id')
+    .execute();
+}
+
+/** What the host must hold of a volume. One that is made from a snapshot brings its filesystem along. */
+export function hostVolume(row: Selectable<Volumes>): HostVolume {
+  const { id, size_gib: sizeGib, snapshot_id, filesystem_type: type, filesystem_label: label } = row;
+  if (snapshot_id !== null) return { id, sizeGib, fromSnapshot: snapshot_id };
+  return type === 'ext4' || type === 'xfs' ? { id, sizeGib, filesystem: { type, label } } : { id, sizeGib };
+}

@@ -1,0 +1,86 @@
+/** Takes the snapshots of volumes, and deletes them. */
+import { hopeless } from '../../control/hopeless.ts';
+import type { Outcome, Reconciler } from '../../control/loop.ts';
+import { wake } from '../../control/reconcile.ts';
+import { EngineError } from '../../engine/errors.ts';
+import { volumeDevice } from './device.ts';
+import type { VolumeReconcilerOptions } from './reconcile.ts';
+import { selectVolumes } from './row.ts';
+import { type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
+import { volumeKind, volumeSnapshotKind } from './wanted.ts';
+
+/** A snapshot that cannot be taken disappears: there is nobody to tell why. */
+const notTold = { exhausted: 'no room', rejected: 'refused' };
+
+export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+  async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
+    const row = await selectSnapshots(store.db).where('id', '=', id).executeTakeFirst();
+    if (!row || row.gone_at) return { forget: true };
+    const wanting = row.deleted_at && row.status !== 'error' ? await wantsFrom(id) : undefined;
+    // One that is deleted is still taken where a volume is to be made from it.
+    if (row.deleted_at && !(wanting && row.status === 'pending')) return remove(row, wanting);
+    if (row.status !== 'pending') return;
+    try {
+      const { bytes } = await take(row);
+      await finish(row, { status: 'available', bytes });
+    } catch (error) {
+      if (!hopeless(error, run.attempts, notTold)) throw error;
+      log.warn({ snapshot: id, error: (error as Error).message }, 'a volume snapshot cannot be taken');
+      // A snapshot without bytes would be trusted: it is better not there.
+      await finish(row, { status: 'error', deleted_at: clock.now() });
+    }
+  }
+
+  async function take(row: SnapshotRow): Promise<{ bytes: number }> {
+    const volume = await selectVolumes(store.db)
+      .where('volumes.id', '=', row.volume_id)
+      .where('volumes.gone_at', 'is', null)
+      .executeTakeFirst();
+    if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
+    await volumeDevice(store.db, host, volume);
+    return host.snapshotVolume(row.volume_id, row.id);
+  }
+
+  /** Writes down how it went; both the volume and we may have waited for it. */
+  async function finish(
+    { id, volume_id, deleted_at }: SnapshotRow,
+    end: { status: 'available'; bytes: number } | { status: 'error'; deleted_at: Date },
+  ): Promise<void> {
+    await store.transaction(async (tx) => {
+      await tx
+        .updateTable('volume_snapshots')
+        .set(end)
+        .where('id', '=', id)
+        .where('status', '=', 'pending')
+        .execute();
+      await wake(tx, volumeKind, volume_id, clock.now());
+      if (deleted_at || end.status === 'error') await wake(tx, volumeSnapshotKind, id, clock.now());
+    });
+  }
+
+  async function remove({ id, volume_id }: SnapshotRow, wanting: string | undefined): Promise<Outcome> {
+    if (wanting) throw new EngineError('busy', `volume ${wanting} is yet to be made from snapshot ${id}`);
+    await host.deleteVolumeSnapshot(id);
+    await store.transaction(async (tx) => {
+      const gone_at = clock.now();
+      await tx.updateTable('volume_snapshots').set({ gone_at }).where('id', '=', id).execute();
+      await wake(tx, volumeKind, volume_id, gone_at);
+    });
+    return { forget: true };
+  }
+
+  /** A volume that wants its first bytes from the snapshot and has none yet. */
+  async function wantsFrom(snapshotId: string): Promise<string | undefined> {
+    const wanting = await store.db
+      .selectFrom('volumes')
+      .select('id')
+      .where('snapshot_id', '=', snapshotId)
+      .where('deleted_at', 'is', null)
+      .execute();
+    if (wanting.length === 0) return undefined;
+    const made = new Set((await host.volumes()).volumes.map((volume) => volume.id));
+    return wanting.find((volume) => !made.has(volume.id))?.id;
+  }
+
+  return { kind: volumeSnapshotKind, reconcile };
+}

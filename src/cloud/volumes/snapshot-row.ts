@@ -1,0 +1,58 @@
+/** Snapshots of volumes as the database has them. */
+import { type Selectable, sql } from 'kysely';
+import type { Static } from 'typebox';
+import type { Caller } from '../../http/operation.ts';
+import type { VolumeSnapshots } from '../../store/schema.ts';
+import type { Queryable } from '../../store/store.ts';
+import { wireTime } from '../wire-time.ts';
+import type { SnapshotSchema } from './schema.ts';
+
+export type SnapshotRow = Selectable<VolumeSnapshots> & { tags: string[] };
+export type SnapshotView = Static<typeof SnapshotSchema>;
+
+export const volumeSnapshotUrn = (id: string): string => `do:volumesnapshot:${id}`;
+
+/** Volume snapshots of all teams, whatever their state, to be narrowed down. */
+export const selectSnapshots = (db: Queryable) =>
+  db
+    .selectFrom('volume_snapshots')
+    .selectAll('volume_snapshots')
+    .select(
+      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
+        where taggings.resource_type = 'volume_snapshot' and taggings.resource_id = volume_snapshots.id::text
+        order by tags.name)`.as('tags'),
+    );
+
+/** The caller's snapshot of this id, or undefined; with `lock`, it stays as it is until the transaction ends. */
+export async function findSnapshot(
+  db: Queryable,
+  caller: Pick<Caller, 'teamId'>,
+  id: string,
+  lock?: 'lock',
+): Promise<SnapshotRow | undefined> {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) return undefined;
+  const own = selectSnapshots(db)
+    .where('id', '=', id)
+    .where('team_id', '=', caller.teamId)
+    .where('deleted_at', 'is', null);
+  return (lock ? own.forUpdate('volume_snapshots') : own).executeTakeFirst();
+}
+
+/** Bytes as the size of a snapshot, to the hundredth: as images show theirs, and 0 until it is known. */
+export const gigabytes = (bytes: number | null): number =>
+  bytes === null ? 0 : Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
+
+/** A volume's snapshot as the API shows it; its size is 0 until it is taken. */
+export function snapshotView(row: SnapshotRow): SnapshotView {
+  return {
+    id: row.id,
+    name: row.name,
+    created_at: wireTime(row.created_at),
+    regions: [row.region],
+    resource_id: row.volume_id,
+    resource_type: 'volume',
+    min_disk_size: row.size_gib,
+    size_gigabytes: gigabytes(row.bytes),
+    tags: row.tags,
+  };
+}

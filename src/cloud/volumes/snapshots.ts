@@ -1,0 +1,112 @@
+/** Commands on the snapshots of volumes. */
+import { sql } from 'kysely';
+import { wake } from '../../control/reconcile.ts';
+import { notFound, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import type { Queryable, Tx } from '../../store/store.ts';
+import { checkTagNames, ensureTags, tagResources, untagResource } from '../tags/index.ts';
+import type { Asked, VolumesDeps } from './context.ts';
+import { lockVolume } from './row.ts';
+import { maxSnapshotsPerVolume } from './schema.ts';
+import { findSnapshot, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
+import { volumeSnapshotKind } from './wanted.ts';
+
+/** Orders a snapshot of a volume, attached or not. @throws ApiError 404, 422 */
+export function createSnapshot(
+  { store, clock }: VolumesDeps,
+  request: Asked & { body: { name: string; tags?: string[] | null } },
+  volumeId: string,
+): Promise<SnapshotRow> {
+  const { caller, body } = request;
+  const tagNames = checkTagNames('tags', body.tags ?? []);
+  return store.transaction(async (tx) => {
+    const volume = await lockVolume(tx, caller, { id: volumeId });
+    if (!volume) throw notFound();
+    await checkRoom(tx, volume.id);
+    const at = clock.now();
+    const { id } = await tx
+      .insertInto('volume_snapshots')
+      .values({
+        team_id: caller.teamId,
+        volume_id: volume.id,
+        region: volume.region,
+        name: body.name,
+        size_gib: volume.size_gib,
+        filesystem_type: volume.filesystem_type,
+        filesystem_label: volume.filesystem_label,
+        created_at: at,
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
+    await tagResources(tx, tags, 'volume_snapshot', [id], clock);
+    const urn = volumeSnapshotUrn(id);
+    await audit(tx, { caller, requestId: request.id, operation: 'volumeSnapshots_create', urn, at });
+    await wake(tx, volumeSnapshotKind, id, at);
+    return selectSnapshots(tx).where('id', '=', id).executeTakeFirstOrThrow();
+  });
+}
+
+async function checkRoom(tx: Tx, volumeId: string): Promise<void> {
+  const { count } = await tx
+    .selectFrom('volume_snapshots')
+    .select(sql<number>`count(*)`.as('count'))
+    .where('volume_id', '=', volumeId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  if (count < maxSnapshotsPerVolume) return;
+  throw unprocessable(
+    `A volume can have at most ${maxSnapshotsPerVolume} snapshots. Delete one of them first.`,
+  );
+}
+
+/** Deletes a volume's snapshot; what was made from it stays. @throws ApiError 404 */
+export function deleteVolumeSnapshot(
+  { store, clock }: VolumesDeps,
+  request: Asked & { operation: string },
+  snapshotId: string,
+): Promise<void> {
+  const { caller, operation } = request;
+  return store.transaction(async (tx) => {
+    const snapshot = await findSnapshot(tx, caller, snapshotId, 'lock');
+    if (!snapshot) throw notFound();
+    const at = clock.now();
+    await untagResource(tx, 'volume_snapshot', snapshot.id);
+    await tx.updateTable('volume_snapshots').set({ deleted_at: at }).where('id', '=', snapshot.id).execute();
+    await audit(tx, { caller, requestId: request.id, operation, urn: volumeSnapshotUrn(snapshot.id), at });
+    await wake(tx, volumeSnapshotKind, snapshot.id, at);
+  });
+}
+
+/** One page of a volume's snapshots, oldest first, and how many there are. @throws ApiError 404 */
+export async function listSnapshots(
+  db: Queryable,
+  caller: Caller,
+  volumeId: string,
+  page: { limit: number; offset: number },
+): Promise<{ rows: SnapshotRow[]; total: number }> {
+  const volume = await db
+    .selectFrom('volumes')
+    .select(({ selectFrom }) =>
+      selectFrom('volume_snapshots')
+        .select(sql<number>`count(*)`.as('total'))
+        .whereRef('volume_id', '=', 'volumes.id')
+        .where('deleted_at', 'is', null)
+        .as('total'),
+    )
+    .where('id', '=', volumeId)
+    .where('team_id', '=', caller.teamId)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  if (!volume) throw notFound();
+  const rows = await selectSnapshots(db)
+    .where('volume_id', '=', volumeId)
+    .where('deleted_at', 'is', null)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(page.limit)
+    .offset(page.offset)
+    .execute();
+  return { rows, total: volume.total ?? 0 };
+}
