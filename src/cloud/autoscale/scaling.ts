@@ -1,0 +1,81 @@
+/** Adding members to a pool and taking them away. Each is one transaction, and done twice does no harm. */
+import { randomBytes } from 'node:crypto';
+import { beginAction } from '../../control/actions.ts';
+import type { Clock } from '../../control/clock.ts';
+import type { Caller } from '../../http/operation.ts';
+import type { Store } from '../../store/store.ts';
+import { createDroplets, type DropletContext, removeDroplet } from '../droplets/index.ts';
+import { beginOnDroplet, lockable } from '../pending/index.ts';
+import type { Member } from './members.ts';
+import type { Pool } from './pool.ts';
+import { memberOrder, namePrefix } from './template.ts';
+
+export interface ScalingDeps {
+  store: Store;
+  clock: Clock;
+  context: DropletContext;
+}
+
+/** How many droplets one order makes. */
+const orderSize = 10;
+
+/** Members are made and destroyed in the name of who made the pool. */
+const ownerOf = (pool: Pool): Caller => ({
+  teamId: pool.team_id,
+  userId: pool.user_id,
+  tokenId: pool.token_id,
+  scopes: [],
+});
+const requestId = (pool: Pool): string => `autoscale-${pool.id}`;
+
+/** Orders that many droplets for the pool. @throws ApiError where they cannot be had; some may have been ordered */
+export async function addMembers(deps: ScalingDeps, pool: Pool, count: number): Promise<void> {
+  for (let left = count; left > 0; left -= orderSize) {
+    const names = Array.from(
+      { length: Math.min(left, orderSize) },
+      () => `${namePrefix(pool, pool.template)}-${randomBytes(4).toString('hex')}`,
+    );
+    await createDroplets(deps, {
+      caller: ownerOf(pool),
+      id: requestId(pool),
+      body: memberOrder(pool.template, names),
+      autoscalePool: pool.id,
+    });
+  }
+}
+
+/**
+ * Tells a member to shut down, so that what runs on it can end in order; it is `leaving` then, and to be removed
+ * when it is off. One that is busy is left alone for now: the end of its action wakes the pool.
+ */
+export async function dismissMember(deps: ScalingDeps, pool: Pool, member: Member): Promise<void> {
+  if (member.status !== 'active') return removeMember(deps, pool, member);
+  await deps.store.transaction(async (tx) => {
+    const droplet = await lockable(tx, ownerOf(pool)).where('id', '=', member.id).executeTakeFirst();
+    if (!droplet || droplet.pending_action_id !== null) return;
+    const at = deps.clock.now();
+    const action = await beginAction(tx, {
+      caller: { teamId: pool.team_id, userId: null, tokenId: null },
+      type: 'shutdown',
+      resourceType: 'droplet',
+      resourceId: String(droplet.id),
+      region: droplet.region,
+      at,
+    });
+    await tx
+      .updateTable('droplets')
+      .set({ power: 'off', stop: 'graceful' })
+      .where('id', '=', droplet.id)
+      .execute();
+    await beginOnDroplet(tx, droplet, action.id, at);
+  });
+}
+
+/** Destroys a member, unless it is gone already. */
+export async function removeMember(deps: ScalingDeps, pool: Pool, member: Member): Promise<void> {
+  const caller = ownerOf(pool);
+  await deps.store.transaction(async (tx) => {
+    const droplet = await lockable(tx, caller).where('id', '=', member.id).executeTakeFirst();
+    if (droplet) await removeDroplet(tx, deps, { caller, id: requestId(pool) }, droplet);
+  });
+}

@@ -1,0 +1,58 @@
+/** Turning a droplet's backups on and off, and what its view shows of them. */
+import { sql } from 'kysely';
+import { wake } from '../../control/reconcile.ts';
+import type { Tx } from '../../store/store.ts';
+import { wireTime } from '../wire-time.ts';
+import { type BackupPolicy, nextWindow, windowMs } from './policy.ts';
+
+export const backupKind = 'backup';
+
+/**
+ * Turns a droplet's backups on, or changes when they are taken, in the caller's transaction. The row must be the
+ * caller's to change.
+ */
+export async function enableBackups(
+  tx: Tx,
+  droplet: { id: number },
+  policy: BackupPolicy,
+  at: Date,
+): Promise<void> {
+  await tx
+    .updateTable('droplets')
+    .set({
+      backup_plan: policy.plan,
+      backup_weekday: policy.weekday,
+      backup_hour: policy.hour,
+      backup_due: nextWindow(policy, at),
+      features: sql<string[]>`array_append(array_remove(features, 'backups'), 'backups')`,
+    })
+    .where('id', '=', droplet.id)
+    .execute();
+  await wakeBackups(tx, droplet.id, at);
+}
+
+/** Turns a droplet's backups off in the caller's transaction. Those it has stay until their time is over. */
+export async function disableBackups(tx: Tx, droplet: { id: number }, at: Date): Promise<void> {
+  await tx
+    .updateTable('droplets')
+    .set({
+      backup_plan: null,
+      backup_weekday: null,
+      backup_hour: null,
+      backup_due: null,
+      features: sql<string[]>`array_remove(features, 'backups')`,
+    })
+    .where('id', '=', droplet.id)
+    .execute();
+  await wakeBackups(tx, droplet.id, at);
+}
+
+/** To be called when a droplet is destroyed: its backups go with it, as on DigitalOcean. */
+export const wakeBackups = (tx: Tx, dropletId: number, at: Date): Promise<void> =>
+  wake(tx, backupKind, String(dropletId), at);
+
+/** The window in which the next backup is taken, for the droplet's view; null where backups are off. */
+export function nextBackupWindow({ backup_due: due }: { backup_due: Date | null }) {
+  if (due === null) return null;
+  return { start: wireTime(due), end: wireTime(new Date(due.getTime() + windowMs)) };
+}
