@@ -17,10 +17,23 @@ export const configSchema = z.object({
   databaseUrl: z.string().optional(),
   /** IPv4 and IPv6 range of the public network; the first address of each is the gateway. */
   publicNetwork: z.object({ ipv4: z.string(), ipv6: z.string() }),
+  /** IPv4 and IPv6 range of reserved addresses; a home that was made without gets them by its next `up`. */
+  reservedNetwork: z
+    .object({
+      ipv4: z.string(),
+      ipv6: z.string(),
+      /** The networks around this host know the way to them: droplets may show their reserved address outside. */
+      routed: z.boolean().optional(),
+    })
+    .optional(),
   /** Where hostd serves metadata on the public gateway's address. */
   metadataPort: z.number().int(),
   /** Image slugs that stand for another one on this host, `{'ubuntu-22-04-x64': 'debian-12-x64'}`. */
   imageAliases: z.record(z.string(), z.string()).default({}),
+  /** CIDRs that images may be imported from though they are not on the internet. */
+  imageSources: z.array(z.string()).optional(),
+  /** The largest image that is imported, GiB; absent: 20. */
+  imageMaxGib: z.number().int().positive().optional(),
   /** Size of the storage pool in GiB (a sparse file). */
   poolGib: z.number().int().optional(),
   /** Requests a token may make. */
@@ -40,12 +53,19 @@ export function paths(home: string) {
     token: join(home, 'token'),
     run: join(home, 'run'),
     log: join(home, 'log'),
+    /** Letters to the account's owner, as files. */
+    mail: join(home, 'mail'),
     tls: join(home, 'tls'),
     postgresData: join(home, 'pg', 'data'),
     postgresSocket: join(home, 'pg', 'sock'),
     incus: join(home, 'incus'),
     incusSocket: join(home, 'incus', 'unix.socket'),
     hostdState: join(home, 'hostd'),
+    /** Downloads of images, for hostd to convert in a directory of its own. */
+    imports: join(home, 'imports'),
+    conversions: join(home, 'conversions'),
+    /** Block volumes and their snapshots. */
+    volumes: join(home, 'volumes'),
     hostdSocket: join(home, 'run', 'hostd.sock'),
   };
 }

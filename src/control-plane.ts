@@ -2,18 +2,21 @@
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { ensurePool, publicPool } from './cloud/addresses/index.ts';
-import {
-  type DropletContext,
-  dropletKind,
-  dropletReconciler,
-  sweepDroplets,
-} from './cloud/droplets/index.ts';
+import { associatedReconciler } from './cloud/associated/index.ts';
+import { autoscaleReconciler } from './cloud/autoscale/index.ts';
+import { backupReconciler } from './cloud/backups/index.ts';
+import { type DropletContext, dropletReconciler, sweepDroplets } from './cloud/droplets/index.ts';
+import { imageReconciler, sweepImages } from './cloud/images/index.ts';
 import { cloudOperations } from './cloud/operations.ts';
+import { wakeDroplet } from './cloud/pending/index.ts';
+import { reservedIpReconciler, sweepReservedIps } from './cloud/reserved-ips/index.ts';
+import { sweepVolumes, volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
 import type { Clock } from './control/clock.ts';
 import { controlLoop } from './control/loop.ts';
-import { wake } from './control/reconcile.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
+import type { Importer, ImportLimits } from './engine/importer/port.ts';
+import type { Mail } from './engine/mail/port.ts';
 import { authenticator } from './http/auth.ts';
 import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';
@@ -27,6 +30,10 @@ export interface ControlPlaneOptions {
   address: Address;
   compute: Compute;
   host: Host;
+  mail: Mail;
+  importer: Importer;
+  /** The most that an import may take; absent: 20 GiB, an hour. */
+  importLimits?: ImportLimits;
   clock: Clock;
   log: Logger;
   mode: 'real' | 'simulated';
@@ -38,6 +45,8 @@ export interface ControlPlaneOptions {
   validateResponses?: boolean;
   /** How often the loop looks for dead peers, ms: for tests. */
   resyncMs?: number;
+  /** How often everything is compared with the engines though nobody asked, ms: a minute, seldom in tests. */
+  sweepMs?: number;
 }
 
 export interface ControlPlane {
@@ -49,9 +58,6 @@ export interface ControlPlane {
   /** Ends as kill -9 would: for tests of recovery. */
   kill(): void;
 }
-
-/** How often everything is compared with the engines though nobody asked, ms. */
-const sweepMs = 60_000;
 
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, log, context, compute, host } = options;
@@ -71,7 +77,23 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     address: options.address,
     clock,
     log,
-    reconcilers: [dropletReconciler({ store, clock, log, compute, host, context })],
+    reconcilers: [
+      associatedReconciler({ store, clock }),
+      autoscaleReconciler({ store, clock, log, compute, context }),
+      backupReconciler({ store, clock, log }),
+      dropletReconciler({ store, clock, log, compute, host, mail: options.mail, context }),
+      imageReconciler({
+        store,
+        clock,
+        log,
+        compute,
+        importer: options.importer,
+        ...(options.importLimits && { limits: options.importLimits }),
+      }),
+      reservedIpReconciler({ store, clock, log, host }),
+      volumeReconciler({ store, clock, log, host }),
+      volumeSnapshotReconciler({ store, clock, log, host }),
+    ],
     workers: options.workers,
     random: Math.random,
     ...(options.resyncMs !== undefined && { resyncMs: options.resyncMs }),
@@ -82,9 +104,16 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
 
   /** Compares the engines with the database; a sweep asked for during another is that other one. */
   function sweep(): Promise<void> {
-    sweeping ??= sweepDroplets({ store, clock, log, compute, host })
-      .then((swept) => {
-        if (swept.woken + swept.orphans > 0) log.info(swept, 'the sweep found what was out of step');
+    sweeping ??= Promise.all([
+      sweepDroplets({ store, clock, log, compute, host }),
+      sweepImages({ store, clock, log, compute }),
+      sweepReservedIps({ store, clock, log, host }),
+      sweepVolumes({ store, clock, log, host }),
+    ])
+      .then((all) => {
+        for (const swept of all) {
+          if (swept.woken + swept.orphans > 0) log.info(swept, 'the sweep found what was out of step');
+        }
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {
@@ -94,7 +123,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   }
 
   function sweepRegularly(): void {
-    cancelSweep = clock.after(sweepMs, () => {
+    cancelSweep = clock.after(options.sweepMs ?? 60_000, () => {
       void sweep();
       sweepRegularly();
     });
@@ -105,7 +134,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       const id = urn?.match(/^do:droplet:(\d+)$/)?.[1];
       // A gap in the stream: anything may have happened.
       if (id === undefined) return void sweep();
-      wake(store.db, dropletKind, id, clock.now()).catch((error: Error) =>
+      wakeDroplet(store.db, Number(id), clock.now()).catch((error: Error) =>
         log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
       );
     }, ended.signal);

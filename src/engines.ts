@@ -8,24 +8,46 @@ import type { Compute } from './engine/compute/port.ts';
 import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts';
 import { hostdHost } from './engine/host/hostd/host.ts';
 import type { Host } from './engine/host/port.ts';
-import { simulatedHost } from './engine/host/simulated/host.ts';
+import { openVolumes, simulatedHost } from './engine/host/simulated/host.ts';
+import { hostdImporter } from './engine/importer/hostd/importer.ts';
+import type { Importer } from './engine/importer/port.ts';
+import { simulatedImporter } from './engine/importer/simulated/importer.ts';
+import { outbox } from './engine/mail/outbox.ts';
+import type { Mail } from './engine/mail/port.ts';
 
 export interface Engines {
   compute: Compute;
   host: Host;
+  importer: Importer;
+  mail: Mail;
   close(): Promise<void>;
 }
 
+/** How long an import takes in the simulated world, ms. */
+const simulatedImportMs = 3_000;
 /** The storage pool and the bridge that `up` has made. */
 const pool = 'main';
 const bridge = (id: string) => `at${id}pub`;
 
 export async function openEngines(home: string, config: Config, clock: Clock): Promise<Engines> {
+  const mail = outbox(paths(home).mail);
   if (config.mode === 'simulated') {
-    const world = await openWorld({ clock, images: simulatedImages(), directory: join(home, 'simulated') });
-    return { compute: simulatedCompute(world), host: simulatedHost(), close: () => world.close() };
+    const directory = join(home, 'simulated');
+    const world = await openWorld({ clock, images: simulatedImages(), directory });
+    const host = simulatedHost(await openVolumes(join(directory, 'host')));
+    const compute = simulatedCompute(world);
+    return {
+      compute,
+      host,
+      importer: simulatedImporter({ compute, clock, delayMs: simulatedImportMs }),
+      mail,
+      async close() {
+        await world.close();
+        await host.close();
+      },
+    };
   }
-  const { incusSocket, hostdSocket } = paths(home);
+  const { incusSocket, hostdSocket, imports } = paths(home);
   const compute = incusCompute({
     socketPath: incusSocket,
     id: config.id,
@@ -33,12 +55,27 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     publicNetwork: bridge(config.id),
   });
   const host = hostdHost({ socketPath: hostdSocket });
+  const importer = hostdImporter({
+    compute,
+    socketPath: hostdSocket,
+    exchange: imports,
+    rules: { allowed: config.imageSources ?? [], own: ownNetworks(config) },
+  });
   return {
     compute,
     host,
+    importer,
+    mail,
     async close() {
       await compute.close();
       await host.close();
+      await importer.close();
     },
   };
+}
+
+/** What belongs to the cloud itself: nothing is imported from there. */
+function ownNetworks({ publicNetwork, reservedNetwork }: Config): string[] {
+  const reserved = reservedNetwork ? [reservedNetwork.ipv4, reservedNetwork.ipv6] : [];
+  return [publicNetwork.ipv4, publicNetwork.ipv6, ...reserved];
 }

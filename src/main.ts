@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { splitRange } from './cloud/addresses/index.ts';
 import type { DropletContext } from './cloud/droplets/index.ts';
+import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
 import { controlPlane } from './control-plane.ts';
@@ -33,8 +34,11 @@ async function run(home: string): Promise<void> {
     log,
     mode: config.mode,
     context: contextOf(config, await engines.compute.images()),
+    ...(config.imageMaxGib && {
+      importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
+    }),
     rateLimit: config.rateLimit,
-    workers: config.workers ?? 3 * availableParallelism(),
+    workers: config.workers ?? defaultWorkers(config.mode),
     ...(config.tls && {
       tls: { cert: readFileSync(config.tls.cert, 'utf8'), key: readFileSync(config.tls.key, 'utf8') },
     }),
@@ -60,6 +64,9 @@ async function run(home: string): Promise<void> {
   log.info({ listen: config.listen, mode: config.mode }, 'ready');
 }
 
+/** Real steps take processors; simulated ones only wait. */
+const defaultWorkers = (mode: Config['mode']): number => (mode === 'real' ? 3 * availableParallelism() : 64);
+
 function contextOf(config: Config, available: string[]): DropletContext {
   const real = config.mode === 'real';
   return {
@@ -67,6 +74,7 @@ function contextOf(config: Config, available: string[]): DropletContext {
       ...config.publicNetwork,
       nameservers: real ? [splitRange(config.publicNetwork.ipv4).gateway] : simulatedNameservers,
     },
+    ...(config.reservedNetwork && { reservedNetwork: config.reservedNetwork }),
     imageHost: { mode: config.mode, aliases: config.imageAliases, available },
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };

@@ -29,7 +29,7 @@ const isRoot = () => process.getuid?.() === 0;
 
 /** Directories that processes of different users share, with who may enter them. */
 async function prepareHome(home: string, mode: Config['mode'], user: User | undefined): Promise<void> {
-  const { run, log } = paths(home);
+  const { run, log, imports, mail } = paths(home);
   mkdirSync(run, { recursive: true });
   mkdirSync(log, { recursive: true });
   chmodSync(log, 0o700);
@@ -37,6 +37,9 @@ async function prepareHome(home: string, mode: Config['mode'], user: User | unde
   chmodSync(run, 0o750);
   // The control plane keeps the simulated world in it.
   if (mode === 'simulated') privateDirectory(join(home, 'simulated'), user);
+  // Downloaded images lie in it until hostd takes them.
+  else privateDirectory(imports, user);
+  privateDirectory(mail, user);
   if (!user) return;
   chownSync(run, 0, user.gid);
   if (!(await canExecute(user, home))) {

@@ -27,6 +27,25 @@ test('a first simulated home gets the defaults, and later ones keep what is ther
   expect(await configure(home, {})).toEqual({ config: first.config, changes: [], created: false });
 });
 
+test('a home from before there were reserved addresses gets a range for them, once', async () => {
+  const { config } = await configure(home, { simulated: true });
+  const { reservedNetwork: _reserved, ...older } = config;
+  writeConfig(home, older);
+  const next = await configure(home, {});
+  expect(next).toEqual({ config, changes: ['reserved addresses none -> 203.0.113.0/24'], created: false });
+  writeConfig(home, next.config);
+  expect((await configure(home, {})).changes).toEqual([]);
+});
+
+test('where images may come from, and how large they may be, is added and checked', async () => {
+  const { config } = await configure(home, { simulated: true, imageSources: ['10.1.0.0/16'] });
+  const changed = applyOptions(config, { imageSources: ['10.1.0.0/16', 'fd00::/8'], imageMaxGib: '50' });
+  expect(changed.config).toMatchObject({ imageSources: ['10.1.0.0/16', 'fd00::/8'], imageMaxGib: 50 });
+  expect(changed.changes).toEqual(['largest image, GiB none -> 50', 'image source fd00::/8']);
+  expect(() => applyOptions(config, { imageSources: ['10.1.0.0'] })).toThrow('--allow-image-source');
+  expect(() => applyOptions(config, { imageMaxGib: '0' })).toThrow('--image-max-gib');
+});
+
 test('options given again change the configuration and say so', async () => {
   const { config } = await configure(home, { simulated: true, port: '9000' });
   const changed = applyOptions(config, { port: '9001', imageAliases: ['ubuntu-22-04-x64=debian-12-x64'] });

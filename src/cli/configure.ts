@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import ipaddr from 'ipaddr.js';
 import { type Config, configSchema, paths, readConfig } from '../config.ts';
-import { choosePublicNetwork } from '../host/public-network.ts';
+import { choosePublicNetwork, chooseReservedNetwork, type Ranges } from '../host/public-network.ts';
 import { usageError } from './command.ts';
 import { isLoopback } from './endpoint.ts';
 import { knownHomes, writeFileAtomically } from './machine.ts';
@@ -14,6 +15,9 @@ export interface ConfigOptions {
   databaseUrl?: string | undefined;
   /** `slug=slug` each. */
   imageAliases?: string[] | undefined;
+  /** CIDRs. */
+  imageSources?: string[] | undefined;
+  imageMaxGib?: string | undefined;
   poolGib?: string | undefined;
 }
 
@@ -23,6 +27,7 @@ const metadataPort = 8169;
 const rateLimit = { perHour: 250_000, perMinute: 25_000 };
 /** Documentation ranges would do, too; nothing is ever sent there. RFC 2544 and a unique local range. */
 const simulatedNetwork = { ipv4: '198.18.0.0/15', ipv6: 'fd00:a701::/64' };
+const simulatedReserved = { ipv4: '203.0.113.0/24', ipv6: 'fd00:a702::/64' };
 
 function integer(option: string, text: string, least: number, most: number): number {
   const value = Number(text);
@@ -57,6 +62,23 @@ function poolSize(home: string): number {
   return Math.max(5, Math.floor((bavail * bsize * 0.8) / 2 ** 30));
 }
 
+/** The ranges of reserved addresses that the homes of this machine have, running or not. */
+function reservedRanges(): string[] {
+  return [...knownHomes().values()].flatMap((home) => {
+    try {
+      const { reservedNetwork } = readConfig(home);
+      return reservedNetwork ? [reservedNetwork.ipv4, reservedNetwork.ipv6] : [];
+    } catch {
+      // Another home's configuration that cannot be read is no reason not to start this one.
+      return [];
+    }
+  });
+}
+
+async function reservedNetworkFor(mode: Config['mode']): Promise<Ranges> {
+  return mode === 'simulated' ? simulatedReserved : chooseReservedNetwork(reservedRanges());
+}
+
 async function firstConfig(home: string, options: ConfigOptions): Promise<Config> {
   const simulated = options.simulated ?? false;
   const poolGib = options.poolGib ? integer('pool-gib', options.poolGib, 5, 1_000_000) : poolSize(home);
@@ -65,6 +87,7 @@ async function firstConfig(home: string, options: ConfigOptions): Promise<Config
     mode: simulated ? 'simulated' : 'real',
     listen: { host: '127.0.0.1', port: defaultPort },
     publicNetwork: simulated ? simulatedNetwork : await choosePublicNetwork(),
+    reservedNetwork: await reservedNetworkFor(simulated ? 'simulated' : 'real'),
     metadataPort,
     imageAliases: {},
     rateLimit,
@@ -96,6 +119,17 @@ export function applyOptions(config: Config, options: ConfigOptions): { config: 
   for (const [slug, target] of Object.entries(parseAliases(options.imageAliases ?? []))) {
     note(`image ${slug}`, config.imageAliases[slug], target);
     next.imageAliases[slug] = target;
+  }
+  if (options.imageMaxGib !== undefined) {
+    next.imageMaxGib = integer('image-max-gib', options.imageMaxGib, 1, 1024);
+    note('largest image, GiB', config.imageMaxGib, next.imageMaxGib);
+  }
+  for (const cidr of options.imageSources ?? []) {
+    if (!ipaddr.isValidCIDR(cidr))
+      throw usageError(`--allow-image-source ${cidr}: an address range is needed, as in 192.168.1.0/24`);
+    if (next.imageSources?.includes(cidr)) continue;
+    changes.push(`image source ${cidr}`);
+    next.imageSources = [...(next.imageSources ?? []), cidr];
   }
   if (options.poolGib !== undefined && Number(options.poolGib) !== config.poolGib) {
     throw usageError('--pool-gib can only be given to the first up of a home in real mode');
@@ -140,7 +174,16 @@ export async function configure(
   home: string,
   options: ConfigOptions,
 ): Promise<{ config: Config; changes: string[]; created: boolean }> {
-  if (existsSync(paths(home).config)) return { ...applyOptions(readConfig(home), options), created: false };
+  if (existsSync(paths(home).config)) {
+    const { config, changes } = applyOptions(readConfig(home), options);
+    if (config.reservedNetwork) return { config, changes, created: false };
+    const reservedNetwork = await reservedNetworkFor(config.mode);
+    return {
+      config: { ...config, reservedNetwork },
+      changes: [...changes, `reserved addresses none -> ${reservedNetwork.ipv4}`],
+      created: false,
+    };
+  }
   mkdirSync(home, { recursive: true });
   const { config } = applyOptions(await firstConfig(home, options), {
     ...options,

@@ -20,8 +20,11 @@ import { commandFor } from './up-options.ts';
 const homeEntries = [
   'app',
   'hostd',
+  'imports',
+  'conversions',
   'incus',
   'log',
+  'mail',
   'pg',
   'run',
   'simulated',

@@ -1,26 +1,37 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { paths, readConfig } from '../config.ts';
+import { instanceName } from '../cloud/droplets/index.ts';
+import { type Config, paths, readConfig } from '../config.ts';
+import { systemClock } from '../control/clock.ts';
+import { openEngines } from '../engines.ts';
 import { logFile } from '../host/processes.ts';
 import { defineCommand, usageError } from './command.ts';
+import { withStore } from './database.ts';
 
 export default defineCommand({
   help: `
 Usage: atoll logs [-f] [--process NAME] [--lines N]
+       atoll logs --droplet ID
 
 Shows the end of a process's log.
   -f, --follow         go on with what is written from now on
   --process NAME       control (the default), hostd, postgres, incusd
   --lines N            how many lines (200)
+  --droplet ID         what a droplet has printed on its console, also when it could not boot
 `,
   options: {
     follow: { type: 'boolean', short: 'f' },
     process: { type: 'string', default: 'control' },
     lines: { type: 'string', default: '200' },
+    droplet: { type: 'string' },
   },
   async run({ home, values }) {
-    readConfig(home);
+    const config = readConfig(home);
+    if (values.droplet !== undefined) {
+      process.stdout.write(await consoleOf(home, config, values.droplet));
+      return 0;
+    }
     const file = logFile(home, values.process);
     if (!/^[a-z]+$/.test(values.process) || !existsSync(file)) {
       const names = readdirSync(paths(home).log).filter((name) => name.endsWith('.log'));
@@ -35,3 +46,20 @@ Shows the end of a process's log.
     return code ?? 0;
   },
 });
+
+/** The console of a droplet's machine or, where that is gone or never came up, what was kept of it. */
+async function consoleOf(home: string, config: Config, droplet: string): Promise<string> {
+  if (!/^\d{1,15}$/.test(droplet)) throw usageError(`--droplet ${droplet}: the id of a droplet is needed`);
+  const kept = await withStore(home, config, ({ db }) =>
+    db.selectFrom('droplets').select('console').where('id', '=', Number(droplet)).executeTakeFirst(),
+  );
+  if (!kept) throw new Error(`There is no droplet ${droplet}: doctl compute droplet list shows them.`);
+  const engines = await openEngines(home, config, systemClock);
+  try {
+    return await engines.compute.console(instanceName(droplet));
+  } catch {
+    return kept.console ?? 'It has printed nothing.\n';
+  } finally {
+    await engines.close();
+  }
+}

@@ -9,6 +9,8 @@ export const upOptions = {
   'tls-cert': { type: 'string' },
   'tls-key': { type: 'string' },
   'image-alias': { type: 'string', multiple: true },
+  'allow-image-source': { type: 'string', multiple: true },
+  'image-max-gib': { type: 'string' },
   'database-url': { type: 'string' },
   'pool-gib': { type: 'string' },
 } as const;
@@ -20,6 +22,9 @@ export const upOptionsHelp = `
   --tls-cert FILE      certificate (with its chain) and key for TLS, PEM; without them,
   --tls-key FILE       Atoll makes its own authority, which "atoll env" makes clients trust
   --image-alias A=B    order image A, get B: ubuntu-22-04-x64=debian-12-x64 (may be repeated)
+  --allow-image-source CIDR
+                       images may be imported from there though it is no internet (may be repeated)
+  --image-max-gib N    the largest image that is imported (20)
   --database-url URL   use this PostgreSQL instead of an own one
   --pool-gib N         most that droplets' disks may take together (first up only)
 `.trimEnd();
@@ -31,6 +36,8 @@ interface UpValues {
   'tls-cert'?: string | undefined;
   'tls-key'?: string | undefined;
   'image-alias'?: string[] | undefined;
+  'allow-image-source'?: string[] | undefined;
+  'image-max-gib'?: string | undefined;
   'database-url'?: string | undefined;
   'pool-gib'?: string | undefined;
 }
@@ -44,6 +51,8 @@ export function toUpOptions(values: UpValues): UpOptions {
     tlsCert: values['tls-cert'],
     tlsKey: values['tls-key'],
     imageAliases: values['image-alias'],
+    imageSources: values['allow-image-source'],
+    imageMaxGib: values['image-max-gib'],
     databaseUrl: values['database-url'],
     poolGib: values['pool-gib'],
   };
