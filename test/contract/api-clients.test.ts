@@ -83,8 +83,10 @@ describe('godo, and with it doctl and terraform', () => {
     await settled(id);
     await atoll.api.expect(201, 'POST', path, { type: 'power_cycle', name: '', size: '', image: 0 });
     // At once, though an event is pending: terraform would come again for minutes.
-    const refused = await atoll.api.expect(501, 'POST', path, { type: 'enable_private_networking' });
-    expect(refused.message).toContain('enable_private_networking');
+    const refused = await atoll.api.expect(422, 'POST', path, { type: 'no_such_action' });
+    expect(refused.message).toContain('no_such_action');
+    await settled(id);
+    await atoll.api.expect(201, 'POST', path, { type: 'enable_private_networking' });
   });
 
   it('tags with ids as text, and takes a tag off by DELETE with a body', async () => {
@@ -113,6 +115,11 @@ describe('ansible', () => {
     await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`, 'null', json);
     const refused = await atoll.api.expect(422, 'POST', '/v2/tags', 'null', json);
     expect(refused.message).toBe('name is required.');
+  });
+
+  it('asks for the firewalls before it does anything with a droplet', async () => {
+    const answer = await atoll.api.expect(200, 'GET', '/v2/firewalls?page=1&per_page=40', 'null', json);
+    expect(answer).toEqual({ firewalls: [], links: {}, meta: { total: 0 } });
   });
 
   it('finds a droplet by its name in the list', async () => {

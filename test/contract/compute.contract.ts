@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Compute, ComputeEvent, InstanceSpec, Nic } from '../../src/engine/compute/port.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type {
+  Compute,
+  ComputeEvent,
+  InstanceSpec,
+  Nic,
+  VolumeAttachment,
+} from '../../src/engine/compute/port.ts';
 import type { EngineErrorKind } from '../../src/engine/errors.ts';
 
 /** An engine under test, and the ways to change its world behind the port's back. */
@@ -12,13 +18,22 @@ export interface EngineUnderTest {
   macPrefix: string;
   /** The public address with this host part. */
   publicIpv4(host: number): Nic['ipv4'];
+  /** The first half of the public IPv6 range. */
+  ipv6Prefix: string;
   stopBehindOurBack(name: string): Promise<void>;
   deleteBehindOurBack(name: string): Promise<void>;
+  /** A new block device of the host, with a filesystem, as a volume of this id. */
+  volume(id: string): Promise<VolumeAttachment>;
+  /** Mounts a volume inside a machine and keeps it busy there; the answer lets go of it, but not of the mount. */
+  use(name: string, volume: VolumeAttachment): Promise<() => Promise<void>>;
+  /** The file of an image. */
+  imageFile: string;
   remove(): Promise<void>;
 }
 
 const vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042e4';
 const otherVpc = 'c0ffee00-9653-4bd1-bef5-d6bff52042e4';
+const volumeIds = ['506f78a4-e098-11e5-ad9f-000f53306ae1', '506f78a4-e098-11e5-ad9f-000f53306ae2'] as const;
 const graceful = { force: false, timeoutMs: 10_000 };
 const force = { force: true, timeoutMs: 0 };
 
@@ -34,10 +49,12 @@ export function machineSpec(
   return {
     urn: `do:droplet:${id}`,
     name: `droplet-${id}`,
-    image: engine.image,
+    source: { image: engine.image },
     vcpus: 1,
     memoryMib: 512,
     diskGib: 10,
+    root: 1,
+    volumes: [],
     boot: 1,
     nics: [
       { network: 'public', mac: `${engine.macPrefix}:${hex}`, ipv4: engine.publicIpv4(id) },
@@ -61,14 +78,25 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
     afterAll(() => engine?.remove(), 60_000);
     afterEach(async () => {
       for (const machine of await compute.list()) await compute.delete(machine.name);
+      for (const disk of await compute.listSaved()) await compute.deleteSaved(disk.name);
     });
 
+    const volumesOf = async (machine: string) => (await compute.get(machine))?.volumes.toSorted();
     const create = (id: number, change?: Partial<InstanceSpec>) =>
       compute.create(machineSpec(engine, id, change));
 
     test('create makes a running machine that get and list show', async () => {
       await create(11, { boot: 7 });
-      const expected = { urn: 'do:droplet:11', name: 'droplet-11', state: 'running', boot: 7 };
+      const expected = {
+        urn: 'do:droplet:11',
+        name: 'droplet-11',
+        state: 'running',
+        boot: 7,
+        root: 1,
+        size: { vcpus: 1, memoryMib: 512, diskGib: 10 },
+        volumes: [],
+        ipv6: false,
+      };
       expect(await compute.get('droplet-11')).toEqual(expected);
       expect(await compute.list()).toEqual([expected]);
     });
@@ -113,7 +141,9 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
     });
 
     test('an unknown image is rejected and leaves nothing', async () => {
-      await expect(create(11, { image: 'no-such-image' })).rejects.toMatchObject(refusal('rejected'));
+      await expect(create(11, { source: { image: 'no-such-image' } })).rejects.toMatchObject(
+        refusal('rejected'),
+      );
       expect(await compute.get('droplet-11')).toBeUndefined();
     });
 
@@ -172,6 +202,165 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       await expect(compute.stop('droplet-11', force)).rejects.toMatchObject(refusal('failed'));
       await expect(compute.stop('droplet-11', graceful)).rejects.toMatchObject(refusal('failed'));
       await expect(compute.setBoot('droplet-11', 2)).rejects.toMatchObject(refusal('failed'));
+    });
+
+    test.each([
+      ['an image', () => ({ image: engine.image })],
+      ['a kept disk', () => ({ saved: 'image-5' })],
+    ])('replaceDisk, twice, from %s: all is as the spec says, and stopped', async (_, source) => {
+      await create(11);
+      await compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' });
+      const spec = machineSpec(engine, 11, { source: source(), root: 2, vcpus: 2, boot: 3, diskGib: 11 });
+      await compute.replaceDisk(spec);
+      await compute.replaceDisk(spec);
+      const replaced = { root: 2, boot: 3, size: { vcpus: 2, memoryMib: 512, diskGib: 11 } };
+      expect(await compute.list()).toMatchObject([{ name: 'droplet-11', state: 'stopped', ...replaced }]);
+      await compute.setBoot('droplet-11', 4);
+      await compute.start('droplet-11');
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running', ...replaced, boot: 4 });
+      expect(await compute.listSaved()).toHaveLength(1);
+    });
+
+    test('a disk that cannot be made leaves the machine with its old one', async () => {
+      await create(11);
+      const missing = [{ image: 'no-such-image' }, { saved: 'no-such-disk' }];
+      for (const source of missing)
+        await expect(compute.replaceDisk(machineSpec(engine, 11, { source, root: 2 }))).rejects.toMatchObject(
+          refusal('rejected'),
+        );
+      expect(await compute.list()).toMatchObject([{ name: 'droplet-11', state: 'running', root: 1 }]);
+      await expect(compute.replaceDisk(machineSpec(engine, 12))).rejects.toMatchObject(refusal('failed'));
+    });
+
+    test('while its disk is replaced a machine is always there', async () => {
+      await create(11);
+      const replacing = { done: false };
+      const replaced = compute.replaceDisk(machineSpec(engine, 11, { root: 2 })).finally(() => {
+        replacing.done = true;
+      });
+      while (!replacing.done) {
+        expect((await compute.get('droplet-11'))?.urn).toBe('do:droplet:11');
+        expect((await compute.list()).map(({ name: each }) => each)).toEqual(['droplet-11']);
+        await delay(1);
+      }
+      await replaced;
+    });
+
+    test('resize changes a machine, running or not; its disk only grows', async () => {
+      await create(11);
+      const larger = { vcpus: 2, memoryMib: 1024, diskGib: 20 };
+      await compute.resize('droplet-11', larger);
+      await compute.resize('droplet-11', larger);
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running', size: larger });
+      await compute.stop('droplet-11', force);
+      await compute.resize('droplet-11', { vcpus: 1, memoryMib: 512, diskGib: 10 });
+      const size = { vcpus: 1, memoryMib: 512, diskGib: 20 };
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'stopped', size });
+    });
+
+    test('an IPv6 address can be added to a machine that runs or not', async () => {
+      await create(11);
+      await create(12);
+      await compute.stop('droplet-12', force);
+      for (const name of ['droplet-11', 'droplet-12']) {
+        const address = { address: `${engine.ipv6Prefix}::${name.slice(-2)}`, prefix: 64 };
+        await compute.addIpv6(name, address);
+        await compute.addIpv6(name, address);
+        expect(await compute.get(name)).toMatchObject({ ipv6: true });
+      }
+    });
+
+    test("root's password is set in a machine that runs", async () => {
+      await create(11);
+      await compute.setRootPassword('droplet-11', 'a pass\'"word: $x');
+      await compute.stop('droplet-11', force);
+      await expect(compute.setRootPassword('droplet-11', 'x')).rejects.toMatchObject(refusal('failed'));
+    });
+
+    test('volumes: attached and detached twice, running or not, and at create', async () => {
+      const [one, two] = [await engine.volume(volumeIds[0]), await engine.volume(volumeIds[1])];
+      await create(11, { volumes: [one] });
+      await compute.attachVolume('droplet-11', two);
+      await compute.attachVolume('droplet-11', two);
+      expect(await volumesOf('droplet-11')).toEqual([one.id, two.id].sort());
+      await compute.detachVolume('droplet-11', one.id);
+      await compute.detachVolume('droplet-11', one.id);
+      expect(await volumesOf('droplet-11')).toEqual([two.id]);
+      await compute.stop('droplet-11', force);
+      await compute.attachVolume('droplet-11', one);
+      await compute.detachVolume('droplet-11', two.id);
+      await compute.start('droplet-11');
+      expect(await volumesOf('droplet-11')).toEqual([one.id]);
+      expect(await compute.get('droplet-11')).toMatchObject({ state: 'running' });
+    });
+
+    test('a volume that is in use inside is not detached', async () => {
+      const volume = await engine.volume(volumeIds[0]);
+      await create(11, { volumes: [volume] });
+      const letGo = await engine.use('droplet-11', volume);
+      await expect(compute.detachVolume('droplet-11', volume.id)).rejects.toMatchObject(refusal('rejected'));
+      expect(await volumesOf('droplet-11')).toEqual([volume.id]);
+      await letGo();
+      await compute.detachVolume('droplet-11', volume.id);
+      expect(await volumesOf('droplet-11')).toEqual([]);
+    });
+
+    test('a saved disk lives on its own, and is no machine', async () => {
+      await create(11);
+      const disk = { urn: 'do:image:5', name: 'image-5' };
+      await compute.save('droplet-11', disk);
+      await compute.save('droplet-11', disk);
+      expect(await compute.list()).toMatchObject([{ name: 'droplet-11', state: 'running' }]);
+      expect(await compute.get('image-5')).toBeUndefined();
+      await expect(compute.save('droplet-11', { urn: 'do:image:6', name: 'image-5' })).rejects.toMatchObject(
+        refusal('rejected'),
+      );
+      await compute.delete('droplet-11');
+      expect(await compute.listSaved()).toEqual([{ ...disk, bytes: expect.any(Number) }]);
+      expect((await compute.listSaved())[0]?.bytes).toBeGreaterThan(0);
+      await Promise.all([
+        create(12, { source: { saved: 'image-5' } }),
+        create(13, { source: { saved: 'image-5' } }),
+      ]);
+      await compute.deleteSaved('image-5');
+      await compute.deleteSaved('image-5');
+      expect(await compute.listSaved()).toEqual([]);
+      expect(await compute.list()).toMatchObject([{ state: 'running' }, { state: 'running' }]);
+      await expect(create(14, { source: { saved: 'image-5' } })).rejects.toMatchObject(refusal('rejected'));
+      expect(await compute.get('droplet-14')).toBeUndefined();
+    });
+
+    test('saving a machine that is not there fails', async () => {
+      await expect(compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' })).rejects.toMatchObject(
+        refusal('failed'),
+      );
+    });
+
+    test('an image is imported twice, used, and deleted twice', async () => {
+      await compute.importImage('custom-5', engine.imageFile);
+      await compute.importImage('custom-5', engine.imageFile);
+      await compute.importImage('custom-6', engine.imageFile);
+      expect(await compute.images()).toContain('custom-5');
+      await create(11, { source: { image: 'custom-5' } });
+      await compute.deleteImage('custom-5');
+      await compute.deleteImage('custom-5');
+      expect(await compute.images()).not.toContain('custom-5');
+      await create(12, { source: { image: 'custom-6' } });
+      await compute.deleteImage('custom-6');
+      expect(await compute.list()).toMatchObject([{ state: 'running' }, { state: 'running' }]);
+    });
+
+    test('console and usage tell of a machine that runs', async () => {
+      await create(11);
+      await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 5_000);
+      const usage = await compute.usage('droplet-11');
+      expect(usage?.memoryLimitBytes).toBe(512 * 2 ** 20);
+      expect(usage?.memoryBytes).toBeLessThan(512 * 2 ** 20);
+      expect(usage?.cpuSeconds).toBeGreaterThanOrEqual(0);
+      await compute.stop('droplet-11', force);
+      expect(await compute.usage('droplet-11')).toBeUndefined();
+      expect(await compute.usage('droplet-12')).toBeUndefined();
+      await expect(compute.console('droplet-12')).rejects.toMatchObject(refusal('failed'));
     });
 
     test('the network of a VPC: made twice, kept while used, removed twice', async () => {

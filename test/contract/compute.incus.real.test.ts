@@ -1,37 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { incusCompute } from '../../src/engine/compute/incus/index.ts';
-import { instancePath } from '../../src/engine/compute/incus/instances.ts';
 import { engineName } from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { computeContract, type EngineUnderTest, machineSpec, until } from './compute.contract.ts';
-
-const pathOf = (incus: TestIncus, name: string) => instancePath(engineName(incus.id, name));
-
-async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
-  const { client } = incus;
-  const stop = (name: string) =>
-    client.request<void>('PUT', `${pathOf(incus, name)}/state`, {
-      body: { action: 'stop', force: true, timeout: 30 },
-    });
-  const compute = incusCompute(incus);
-  return {
-    compute,
-    image: incus.images.tiny,
-    macPrefix: incus.macPrefix,
-    publicIpv4: (host) => ({ address: `${incus.prefix}.${host}`, prefix: 24, gateway: `${incus.prefix}.1` }),
-    stopBehindOurBack: stop,
-    deleteBehindOurBack: async (name) => {
-      await stop(name);
-      await client.request('DELETE', pathOf(incus, name));
-    },
-    remove: async () => {
-      await compute.close();
-      await incus.remove();
-    },
-  };
-}
+import { engineOf, pathOf } from './compute-lab.ts';
 
 const obstacle = await whyNoIncus();
 if (obstacle) console.warn(`SKIPPED: the compute contract on Incus: ${obstacle}`);
@@ -66,7 +39,7 @@ describe.skipIf(obstacle)('on Incus', () => {
     });
 
     test('an operating system that does not stop has its plug pulled', async () => {
-      await engine.compute.create(machineSpec(engine, 12, { image: incus.images.stubborn }));
+      await engine.compute.create(machineSpec(engine, 12, { source: { image: incus.images.stubborn } }));
       await engine.compute.stop('droplet-12', { force: false, timeoutMs: 1000 });
       expect(await engine.compute.get('droplet-12')).toMatchObject({ state: 'stopped' });
       await engine.compute.delete('droplet-12');
@@ -80,6 +53,35 @@ describe.skipIf(obstacle)('on Incus', () => {
       });
       expect(await engine.compute.get('droplet-14')).toBeUndefined();
       await engine.compute.delete('droplet-13');
+    });
+
+    test('a machine made from a kept disk has its bytes, and an identity of its own', async () => {
+      const { client } = incus;
+      const file = (name: string, path: string) => `${pathOf(incus, name)}/files?path=${path}`;
+      await engine.compute.create(machineSpec(engine, 16));
+      const id = Buffer.from('0123456789abcdef0123456789abcdef\n');
+      for (const path of ['/etc/machine-id', '/root/data'])
+        await client.request('POST', file('droplet-16', path), { body: id });
+      await engine.compute.save('droplet-16', { urn: 'do:image:5', name: 'image-5' });
+      await engine.compute.create(machineSpec(engine, 17, { source: { saved: 'image-5' } }));
+      expect(await client.text(file('droplet-17', '/root/data'))).toBe(id.toString());
+      expect(await client.text(file('droplet-17', '/etc/machine-id'))).toBe('');
+      const restored = machineSpec(engine, 16, { source: { saved: 'image-5' }, root: 2 });
+      await engine.compute.replaceDisk(restored);
+      expect(await client.text(file('droplet-16', '/etc/machine-id'))).toBe(id.toString());
+      await engine.compute.deleteSaved('image-5');
+      for (const name of ['droplet-16', 'droplet-17']) await engine.compute.delete(name);
+    });
+
+    test("root's password gets to the machine, and into no record of Incus", async () => {
+      await engine.compute.create(machineSpec(engine, 18));
+      await engine.compute.setRootPassword('droplet-18', 's3cret $x');
+      const kept = `${pathOf(incus, 'droplet-18')}/files?path=/root/password`;
+      expect(await incus.client.text(kept)).toBe('root:s3cret $x\n');
+      const operations = await incus.client.text('/1.0/operations?recursion=1');
+      expect(operations).toContain('chpasswd');
+      expect(operations).not.toContain('s3cret');
+      await engine.compute.delete('droplet-18');
     });
 
     test('instances of somebody else are left alone', async () => {

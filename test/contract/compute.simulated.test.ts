@@ -2,7 +2,17 @@ import { systemClock } from '../../src/control/clock.ts';
 import { openWorld, simulatedCompute } from '../../src/engine/compute/simulated/index.ts';
 import { computeContract } from './compute.contract.ts';
 
-const quick = { create: 20, start: 10, stop: 20, force: 5, delete: 5 };
+const quick = {
+  create: 20,
+  start: 10,
+  stop: 20,
+  force: 5,
+  delete: 5,
+  replace: 20,
+  save: 5,
+  change: 2,
+  import: 5,
+};
 
 computeContract('simulated', async () => {
   const world = await openWorld({ clock: systemClock, images: ['debian-12'], delays: quick });
@@ -12,6 +22,13 @@ computeContract('simulated', async () => {
     image: 'debian-12',
     macPrefix: '10:66:6a:00:00',
     publicIpv4: (host) => ({ address: `10.64.0.${host}`, prefix: 24, gateway: '10.64.0.1' }),
+    ipv6Prefix: 'fd00:64',
+    volume: async (id) => ({ id, name: 'data', device: '/dev/simulated' }),
+    use: async (_, { id }) => {
+      world.hold(id, true);
+      return async () => world.hold(id, false);
+    },
+    imageFile: '/dev/null',
     stopBehindOurBack: (name) => world.stopBehindOurBack(name),
     deleteBehindOurBack: (name) => world.deleteBehindOurBack(name),
     remove: async () => {

@@ -1,11 +1,13 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { paths } from '../../src/config.ts';
+import type { Host } from '../../src/engine/host/port.ts';
+import type { ContractHost } from './host.contract.ts';
 
 const run = promisify(execFile);
 const MAIN = new URL('../../src/hostd/main.ts', import.meta.url).pathname;
@@ -47,6 +49,7 @@ export async function hostLab({ bridge: withBridge = true } = {}) {
       mode: 'real',
       listen: { host: '127.0.0.1', port: 8080 },
       publicNetwork: { ipv4: '10.90.0.0/16', ipv6: 'fd90::/64' },
+      reservedNetwork: { ipv4: '10.89.0.0/24', ipv6: 'fd89::/64', routed: true },
       metadataPort: 8169,
       rateLimit: { perHour: 5000, perMinute: 250 },
     }),
@@ -64,8 +67,17 @@ export async function hostLab({ bridge: withBridge = true } = {}) {
   }
   if (withBridge) await addBridge();
 
+  function addAddress(name: string, link: string, address: string): Promise<unknown> {
+    const six = address.includes(':');
+    const prefix = six ? 64 : address.startsWith('10.90.') ? 16 : address.startsWith('10.89.') ? 32 : 24;
+    const flags = six ? ['nodad'] : [];
+    return run('ip', ['-n', name, 'addr', 'add', `${address}/${prefix}`, 'dev', link, ...flags]);
+  }
+
   const lab = {
     home,
+    /** Where the links to volumes' devices are. */
+    devices: `/dev/atoll-${id}`,
     bridge,
     table: `atoll_${id}`,
     socketPath: paths(home).hostdSocket,
@@ -91,6 +103,11 @@ export async function hostLab({ bridge: withBridge = true } = {}) {
     /** Runs `hostd --remove`. */
     async remove(): Promise<void> {
       await lab.inHost(process.execPath, MAIN, '--home', home, '--remove');
+    },
+    /** Changes what hostd, which is not running, has saved of a reserved address. */
+    async rewriteAddress(ip: string, change: (record: string) => string): Promise<void> {
+      const file = join(paths(home).hostdState, 'addresses', `${ip}.json`);
+      await writeFile(file, change(await readFile(file, 'utf8')));
     },
     health: () =>
       new Promise<{ droplets: number; metadata: boolean; trouble?: string } | undefined>((resolve) => {
@@ -141,37 +158,58 @@ export async function hostLab({ bridge: withBridge = true } = {}) {
       ]);
       await run('ip', ['-n', host, 'link', 'set', link, 'master', on, 'up']);
       await run('ip', ['-n', name, 'link', 'set', 'eth0', 'address', mac, 'up']);
-      for (const address of addresses) {
-        await run('ip', [
-          '-n',
-          name,
-          'addr',
-          'add',
-          `${address}/${address.startsWith('10.90.') ? 16 : 24}`,
-          'dev',
-          'eth0',
-        ]);
-      }
+      for (const address of addresses) await addAddress(name, 'eth0', address);
       await run('ip', ['-n', name, 'route', 'add', 'default', 'via', '10.90.0.1', 'dev', 'eth0', 'onlink']);
-      const inside = ['netns', 'exec', name, process.execPath, '--input-type=module', '-e'];
-      return {
-        /** Asks over HTTP; `options` are those of node:http. */
-        async ask(path: string, options: object = {}): Promise<LabAnswer> {
-          const all = { host: '169.254.169.254', path, agent: false, timeout: 2000, ...options };
-          const { stdout } = await run('ip', [...inside, ASK, JSON.stringify(all)]);
-          return stdout ? JSON.parse(stdout) : undefined;
-        },
-        /** Starts a TCP listener in the droplet that says `hello`. */
-        serve: (port: number) => listener(['netns', 'exec', name], port),
-      };
+      await run('ip', [
+        '-n',
+        name,
+        '-6',
+        'route',
+        'add',
+        'default',
+        'via',
+        'fd90::1',
+        'dev',
+        'eth0',
+        'onlink',
+      ]);
+      return machine(name);
+    },
+    /** The world outside: a machine behind the host's uplink that takes the host for its router. */
+    async outside(addresses: string[]) {
+      const name = `${host}-${namespaces.length}`;
+      await run('ip', ['netns', 'add', name]);
+      namespaces.push(name);
+      const peer = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', name];
+      await run('ip', ['-n', host, 'link', 'add', 'uplink', ...peer]);
+      await run('ip', ['-n', host, 'link', 'set', 'uplink', 'up']);
+      await run('ip', ['-n', name, 'link', 'set', 'eth0', 'up']);
+      for (const address of ['10.88.0.1', 'fd88::1']) await addAddress(host, 'uplink', address);
+      for (const address of addresses) await addAddress(name, 'eth0', address);
+      for (const [family, router] of [
+        ['-4', '10.88.0.1'],
+        ['-6', 'fd88::1'],
+      ] as const)
+        await run('ip', ['-n', name, family, 'route', 'add', 'default', 'via', router]);
+      await lab.inHost('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
+      return machine(name);
     },
     /** Starts a TCP listener on the lab's host that says `hello` to whoever connects. */
     serve: (port: number) => listener(['netns', 'exec', host], port),
 
+    /** The loop devices of the lab's volumes and snapshots, by the files behind them. */
+    async loops(): Promise<string[]> {
+      const { stdout } = await run('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE']);
+      return stdout.split('\n').filter((file) => file.startsWith(`${home}/`));
+    },
+
     async end(): Promise<void> {
       if (hostd && hostd.exitCode === null && hostd.signalCode === null) await lab.kill('SIGKILL');
+      await lab.remove();
+      const loops = await lab.loops();
       for (const name of namespaces) await run('ip', ['netns', 'del', name]);
       await rm(home, { recursive: true, force: true });
+      if (loops.length > 0) throw new Error(`left behind: ${loops.join(' ')}`);
       await access(home).then(
         () => Promise.reject(new Error(`${home} is left behind`)),
         () => undefined,
@@ -181,6 +219,29 @@ export async function hostLab({ bridge: withBridge = true } = {}) {
   return lab;
 }
 
+/** What a machine does with the volumes of a lab's host: reads and writes a text at the beginning. */
+export function volumeBytes(host: Host): Pick<ContractHost, 'read' | 'write'> {
+  const openDevice = async (id: string, flags: string) => {
+    const volumes = (await host.volumes()).volumes.find((volume) => volume.id === id);
+    if (!volumes) throw new Error(`there is no volume ${id}`);
+    return open((await host.ensureVolume({ id, sizeGib: volumes.sizeGib })).device, flags);
+  };
+  return {
+    async write(id, text) {
+      const device = await openDevice(id, 'r+');
+      await device.write(text, 0);
+      await device.sync();
+      await device.close();
+    },
+    async read(id) {
+      const device = await openDevice(id, 'r');
+      const { buffer } = await device.read(Buffer.alloc(64), 0, 64, 0);
+      await device.close();
+      return buffer.toString().replace(/\0.*/s, '');
+    },
+  };
+}
+
 /** Polls until `condition` holds; fails after 15 s. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 15_000;
@@ -188,6 +249,21 @@ export async function until(condition: () => Promise<boolean>): Promise<void> {
     if (Date.now() > deadline) throw new Error('the condition did not come true within 15 s');
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** What can be done inside of a namespace. */
+function machine(name: string) {
+  const inside = ['netns', 'exec', name, process.execPath, '--input-type=module', '-e'];
+  return {
+    /** Asks over HTTP; `options` are those of node:http. */
+    async ask(path: string, options: object = {}): Promise<LabAnswer> {
+      const all = { host: '169.254.169.254', path, agent: false, timeout: 2000, ...options };
+      const { stdout } = await run('ip', [...inside, ASK, JSON.stringify(all)]);
+      return stdout ? JSON.parse(stdout) : undefined;
+    },
+    /** Starts a TCP listener in the machine that says `hello`. */
+    serve: (port: number) => listener(['netns', 'exec', name], port),
+  };
 }
 
 async function listener(prefix: string[], port: number): Promise<() => Promise<void>> {
@@ -215,6 +291,11 @@ const ASK = `
   asked.on('timeout', () => process.exit());
   asked.on('error', () => process.exit());
   asked.end();`;
+/** Says `hello`, and in headers from where to where the connection came. */
 const LISTEN = `
-  require('node:http').createServer((request, response) => response.end('hello'))
-    .listen(Number(process.argv[1]), '0.0.0.0', () => console.log('listening'));`;
+  const plain = (address) => address.replace('::ffff:', '');
+  require('node:http').createServer((request, response) => {
+    response.setHeader('from', plain(request.socket.remoteAddress));
+    response.setHeader('at', plain(request.socket.localAddress));
+    response.end('hello');
+  }).listen(Number(process.argv[1]), '::', () => console.log('listening'));`;

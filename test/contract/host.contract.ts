@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digest } from '../../src/engine/host/digest.ts';
 import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
@@ -39,19 +40,26 @@ export function hostDroplet(number: number, changes: Partial<HostDroplet['metada
   };
 }
 
-/** What every implementation of the host port does. Each test uses droplets of its own. */
-export function hostContract(
-  name: string,
-  make: () => Promise<{ host: Host; end: () => Promise<void> }>,
-): void {
+/** A host, and what its machines do with their volumes. */
+export interface ContractHost {
+  host: Host;
+  /** Writes a text at the beginning of a volume, as a machine would, and reads it. */
+  write(volumeId: string, text: string): Promise<void>;
+  read(volumeId: string): Promise<string>;
+  end(): Promise<void>;
+}
+
+/** What every implementation of the host port does. Each test uses droplets, volumes and addresses of its own. */
+export function hostContract(name: string, make: () => Promise<ContractHost>): void {
   describe(`host port: ${name}`, () => {
+    let made: ContractHost;
     let host: Host;
-    let end: () => Promise<void>;
     beforeAll(async () => {
-      ({ host, end } = await make());
+      made = await make();
+      ({ host } = made);
     }, 60_000);
     afterAll(async () => {
-      await end();
+      await made.end();
     }, 60_000);
 
     it('knows nothing of a droplet that was never published', async () => {
@@ -114,6 +122,100 @@ export function hostContract(
       expect(await host.list()).toEqual(expect.arrayContaining(many.map((entry) => entry.id)));
       await Promise.all(many.map((entry) => host.withdraw(entry.id, 2)));
       expect(await host.list()).not.toContain(40);
+    });
+
+    it('makes a volume once, grows it, and deletes it', async () => {
+      const id = randomUUID();
+      const { device } = await host.ensureVolume({ id, sizeGib: 1 });
+      await made.write(id, 'first');
+      expect(await host.ensureVolume({ id, sizeGib: 1 })).toEqual({ device });
+      expect(await host.ensureVolume({ id, sizeGib: 3 })).toEqual({ device });
+      expect((await host.volumes()).volumes).toContainEqual({ id, sizeGib: 3 });
+      // Never smaller.
+      expect(await host.ensureVolume({ id, sizeGib: 2 })).toEqual({ device });
+      expect((await host.volumes()).volumes).toContainEqual({ id, sizeGib: 3 });
+      expect(await made.read(id)).toBe('first');
+      await host.deleteVolume(id);
+      expect((await host.volumes()).volumes.map((volume) => volume.id)).not.toContain(id);
+      await host.deleteVolume(id);
+    });
+
+    it('makes a filesystem on a new volume, and never again', async () => {
+      const volume = { id: randomUUID(), sizeGib: 1, filesystem: { type: 'ext4', label: 'data' } } as const;
+      await host.ensureVolume(volume);
+      await made.write(volume.id, 'mine');
+      await host.ensureVolume(volume);
+      await host.ensureVolume({ ...volume, sizeGib: 2 });
+      expect(await made.read(volume.id)).toBe('mine');
+      await host.deleteVolume(volume.id);
+    });
+
+    it('keeps a snapshot of the bytes of its moment, and makes volumes from it', async () => {
+      const [id, copy, snapshotId] = [randomUUID(), randomUUID(), randomUUID()];
+      await host.ensureVolume({ id, sizeGib: 1 });
+      await made.write(id, 'before');
+      const { bytes } = await host.snapshotVolume(id, snapshotId);
+      expect(bytes).toBeGreaterThan(0);
+      await made.write(id, 'behind');
+      // The one that is there already is kept.
+      expect(await host.snapshotVolume(id, snapshotId)).toEqual({ bytes });
+      expect((await host.volumes()).snapshots).toContain(snapshotId);
+      // It does not need its volume.
+      await host.deleteVolume(id);
+      const filesystem = { type: 'ext4', label: 'not-made' } as const;
+      await host.ensureVolume({ id: copy, sizeGib: 2, fromSnapshot: snapshotId, filesystem });
+      expect((await host.volumes()).volumes).toContainEqual({ id: copy, sizeGib: 2 });
+      expect(await made.read(copy)).toBe('before');
+      await host.deleteVolumeSnapshot(snapshotId);
+      await host.deleteVolumeSnapshot(snapshotId);
+      expect((await host.volumes()).snapshots).not.toContain(snapshotId);
+      expect(await made.read(copy)).toBe('before');
+      await host.deleteVolume(copy);
+    });
+
+    it('refuses what is made from something that is not there, and makes nothing', async () => {
+      const id = randomUUID();
+      const missing = { kind: 'rejected' };
+      await expect(host.snapshotVolume(id, randomUUID())).rejects.toMatchObject(missing);
+      await expect(host.ensureVolume({ id, sizeGib: 1, fromSnapshot: randomUUID() })).rejects.toMatchObject(
+        missing,
+      );
+      expect((await host.volumes()).volumes.map((volume) => volume.id)).not.toContain(id);
+    });
+
+    it('publishes, moves and withdraws a reserved address, by generations', async () => {
+      const ip = '10.89.0.11';
+      const stale = { kind: 'rejected', message: expect.stringContaining('stale') };
+      await host.publishAddress({ ip }, 1);
+      expect(await host.addresses()).toContainEqual({ ip });
+      await host.publishAddress({ ip, target: '10.90.0.150' }, 3);
+      await host.publishAddress({ ip, target: '10.90.0.150' }, 3);
+      await expect(host.publishAddress({ ip, target: '10.90.0.151' }, 2)).rejects.toMatchObject(stale);
+      await expect(host.withdrawAddress(ip, 2)).rejects.toMatchObject(stale);
+      expect(await host.addresses()).toContainEqual({ ip, target: '10.90.0.150' });
+      await host.publishAddress({ ip, target: '10.90.0.151' }, 4);
+      expect(await host.addresses()).toContainEqual({ ip, target: '10.90.0.151' });
+      await host.withdrawAddress(ip, 5);
+      await host.withdrawAddress(ip, 5);
+      await expect(host.publishAddress({ ip, target: '10.90.0.150' }, 4)).rejects.toMatchObject(stale);
+      expect((await host.addresses()).map((address) => address.ip)).not.toContain(ip);
+    });
+
+    it('holds reserved addresses of both families, also two that lead to one droplet', async () => {
+      const held = [
+        { ip: '10.89.0.21', target: '10.90.0.152' },
+        { ip: '10.89.0.22', target: '10.90.0.152' },
+        { ip: 'fd89::21', target: 'fd90::152' },
+      ];
+      for (const address of held) await host.publishAddress(address, 1);
+      expect(await host.addresses()).toEqual(expect.arrayContaining(held));
+      for (const { ip } of held) await host.withdrawAddress(ip, 2);
+      expect(await host.addresses()).not.toContainEqual(held[0]);
+    });
+
+    it('knows nothing of an address that was never published', async () => {
+      await host.withdrawAddress('10.89.0.31', 1);
+      expect((await host.addresses()).map(({ ip }) => ip)).not.toContain('10.89.0.31');
     });
   });
 }

@@ -5,7 +5,7 @@ import { digest } from '../../src/engine/host/digest.ts';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
-import { hostLab, type Lab, labIsPossible, until } from './host-lab.ts';
+import { hostLab, type Lab, labIsPossible, until, volumeBytes } from './host-lab.ts';
 
 const possible = await labIsPossible();
 
@@ -18,7 +18,7 @@ describe.runIf(possible)('with a real hostd', () => {
       await host.close();
       await lab.end();
     };
-    return { host, end };
+    return { host, ...volumeBytes(host), end };
   });
 
   describe('hostd', () => {
@@ -141,8 +141,8 @@ describe.runIf(possible)('with a real hostd', () => {
     it('keeps its state to its owner', async () => {
       const { hostdState } = paths(lab.home);
       expect((await stat(hostdState)).mode & 0o777).toBe(0o700);
-      for (const name of await readdir(hostdState)) {
-        expect((await stat(`${hostdState}/${name}`)).mode & 0o777).toBe(0o600);
+      for (const name of await readdir(`${hostdState}/droplets`)) {
+        expect((await stat(`${hostdState}/droplets/${name}`)).mode & 0o777).toBe(0o600);
       }
       expect((await stat(lab.socketPath)).mode & 0o777).toBe(0o660);
     });

@@ -1,11 +1,38 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { EngineError } from '../../src/engine/errors.ts';
-import { simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { openVolumes, simulatedHost } from '../../src/engine/host/simulated/host.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
 
 hostContract('simulated', async () => {
   const host = simulatedHost();
-  return { host, end: () => host.close() };
+  return {
+    host,
+    write: (id, text) => host.writeVolume(id, text),
+    read: async (id) => host.readVolume(id),
+    end: () => host.close(),
+  };
+});
+
+it('keeps volumes and their snapshots over restarts where it has a directory', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'atoll-host-'));
+  const [volume, snapshot] = [randomUUID(), randomUUID()];
+  try {
+    const host = simulatedHost(await openVolumes(directory));
+    await host.ensureVolume({ id: volume, sizeGib: 5 });
+    await host.writeVolume(volume, 'kept');
+    await host.snapshotVolume(volume, snapshot);
+    await host.close();
+    const again = simulatedHost(await openVolumes(directory));
+    expect(await again.volumes()).toEqual({ volumes: [{ id: volume, sizeGib: 5 }], snapshots: [snapshot] });
+    expect(again.readVolume(volume)).toBe('kept');
+    await again.close();
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 it('shows the metadata a droplet would read', async () => {

@@ -1,32 +1,21 @@
 /** The whole, as a person uses it: real droplets on this machine, from `up` to `destroy`. */
-import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readConfig } from '../../src/config.ts';
 import { findDaemon } from '../../src/host/processes.ts';
-import { atollCli, mustAtoll } from '../support/cli.ts';
 import { leftovers } from '../support/leftovers.ts';
-import { type RemoteClient, remoteClient } from '../support/remote-client.ts';
+import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
+import type { RemoteClient } from '../support/remote-client.ts';
 import { ssh, sshBanner } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
 
-// `up` makes it, so that it is what a person gets.
-const home = join(tmpdir(), `at-${randomBytes(4).toString('hex')}`);
-const cli = atollCli(home);
-const atoll = mustAtoll(home);
+let real: RealAtoll;
 let api: RemoteClient;
-let id: string;
-
+let home: string;
 beforeAll(async () => {
-  await atoll('up', '--port', String(await freePort()));
-  id = readConfig(home).id;
-  api = remoteClient(await atoll('env'));
+  real = await startRealAtoll();
+  ({ api, home } = real);
 });
-afterAll(async () => {
-  await cli('destroy', '--yes', '--keep-cache');
-});
+afterAll(() => real?.destroy());
+const atoll = (...args: string[]) => real.atoll(...args);
 
 /** The process that the pid file of a daemon names. */
 const pidOf = (name: string): number => findDaemon(home, name)?.pid ?? 0;
@@ -136,26 +125,13 @@ describe('first light', () => {
     expect(new Set(droplets.map((each: { name: string }) => each.name)).size).toBe(50);
     expect(new Set(droplets.map((each: { status: string }) => each.status))).toEqual(new Set(['active']));
     expect(await api.machines(home)).toHaveLength(before + 50);
-    for (const each of [droplets[0], droplets[25], droplets[49]])
-      await sshBanner(each.networks.v4[0].ip_address);
+    for (const each of droplets) await sshBanner(each.networks.v4[0].ip_address, 120_000);
     await api.expect(204, 'DELETE', '/v2/droplets?tag_name=fifty');
     await until(async () => (await api.machines(home)).length === before, 120_000, 'the fifty are gone', 250);
   });
 
   it('destroy leaves nothing behind', async () => {
     await atoll('destroy', '--yes', '--keep-cache');
-    expect(leftovers(home, id)).toEqual([]);
+    expect(leftovers(home, real.id)).toEqual([]);
   });
 });
-
-/** A port of the loopback address that nobody listens on. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}

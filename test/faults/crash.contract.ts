@@ -53,10 +53,29 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
     return {
       api: droplet && { status: droplet.status, locked: droplet.locked, name: droplet.name },
       addresses: held.length,
-      instance: instance && { state: instance.state, boot: instance.boot },
+      instance: instance && {
+        state: instance.state,
+        boot: instance.boot,
+        root: instance.root,
+        size: instance.size,
+        ipv6: instance.ipv6,
+      },
+      saved: (await savedOf(id)).length,
       hostname: atoll.host.metadata(id)?.hostname,
       actions: actions.map((action) => `${action.type} ${action.status}`),
     };
+  }
+
+  /** The disks kept of a droplet, each of which an image of it owns. */
+  async function savedOf(id: number) {
+    const images = await atoll.database.store.db
+      .selectFrom('images')
+      .select('id')
+      .where('droplet_id', '=', id)
+      .where('deleted_at', 'is', null)
+      .execute();
+    const urns = new Set(images.map((image) => `do:image:${image.id}`));
+    return (await atoll.compute.listSaved()).filter(({ urn }) => urns.has(urn));
   }
 
   /** No machine and no host entry is there that no living droplet owns. */
@@ -99,6 +118,17 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
     return id;
   };
 
+  /** A droplet with a snapshot of its own. */
+  const snapshotted = async () => {
+    const id = await running();
+    await ended(atoll.api, (await act({ type: 'snapshot', name: 's' })(id)).actions[0] ?? 0);
+    return id;
+  };
+  const restore = async (id: number) => {
+    const { droplet } = await atoll.api.expect(200, 'GET', `/v2/droplets/${id}`);
+    return act({ type: 'restore', image: droplet.snapshot_ids[0] })(id);
+  };
+
   const scenarios: Scenario[] = [
     { name: 'create', ask: create },
     { name: 'power_off', prepare: running, ask: act({ type: 'power_off' }) },
@@ -108,6 +138,12 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
     { name: 'power_cycle', prepare: running, ask: act({ type: 'power_cycle' }) },
     { name: 'power_cycle of one that is off', prepare: off, ask: act({ type: 'power_cycle' }) },
     { name: 'rename', prepare: running, ask: act({ type: 'rename', name: 'renamed' }) },
+    { name: 'resize', prepare: off, ask: act({ type: 'resize', size: 's-2vcpu-2gb', disk: true }) },
+    { name: 'snapshot', prepare: running, ask: act({ type: 'snapshot', name: 's' }) },
+    { name: 'rebuild', prepare: running, ask: act({ type: 'rebuild', image: 'debian-12-x64' }) },
+    { name: 'restore', prepare: snapshotted, ask: restore },
+    { name: 'enable_ipv6', prepare: running, ask: act({ type: 'enable_ipv6' }) },
+    { name: 'password_reset', prepare: running, ask: act({ type: 'password_reset' }) },
     { name: 'destroy', prepare: running, ask: destroy },
     { name: 'destroy of one that is off', prepare: off, ask: destroy },
   ];

@@ -13,7 +13,10 @@ crashContract({
   async start(wrap) {
     incus = await startTestIncus();
     const engine = incusCompute(incus);
-    compute = { ...engine, create: (spec) => engine.create({ ...spec, image: incus.images.tiny }) };
+    compute = {
+      ...engine,
+      create: (spec) => engine.create({ ...spec, source: { image: incus.images.tiny } }),
+    };
     const context = {
       network: { ipv4: `${incus.prefix}.0/24`, ipv6: `fd00:${incus.id}::/64`, nameservers: [] },
       imageHost: { mode: 'real' as const, aliases: {}, available: ['debian-12'] },

@@ -15,8 +15,17 @@ const product = (file: string) => /^src\/cloud\/([^/]+)\//.exec(file)?.[1];
 
 const platform = ['src/control', 'src/http', 'src/store'];
 
-/** What hostd runs of the rest: configuration, time as a port, and how both sides tell one desired state from another. */
-const shared = new Set(['src/config.ts', 'src/control/clock.ts', 'src/engine/host/digest.ts']);
+/**
+ * What hostd runs of the rest: configuration, time as a port, how both sides tell one desired state from another,
+ * and what makes an image a droplet's.
+ */
+const shared = new Set([
+  'src/config.ts',
+  'src/control/clock.ts',
+  'src/engine/host/digest.ts',
+  'src/host/images/files.ts',
+  'src/host/images/recipe.ts',
+]);
 
 /** Nothing that starts in one of `from` may run code of a target, over any number of files. */
 function neverReaches(graph: ImportGraph, from: string[], isTarget: (file: string) => boolean): string[] {

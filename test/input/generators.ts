@@ -18,6 +18,8 @@ export interface Words {
   numbers: readonly number[];
   /** Good values by the name of a field or parameter. */
   byName: Readonly<Record<string, readonly unknown[]>>;
+  /** What `type` may be in a request for an action, by what the operation's id begins with. */
+  actions: Readonly<Record<string, readonly string[]>>;
 }
 
 const strange = [
@@ -197,6 +199,7 @@ const anyHeaders: Arbitrary<Record<string, string>> = fc.record(
     'accept-encoding': fc.constantFrom('gzip', 'identity;q=0', ''),
     origin: fc.constantFrom('https://example.com', 'null', ''),
     'accept-version': fc.constantFrom('1.x', '99'),
+    'x-dangerous': fc.constantFrom('true', 'true', 'false', ''),
     'x-request-id': fc.constantFrom('mine', '../..', ''),
     'x-http-method-override': fc.constantFrom('DELETE', 'PATCH'),
     'if-none-match': fc.constant('*'),
@@ -209,8 +212,10 @@ const anyHeaders: Arbitrary<Record<string, string>> = fc.record(
 /** A request to one operation. */
 export function requestTo(
   operation: Pick<Operation, 'id' | 'method' | 'path' | 'params' | 'query' | 'body'>,
-  words: Words,
+  all: Words,
 ): Arbitrary<Sent> {
+  const type = all.actions[operation.id.split('_')[0] ?? ''];
+  const words = type ? { ...all, byName: { ...all.byName, type } } : all;
   const names = [...operation.path.matchAll(/\{([^}]*)\}/g)].map(([, name = '']) => name);
   const other = fc.oneof(anyNumber(words), anyText(words));
   const values = fc.tuple(...names.map((name) => named(name, other, words).map(text)));

@@ -57,8 +57,17 @@ describe('a droplet cannot be ordered', () => {
     ['with 10,000 keys', { ssh_keys: Array.from({ length: 10_000 }, (_, n) => n) }, /ssh_keys\[0\]/],
     ['with keys beyond 2^53', { ssh_keys: [2 ** 60] }, /^ssh_keys\[0\] must be at most/],
     ['in a VPC that is none', { vpc_uuid: 'default' }, /^vpc_uuid is not one of your VPCs/],
-    ['with backups', { backups: true }, /^backups cannot be enabled/],
-    ['with volumes', { volumes: ['506f78a4-e098-11e5-ad9f-000f53306ae1'] }, /^volumes cannot be attached/],
+    [
+      'with backups at three',
+      { backups: true, backup_policy: { plan: 'daily', hour: 3 } },
+      /^backup_policy\.hour cannot be '3'/,
+    ],
+    ['with backups by the minute', { backups: true, backup_policy: { plan: '*' } }, /^backup_policy\.plan /],
+    [
+      'with volumes',
+      { volumes: ['506f78a4-e098-11e5-ad9f-000f53306ae1'] },
+      /^volumes\[0\] is not one of your volumes/,
+    ],
   ];
   it.each(cases)('%s', async (_what, change, message) => {
     expect(await refusal(422, 'POST', '/v2/droplets', { ...order, ...change })).toMatch(message);
@@ -168,14 +177,26 @@ describe('a droplet does not act', () => {
     [{ type: '__proto__' }, /^type '__proto__' is not/],
     [{ type: 'x'.repeat(100_000) }, /^type 'x+…' is not/],
     [{ type: '' }, /^type /],
-    [{ type: 'rename' }, /^name is missing/],
-    [{ type: 'rename', name: 'a_b' }, /^name: Only valid/],
-    [{ type: 'rename', name: 'a'.repeat(256) }, /^name is longer than 255/],
   ])('on %j', async (body, message) => {
     const droplet = lab.good.dropletActions_post?.params?.[0];
     for (const url of [`/v2/droplets/${droplet}/actions`, '/v2/droplets/actions?tag_name=lab']) {
       expect(await refusal(422, 'POST', url, body)).toMatch(message);
     }
+  });
+
+  it.each([
+    [{ type: 'rename' }, /^name is missing/],
+    [{ type: 'rename', name: 'a_b' }, /^name: Only valid/],
+    [{ type: 'rename', name: 'a'.repeat(256) }, /^name is longer than 255/],
+    [{ type: 'resize', size: 's-2vcpu-2gb' }, /powered off/],
+    [{ type: 'rebuild', image: 'no-such' }, /^image /],
+    [{ type: 'restore', image: 1 }, /^image /],
+    [{ type: 'enable_backups', backup_policy: { plan: 'hourly' } }, /^backup_policy\.plan /],
+    [{ type: 'disable_backups' }, /not enabled/],
+    [{ type: 'change_kernel', kernel: 1 }, /^Kernels/],
+  ])('alone on %j', async (body, message) => {
+    const droplet = lab.good.dropletActions_post?.params?.[0];
+    expect(await refusal(422, 'POST', `/v2/droplets/${droplet}/actions`, body)).toMatch(message);
   });
 
   it('by a tag that no droplet has', async () => {

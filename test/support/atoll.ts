@@ -16,6 +16,8 @@ import {
 } from '../../src/engine/compute/simulated/index.ts';
 import type { Host } from '../../src/engine/host/port.ts';
 import { type SimulatedHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { type SimulatedImporter, simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
+import type { Letter } from '../../src/engine/mail/port.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 import { simulatedContext } from './simulated-context.ts';
@@ -31,6 +33,10 @@ export interface TestAtoll {
   world: World;
   compute: Compute;
   host: SimulatedHost;
+  /** Of the control plane that runs now. */
+  importer: SimulatedImporter;
+  /** What was mailed to the owner, by name. */
+  letters: Map<string, Letter>;
   database: TestDatabase;
   /** A client with all scopes of the first team. */
   api: ApiClient;
@@ -50,6 +56,10 @@ export interface TestAtollOptions {
   wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
   rateLimit?: { perHour: number; perMinute: number };
   workers?: number;
+  /** How often the loop looks for dead peers, ms: seldom, where days pass in a moment. */
+  resyncMs?: number;
+  /** How often engines and database are compared, ms. */
+  sweepMs?: number;
   /** How long the simulated world takes; no time at all by default. */
   delays?: Delays;
   /** Another compute engine than the simulated world; whoever made it closes it. */
@@ -62,11 +72,17 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
+  const letters = new Map<string, Letter>();
+  let importer: SimulatedImporter;
   const start = async () => {
+    const wrapped = options.wrap?.compute?.(compute) ?? compute;
+    importer = simulatedImporter({ compute: wrapped, clock });
     const plane = controlPlane({
       store: database.store,
       address: database.address,
-      compute: options.wrap?.compute?.(compute) ?? compute,
+      compute: wrapped,
+      importer,
+      mail: { send: async (letter) => void letters.set(letter.name, letter) },
       host: options.wrap?.host?.(host) ?? host,
       clock,
       log: pino({ level: 'silent' }),
@@ -75,7 +91,8 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
       validateResponses: true,
-      resyncMs: 50,
+      resyncMs: options.resyncMs ?? 50,
+      ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
     });
     await plane.start();
     return plane;
@@ -110,6 +127,10 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
     world,
     compute,
     host,
+    letters,
+    get importer() {
+      return importer;
+    },
     database,
     team: first,
     api: client(first.token),

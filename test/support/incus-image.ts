@@ -6,29 +6,41 @@ import type { IncusClient } from '../../src/engine/compute/incus/client.ts';
 
 const run = promisify(execFile);
 
+/** What the compute engine needs inside a machine. */
+const programs = ['/bin/sh', '/bin/sleep', '/bin/mount', '/bin/umount', '/usr/bin/stat', '/bin/ip'];
+
 /**
  * An image whose init is a shell script that runs `onHalt` at SIGPWR, the signal of an orderly halt, made of the
- * host's own shell and its libraries: it boots and stops in milliseconds and needs no download.
+ * host's own shell and its libraries: it boots and stops in milliseconds and needs no download. Answers its file.
  */
-export async function importTinyImage(client: IncusClient, directory: string, alias: string, onHalt: string) {
+export async function tinyImage(directory: string, alias: string, onHalt: string): Promise<string> {
   const tree = join(directory, alias);
   const root = join(tree, 'rootfs');
   for (const name of ['bin', 'sbin', 'dev', 'proc', 'sys', 'run', 'tmp', 'etc', 'root'])
     await mkdir(join(root, name), { recursive: true });
-  for (const program of ['/bin/sh', '/bin/sleep']) {
+  for (const program of programs) {
     for (const file of [program, ...(await librariesOf(program))]) {
       await mkdir(join(root, dirname(file)), { recursive: true });
       await cp(file, join(root, file), { dereference: true });
     }
   }
-  const init = `#!/bin/sh\ntrap '${onHalt}' PWR\nwhile :; do sleep 3600 & wait $!; done\n`;
+  // Takes what it is told for root's password, and keeps it.
+  await writeFile(join(root, 'sbin', 'chpasswd'), '#!/bin/sh\nread line; echo "$line" > /root/password\n', {
+    mode: 0o755,
+  });
+  const init = `#!/bin/sh\necho up\ntrap '${onHalt}' PWR\nwhile :; do sleep 3600 & wait $!; done\n`;
   await writeFile(join(root, 'sbin', 'init'), init, { mode: 0o755 });
   const architecture = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
   const metadata = { architecture, creation_date: 1_700_000_000, properties: { name: alias } };
   await writeFile(join(tree, 'metadata.yaml'), JSON.stringify(metadata));
   const tarball = `${tree}.tar`;
   await run('tar', ['-C', tree, '-cf', tarball, 'metadata.yaml', 'rootfs']);
-  const body = await readFile(tarball);
+  return tarball;
+}
+
+/** Makes a tiny image and takes it in under its name. */
+export async function importTinyImage(client: IncusClient, directory: string, alias: string, onHalt: string) {
+  const body = await readFile(await tinyImage(directory, alias, onHalt));
   const { fingerprint } = await client.request<{ fingerprint: string }>('POST', '/1.0/images', { body });
   await client.request('POST', '/1.0/images/aliases', { body: { name: alias, target: fingerprint } });
 }

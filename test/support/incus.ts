@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
 import { EngineError } from '../../src/engine/errors.ts';
-import { importTinyImage } from './incus-image.ts';
+import { importTinyImage, tinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);
 const incusd = '/usr/libexec/incus/incusd';
@@ -26,6 +26,9 @@ export interface TestIncus {
   macPrefix: string;
   /** `stubborn` does not stop when it is asked to. */
   images: { tiny: string; stubborn: string };
+  /** The file of an image that is none of `images`. */
+  imageFile: string;
+  directory: string;
   /** Kills the daemon as a power cut would. */
   kill(): Promise<void>;
   /** Starts the daemon again after `kill`. */
@@ -67,6 +70,8 @@ export async function startTestIncus(): Promise<TestIncus> {
     prefix,
     macPrefix,
     images: { tiny: 'tiny', stubborn: 'stubborn' },
+    imageFile: '',
+    directory,
     async kill() {
       const gone = once(daemon, 'exit');
       daemon.kill('SIGKILL');
@@ -94,6 +99,7 @@ export async function startTestIncus(): Promise<TestIncus> {
     await furnish(incus);
     await importTinyImage(client, directory, incus.images.tiny, 'exit 0');
     await importTinyImage(client, directory, incus.images.stubborn, ':');
+    incus.imageFile = await tinyImage(directory, 'other', 'exit 0');
     return incus;
   } catch (error) {
     await incus.remove();

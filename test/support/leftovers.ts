@@ -1,6 +1,6 @@
 /** What an Atoll has left on the machine: for tests that it cleans up. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
  * Everything on this machine that bears the mark of one Atoll: links and nft tables by its id, mounts, loop
@@ -25,6 +25,7 @@ export function leftovers(home: string, id: string): string[] {
     ...rules.map((line) => `nft ${line.trim()}`),
     ...mounts.map((line) => `mount ${line}`),
     ...loops.map((line) => `loop ${line}`),
+    ...(existsSync(`/dev/atoll-${id}`) ? [`directory /dev/atoll-${id}`] : []),
     ...processesOf(home).map((line) => `process ${line}`),
   ];
 }

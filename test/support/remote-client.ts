@@ -8,6 +8,8 @@ import { until } from './until.ts';
 type AnyBody = any;
 
 export interface RemoteClient {
+  /** Calls the API, whatever it answers. */
+  call(method: string, path: string, body?: unknown): Promise<{ status: number; text: string }>;
   /** Calls the API and fails the test unless the status is this one. */
   expect(status: number, method: string, path: string, body?: unknown): Promise<AnyBody>;
   /** Waits until an action has ended, and answers it. */
@@ -27,15 +29,18 @@ export function remoteClient(exports: string): RemoteClient {
   const token = variable('DIGITALOCEAN_ACCESS_TOKEN');
 
   const client: RemoteClient = {
-    async expect(status, method, path, body) {
+    async call(method, path, body) {
       const answer = await fetch(url + path, {
         method,
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
         ...(body !== undefined && { body: JSON.stringify(body) }),
       });
-      const text = await answer.text();
-      expect(answer.status, `${method} ${path}: ${text.slice(0, 500)}`).toBe(status);
-      return text === '' ? undefined : JSON.parse(text);
+      return { status: answer.status, text: await answer.text() };
+    },
+    async expect(status, method, path, body) {
+      const answer = await client.call(method, path, body);
+      expect(answer.status, `${method} ${path}: ${answer.text.slice(0, 500)}`).toBe(status);
+      return answer.text === '' ? undefined : JSON.parse(answer.text);
     },
     async ended(id) {
       const look = async () => (await client.expect(200, 'GET', `/v2/actions/${id}`)).action;

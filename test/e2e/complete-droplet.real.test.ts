@@ -1,0 +1,176 @@
+/** What a droplet can do besides running: disks, volumes, addresses; for real, seen from inside. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
+import type { RemoteClient } from '../support/remote-client.ts';
+import { ssh, sshBanner } from '../support/ssh.ts';
+import { until } from '../support/until.ts';
+
+let real: RealAtoll;
+let api: RemoteClient;
+beforeAll(async () => {
+  real = await startRealAtoll();
+  ({ api } = real);
+  // Makes the key that the droplets get.
+  await real.atoll('try');
+});
+afterAll(() => real?.destroy());
+
+const inside = (address: string, ...commands: string[]) => ssh(real.home, address, commands);
+const get = async (id: number) => (await api.expect(200, 'GET', `/v2/droplets/${id}`)).droplet;
+
+async function booted(extra: object) {
+  const made = await api.droplet(extra);
+  await sshBanner(made.address);
+  await inside(made.address, 'cloud-init status --wait >/dev/null || true');
+  return { ...made, id: made.droplet.id as number };
+}
+
+/** Begins an action of a volume and fails unless it completes. */
+async function volumeAct(id: string, body: object) {
+  const { action } = await api.expect(202, 'POST', `/v2/volumes/${id}/actions`, body);
+  expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
+}
+
+describe('disks', () => {
+  it('a snapshot of a running droplet has its bytes: in a restore, and in another droplet', async () => {
+    const { id, address } = await booted({ name: 'snap' });
+    await inside(address, 'echo one > /root/bytes; sync');
+    await api.act(id, { type: 'snapshot', name: 'one' });
+    await inside(address, 'echo two > /root/bytes; sync');
+    const [image] = (await get(id)).snapshot_ids;
+
+    const copy = await booted({ name: 'copy', image });
+    expect(await inside(copy.address, 'cat /root/bytes', 'hostname')).toEqual(['one', 'copy']);
+    const identity = (at: string) =>
+      inside(at, 'cat /etc/machine-id', 'cat /etc/ssh/ssh_host_ed25519_key.pub');
+    const [first, second] = await Promise.all([identity(address), identity(copy.address)]);
+    expect(first[0]).not.toBe(second[0]);
+    expect(first[1]).not.toBe(second[1]);
+
+    await api.act(id, { type: 'restore', image });
+    await sshBanner(address);
+    expect(await inside(address, 'cat /root/bytes')).toEqual(['one']);
+    for (const each of [id, copy.id]) await api.expect(204, 'DELETE', `/v2/droplets/${each}`);
+    await api.expect(200, 'GET', `/v2/images/${image}`);
+    await api.expect(204, 'DELETE', `/v2/images/${image}`);
+  });
+
+  it('a rebuild gives another system at the same addresses, a resize is seen inside', async () => {
+    const { id, address, droplet } = await booted({ name: 'again' });
+    await api.act(id, { type: 'rebuild', image: 'debian-13-x64' });
+    await sshBanner(address);
+    expect((await get(id)).networks).toEqual(droplet.networks);
+    expect(
+      await inside(address, '. /etc/os-release; echo $VERSION_ID', 'ls /root/bytes 2>&1 | wc -l'),
+    ).toEqual(['13', '1']);
+
+    await api.act(id, { type: 'shutdown' });
+    await api.act(id, { type: 'resize', size: 's-2vcpu-2gb', disk: true });
+    await api.act(id, { type: 'power_on' });
+    await sshBanner(address);
+    const memory = "awk '/MemTotal/ {print $2 / 1024}' /proc/meminfo";
+    expect(await inside(address, 'nproc', memory)).toEqual(['2', '2048']);
+    expect(await get(id)).toMatchObject({ disk: 60, size_slug: 's-2vcpu-2gb' });
+
+    await inside(address, 'passwd -l root >/dev/null');
+    await api.act(id, { type: 'password_reset' });
+    expect(await inside(address, "passwd -S root | cut -d' ' -f2")).toEqual(['P']);
+    await api.act(id, { type: 'enable_ipv6' });
+    const [v6] = (await get(id)).networks.v6;
+    expect((await inside(address, 'ip -6 -o addr show dev eth0 scope global'))[0]).toContain(
+      `${v6.ip_address}/64`,
+    );
+    await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+  });
+});
+
+describe('volumes', () => {
+  it('are mounted by the lines of the guide, survive a reboot, grow, and carry their data elsewhere', async () => {
+    const request = { name: 'data', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'ext4' };
+    const { volume } = await api.expect(201, 'POST', '/v2/volumes', request);
+    const first = await booted({ name: 'first', volumes: [volume.id] });
+    const device = '/dev/disk/by-id/scsi-0DO_Volume_data';
+    await inside(
+      first.address,
+      `mkdir -p /mnt/data && mount -o defaults,nofail,discard,noatime ${device} /mnt/data`,
+      `echo '${device} /mnt/data ext4 defaults,nofail,discard,noatime 0 2' >> /etc/fstab`,
+      'echo kept > /mnt/data/file; sync',
+    );
+    await api.act(first.id, { type: 'reboot' });
+    await sshBanner(first.address);
+    const file = async (address: string) => (await inside(address, 'cat /mnt/data/file 2>/dev/null'))[0];
+    await until(
+      async () => (await file(first.address)) === 'kept',
+      20_000,
+      'the volume is mounted again',
+      250,
+    );
+
+    await volumeAct(volume.id, { type: 'resize', size_gigabytes: 2 });
+    const size = 'df --output=size -BM /mnt/data | tail -1 | tr -dc 0-9';
+    await inside(first.address, `resize2fs ${device} >/dev/null 2>&1`);
+    expect(await file(first.address)).toBe('kept');
+    expect(Number((await inside(first.address, size))[0])).toBeGreaterThan(1500);
+
+    const { snapshot } = await api.expect(201, 'POST', `/v2/volumes/${volume.id}/snapshots`, {
+      name: 'then',
+    });
+    await volumeAct(volume.id, { type: 'detach', droplet_id: first.id });
+    expect(await inside(first.address, `test -e ${device} && echo there || echo gone`)).toEqual(['gone']);
+    const second = await booted({ name: 'second' });
+    await volumeAct(volume.id, { type: 'attach', droplet_id: second.id });
+    await inside(second.address, `mkdir -p /mnt/data && mount ${device} /mnt/data`);
+    expect(await file(second.address)).toBe('kept');
+
+    const clone = { name: 'clone', region: 'nyc3', size_gigabytes: 2, snapshot_id: snapshot.id };
+    const { volume: copied } = await api.expect(201, 'POST', '/v2/volumes', clone);
+    await volumeAct(copied.id, { type: 'attach', droplet_id: second.id });
+    await inside(
+      second.address,
+      'mkdir -p /mnt/clone && mount /dev/disk/by-id/scsi-0DO_Volume_clone /mnt/clone',
+    );
+    expect(await inside(second.address, 'cat /mnt/clone/file')).toEqual(['kept']);
+
+    await api.expect(409, 'DELETE', `/v2/volumes/${volume.id}`);
+    for (const each of [first.id, second.id]) await api.expect(204, 'DELETE', `/v2/droplets/${each}`);
+    for (const each of [volume.id, copied.id]) {
+      await until(
+        async () => (await api.call('DELETE', `/v2/volumes/${each}`)).status === 204,
+        30_000,
+        'the volume is free',
+        250,
+      );
+    }
+    await api.expect(204, 'DELETE', `/v2/snapshots/${snapshot.id}`);
+  });
+});
+
+describe('reserved IPs', () => {
+  it('lead to the droplet they are assigned to, at once also after another assignment', async () => {
+    const one = await booted({ name: 'one' });
+    const two = await booted({ name: 'two' });
+    const { reserved_ip: reserved, links } = await api.expect(202, 'POST', '/v2/reserved_ips', {
+      droplet_id: one.id,
+    });
+    expect(await api.ended(links.actions[0].id)).toMatchObject({ status: 'completed' });
+    expect(await inside(reserved.ip, 'hostname')).toEqual(['one']);
+    const told = 'curl -s http://169.254.169.254/metadata/v1/reserved_ip/ipv4/ip_address';
+    await until(
+      async () => (await inside(one.address, told))[0] === reserved.ip,
+      10_000,
+      'the metadata follow',
+      250,
+    );
+
+    const assign = { type: 'assign', droplet_id: two.id };
+    const { action } = await api.expect(201, 'POST', `/v2/reserved_ips/${reserved.ip}/actions`, assign);
+    expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
+    expect(await inside(reserved.ip, 'hostname')).toEqual(['two']);
+    // From a neighbour, and from the droplet itself.
+    const greet = `timeout 5 bash -c 'exec 3<>/dev/tcp/${reserved.ip}/22; head -c 4 <&3'`;
+    expect(await inside(one.address, greet)).toEqual(['SSH-']);
+    expect(await inside(two.address, greet)).toEqual(['SSH-']);
+    await api.expect(204, 'DELETE', `/v2/reserved_ips/${reserved.ip}`);
+    for (const each of [one.id, two.id]) await api.expect(204, 'DELETE', `/v2/droplets/${each}`);
+  });
+});

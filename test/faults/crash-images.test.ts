@@ -1,0 +1,137 @@
+/** Kills the control plane after every single engine call of an import, and of a deletion, of an image. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EngineError } from '../../src/engine/errors.ts';
+import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { until } from '../support/until.ts';
+import { crashPoint } from './crash-harness.ts';
+
+const point = crashPoint();
+let atoll: TestAtoll;
+beforeAll(async () => {
+  atoll = await startAtoll({ wrap: point.wrap });
+});
+afterAll(() => atoll.close());
+
+const order = { name: 'mine', url: 'https://images.example.com/tiny.raw', region: 'nyc3' };
+
+async function idle() {
+  await until(async () => {
+    const rows = await atoll.database.store.db
+      .selectFrom('reconcile')
+      .select('id')
+      .whereRef('done', '<', 'wanted')
+      .execute();
+    return rows.length === 0;
+  });
+}
+
+const create = async (): Promise<number> =>
+  (await atoll.api.expect(202, 'POST', '/v2/images', order)).image.id;
+const imported = async (): Promise<number> => {
+  const id = await create();
+  await idle();
+  return id;
+};
+const remove = async (id: number): Promise<number> => {
+  await atoll.api.expect(204, 'DELETE', `/v2/images/${id}`);
+  return id;
+};
+
+/** All that can be seen of one image, in the API and in the engine. */
+async function worldOf(id: number) {
+  const { status, body } = await atoll.api.call('GET', `/v2/images/${id}`);
+  const row = await atoll.database.store.db
+    .selectFrom('images')
+    .select('gone_at')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow();
+  return {
+    status: status === 200 ? body.image.status : status,
+    engine: (await atoll.compute.images()).includes(`custom-${id}`),
+    gone: row.gone_at !== null,
+  };
+}
+
+/** More engine calls than either makes: one that never runs out of crashes is a bug. */
+const most = 20;
+
+describe('kill -9 after every single engine call', () => {
+  it.each([
+    ['an import', async () => 0, create],
+    ['a deletion', imported, remove],
+  ])('of %s converges to the world of an undisturbed run', async (_name, prepare, ask) => {
+    const run = async (crashAfter: number) => {
+      const prepared = await prepare();
+      await idle();
+      let restarted: Promise<void> | undefined;
+      if (crashAfter > 0) {
+        point.arm(crashAfter, () => {
+          restarted = atoll.restart();
+        });
+      }
+      const id = await ask(prepared);
+      await until(async () => {
+        await restarted;
+        const row = await atoll.database.store.db
+          .selectFrom('reconcile')
+          .select('id')
+          .whereRef('done', '<', 'wanted')
+          .executeTakeFirst();
+        return row === undefined;
+      });
+      point.disarm();
+      await restarted;
+      await idle();
+      return { crashed: restarted !== undefined, world: await worldOf(id) };
+    };
+    const undisturbed = await run(0);
+    for (let n = 1; ; n++) {
+      expect(n).toBeLessThan(most);
+      const { crashed, world } = await run(n);
+      expect(world, `killed after engine call ${n}`).toEqual(undisturbed.world);
+      if (!crashed) {
+        expect(n).toBeGreaterThan(1);
+        break;
+      }
+    }
+  });
+});
+
+describe('an engine that fails', () => {
+  const image = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/images/${id}`)).image;
+
+  it('is waited for while it is away', async () => {
+    atoll.world.unavailable(true);
+    const id = await create();
+    await until(async () => (await image(id)).status === 'pending');
+    atoll.world.unavailable(false);
+    await idle();
+    expect(await worldOf(id)).toEqual({ status: 'available', engine: true, gone: false });
+  });
+
+  it.each(['exhausted', 'rejected'] as const)('says so when it is %s, and leaves nothing', async (kind) => {
+    atoll.world.fail('importImage', new EngineError(kind, 'secret detail of the engine'));
+    const id = await create();
+    await until(async () => (await image(id)).status === 'deleted');
+    expect((await image(id)).error_message).toMatch(/host|operator/);
+    expect((await image(id)).error_message).not.toContain('secret');
+    expect(await atoll.compute.images()).not.toContain(`custom-${id}`);
+  });
+
+  it('does not bring back what is deleted during its import', async () => {
+    atoll.world.unavailable(true);
+    const id = await create();
+    await until(async () => (await image(id)).status === 'pending');
+    await remove(id);
+    atoll.world.unavailable(false);
+    await idle();
+    expect(await worldOf(id)).toEqual({ status: 404, engine: false, gone: true });
+  });
+
+  it('is swept of what has no owner', async () => {
+    await atoll.compute.importImage('custom-299', '/dev/null');
+    await atoll.restart();
+    await until(async () => !(await atoll.compute.images()).includes('custom-299'));
+    expect(await atoll.compute.images()).toContain('debian-12');
+  });
+});

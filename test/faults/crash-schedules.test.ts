@@ -1,0 +1,169 @@
+/** Crashes in the middle of what happens by the clock: backups, and autoscale pools. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { autoscaleReconciler } from '../../src/cloud/autoscale/index.ts';
+import { beginsAt } from '../../src/cloud/backups/index.ts';
+import { type Clock, type DrivenClock, drivenClock } from '../../src/control/clock.ts';
+import { silentLog } from '../../src/log.ts';
+import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { order } from '../support/droplets.ts';
+import { simulatedContext } from '../support/simulated-context.ts';
+import { idle, pass, seldom } from '../support/time.ts';
+import { crashPoint } from './crash-harness.ts';
+
+const point = crashPoint();
+let clock: DrivenClock;
+let atoll: TestAtoll;
+afterEach(() => atoll.close());
+
+async function start() {
+  clock = drivenClock();
+  atoll = await startAtoll({ clock, ...seldom, wrap: point.wrap });
+}
+
+/** Kills the control plane after the n-th engine call from now on; answers whether it came to that. */
+function crashAfter(n: number) {
+  let restarted: Promise<void> | undefined;
+  point.arm(n, () => {
+    restarted = atoll.restart();
+  });
+  return async () => {
+    point.disarm();
+    await restarted;
+    await idle(atoll.database, clock);
+    return restarted !== undefined;
+  };
+}
+
+const pool = (count: number) => ({
+  name: 'web',
+  config: { target_number_instances: count },
+  droplet_template: { region: 'nyc3', size: 's-1vcpu-1gb', image: 'debian-12-x64', ssh_keys: [] },
+});
+const root = '/v2/droplets/autoscale';
+const members = async (id: string) =>
+  (await atoll.api.expect(200, 'GET', `${root}/${id}/members?per_page=200`)).droplets;
+const history = async (id: string) =>
+  (await atoll.api.expect(200, 'GET', `${root}/${id}/history`)).history.map(
+    ({ desired_instance_count: count, status }: Record<string, unknown>) =>
+      `${String(count)} ${String(status)}`,
+  );
+
+describe('kill -9 after engine calls', () => {
+  it('of a backup: one backup, and its action completed', async () => {
+    await start();
+    for (let n = 1; ; n++) {
+      const { droplet } = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, backups: true });
+      await idle(atoll.database, clock);
+      const path = `/v2/droplets/${droplet.id}`;
+      const { policy } = await atoll.api.expect(200, 'GET', `${path}/backups/policy`);
+      const begins = beginsAt(new Date(policy.next_backup_window.start), droplet.id);
+      await pass(atoll.database, clock, begins.getTime() - clock.now().getTime() - 1000);
+      const crashed = crashAfter(n);
+      await pass(atoll.database, clock, 30_000);
+      const done = !(await crashed());
+      expect((await atoll.api.expect(200, 'GET', `${path}/backups`)).backups, `after call ${n}`).toHaveLength(
+        1,
+      );
+      const { actions } = await atoll.api.expect(200, 'GET', `${path}/actions`);
+      expect(actions[0]).toMatchObject({ type: 'backup', status: 'completed' });
+      expect(actions).toHaveLength(2);
+      expect(atoll.world.saved.size).toBe(1);
+      await atoll.api.expect(204, 'DELETE', path);
+      await idle(atoll.database, clock);
+      expect(atoll.world.saved.size).toBe(0);
+      if (done) {
+        expect(n).toBeGreaterThan(2);
+        break;
+      }
+    }
+  }, 120_000);
+
+  it('of a pool that grows and shrinks: never a member too many or too few', async () => {
+    await start();
+    for (let n = 1; ; n += 3) {
+      const crashed = crashAfter(n);
+      const { autoscale_pool } = await atoll.api.expect(202, 'POST', root, pool(3));
+      const { id } = autoscale_pool;
+      await idle(atoll.database, clock);
+      await atoll.api.expect(200, 'PUT', `${root}/${id}`, pool(1));
+      await idle(atoll.database, clock);
+      const done = !(await crashed());
+      await pass(atoll.database, clock, 120_000);
+      expect(await members(id), `after call ${n}`).toHaveLength(1);
+      expect(atoll.world.machines.size).toBe(1);
+      expect((await history(id))[0]).toBe('1 success');
+      await atoll.api.expect(202, 'DELETE', `${root}/${id}/dangerous`, undefined, { 'x-dangerous': 'true' });
+      await idle(atoll.database, clock);
+      expect(atoll.world.machines.size).toBe(0);
+      if (done) break;
+    }
+  }, 120_000);
+});
+
+it('a pool that dies between any two of its own steps ends with what was asked for, in one event', async () => {
+  await start();
+  const { store } = atoll.database;
+  // Nobody else works on it meanwhile.
+  atoll.plane.kill();
+  const teamRow = { team_id: atoll.team.teamId, user_id: atoll.team.userId };
+  const { id: token_id } = await store.db
+    .selectFrom('tokens')
+    .select('id')
+    .where('team_id', '=', atoll.team.teamId)
+    .executeTakeFirstOrThrow();
+  for (let n = 1; ; n++) {
+    const { id } = await store.db
+      .insertInto('autoscale_pools')
+      .values({
+        ...teamRow,
+        token_id,
+        name: 'web',
+        config: JSON.stringify({ target_number_instances: 12 }),
+        template: JSON.stringify({ ...pool(12).droplet_template, name: '', tags: [], ipv6: false }),
+        created_at: clock.now(),
+        updated_at: clock.now(),
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    /** Each look at the clock stands before a step: the n-th is its last. */
+    let looks = 0;
+    const dying: Clock = {
+      ...clock,
+      now() {
+        if (++looks === n) throw new Error('killed');
+        return clock.now();
+      },
+    };
+    const run = (time: Clock) =>
+      autoscaleReconciler({
+        store,
+        clock: time,
+        log: silentLog,
+        compute: atoll.compute,
+        context: simulatedContext,
+      }).reconcile(id, { attempts: 0, signal: new AbortController().signal });
+    const survived = await run(dying).then(
+      () => true,
+      () => false,
+    );
+    await run(clock);
+    await run(clock);
+    const made = await store.db
+      .selectFrom('droplets')
+      .select('id')
+      .where('autoscale_pool_id', '=', id)
+      .where('deleted_at', 'is', null)
+      .execute();
+    expect(made, `killed before step ${n}`).toHaveLength(12);
+    const events = await store.db
+      .selectFrom('autoscale_history')
+      .select('desired_instance_count')
+      .where('pool_id', '=', id)
+      .execute();
+    expect(events).toEqual([{ desired_instance_count: 12 }]);
+    if (survived) {
+      expect(n).toBeGreaterThan(5);
+      break;
+    }
+  }
+}, 120_000);
