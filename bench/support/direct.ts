@@ -58,7 +58,9 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
       {
         urn: `do:droplet:${row.id}`,
         name: `droplet-${row.id}`,
-        image,
+        source: { image },
+        root: 1,
+        volumes: [],
         vcpus: size?.vcpus ?? 1,
         memoryMib: size?.memory ?? 512,
         diskGib: size?.disk ?? 10,
@@ -76,6 +78,7 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
           },
         ],
       },
+      { source: { type: 'image', alias: image }, config: {} },
       placement,
     );
   }

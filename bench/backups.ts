@@ -1,0 +1,117 @@
+/**
+ * A month of backups, on a driven clock over the simulated world: how long it takes, and whether it is right.
+ * `--droplets 1000 --daily 0 --days 30 --workers 32`: how many of the droplets are backed up daily, the others weekly.
+ */
+import { rmSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { pino } from 'pino';
+import { bootstrap } from '../src/cloud/account/index.ts';
+import { simulatedImages } from '../src/cloud/images/index.ts';
+import { drivenClock } from '../src/control/clock.ts';
+import { controlPlane } from '../src/control-plane.ts';
+import { noDelays, openWorld, simulatedCompute } from '../src/engine/compute/simulated/index.ts';
+import { simulatedHost } from '../src/engine/host/simulated/host.ts';
+import { simulatedImporter } from '../src/engine/importer/simulated/importer.ts';
+import { ensurePostgres, stopPostgres } from '../src/host/postgres.ts';
+import { ensureUser } from '../src/host/user.ts';
+import { migrate } from '../src/store/migrate.ts';
+import { openStore } from '../src/store/open.ts';
+import { simulatedContext } from '../test/support/simulated-context.ts';
+import { days, idle, pass, seldom } from '../test/support/time.ts';
+import { temporaryHome } from './support/atoll.ts';
+import { title, verdict } from './support/report.ts';
+
+const { values } = parseArgs({
+  options: {
+    droplets: { type: 'string', default: '1000' },
+    daily: { type: 'string', default: '0' },
+    days: { type: 'string', default: '30' },
+    workers: { type: 'string', default: '32' },
+  },
+});
+const droplets = Number(values.droplets);
+const daily = Number(values.daily);
+const month = Number(values.days);
+title(`${droplets} droplets, ${daily} of them backed up daily, the others weekly, for ${month} days`);
+
+// A Thursday, at noon.
+const clock = drivenClock(new Date('2026-01-01T12:00:00Z'));
+const home = temporaryHome();
+const { user } = await ensureUser();
+const { socketDir } = await ensurePostgres({ home, user });
+const address = { socketDir };
+const store = openStore(address, { name: 'bench', connections: 16 });
+await migrate(store.pool);
+const world = await openWorld({ clock, images: simulatedImages(), delays: noDelays });
+const compute = simulatedCompute(world);
+const plane = controlPlane({
+  store,
+  address,
+  compute,
+  host: simulatedHost(),
+  importer: simulatedImporter({ compute, clock }),
+  mail: { send: () => Promise.resolve() },
+  clock,
+  log: pino({ level: 'error' }),
+  mode: 'simulated',
+  context: simulatedContext,
+  rateLimit: { perHour: 1e9, perMinute: 1e9 },
+  workers: Number(values.workers),
+  ...seldom,
+});
+try {
+  await plane.start();
+  const token = (await bootstrap(store, clock))?.token ?? '';
+  for (let made = 0; made < droplets; made += 10) {
+    const backup_policy = made < daily ? { plan: 'daily', hour: 4 } : { plan: 'weekly', weekday: 'SUN' };
+    const answer = await plane.server.inject({
+      method: 'POST',
+      url: '/v2/droplets',
+      headers: { authorization: `Bearer ${token}` },
+      payload: {
+        names: Array.from({ length: 10 }, (_, index) => `web-${made + index}`),
+        region: 'nyc3',
+        size: 's-1vcpu-1gb',
+        image: 'debian-12-x64',
+        backups: true,
+        backup_policy,
+      },
+    });
+    if (answer.statusCode !== 202) throw new Error(answer.body);
+  }
+  await idle({ store }, clock, 300_000);
+  const began = performance.now();
+  await pass({ store }, clock, days(month), 300_000);
+  const seconds = (performance.now() - began) / 1000;
+
+  const { rows } = await store.pool.query<{ taken: number; errored: number; kept: number; busy: number }>(
+    `select count(*) filter (where status = 'completed') as taken, count(*) filter (where status <> 'completed') as errored,
+       (select count(*) from images where deleted_at is null) as kept,
+       (select count(*) from droplets where pending_action_id is not null) as busy
+     from actions where type = 'backup'`,
+  );
+  const seen = rows[0] ?? { taken: 0, errored: 0, kept: 0, busy: 0 };
+  const weekly = droplets - daily;
+  // Of the weekly ones none is old enough to go in a month; a day's backup stays for seven days.
+  const sundays = Math.floor((month + 4) / 7);
+  const expected = {
+    taken: daily * month + weekly * sundays,
+    errored: 0,
+    kept: daily * Math.min(month, 7) + weekly * sundays,
+    busy: 0,
+  };
+  console.log(`seen     ${JSON.stringify({ ...seen, savedInEngine: world.saved.size })}`);
+  console.log(`expected ${JSON.stringify({ ...expected, savedInEngine: expected.kept })}`);
+  const wrong = (Object.keys(expected) as (keyof typeof expected)[]).filter(
+    (key) => seen[key] !== expected[key],
+  );
+  if (wrong.length > 0 || world.saved.size !== expected.kept) throw new Error('the counts are not right');
+  verdict('seconds of real time', seconds, { atMost: 60 });
+  console.log(`${(seen.taken / seconds).toFixed(0)} backups per second`);
+} finally {
+  await plane.stop();
+  await world.close();
+  await store.close();
+  await stopPostgres(home);
+  rmSync(home, { recursive: true, force: true });
+}
