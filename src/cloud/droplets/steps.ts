@@ -7,7 +7,7 @@ import type { Mail } from '../../engine/mail/port.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import { diskSource, finishSave, imageUrn, savedName } from '../images/index.ts';
-import { attachedVolumes, volumeDevice } from '../volumes/index.ts';
+import { attachedVolumes, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import type { DropletContext } from './context.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
@@ -53,6 +53,7 @@ export async function takeStep(
     case 'attach':
       return attach(deps, row, step.volume);
     case 'detach':
+      await awaitSnapshots(deps.store.db, step.volume);
       return compute.detachVolume(name, step.volume);
     case 'add-ipv6':
       return compute.addIpv6(name, publicIpv6(deps, row));

@@ -6,6 +6,7 @@ export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
 export { attachedVolumes, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
+export { awaitSnapshots } from './snapshot-gate.ts';
 export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
 export { findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
 export { deleteVolumeSnapshot } from './snapshots.ts';
