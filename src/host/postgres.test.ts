@@ -77,7 +77,9 @@ test('a server whose record was lost is found again, and a stale pid file does n
   const pidFile = join(paths(home).postgresData, 'postmaster.pid');
   const content = readFileSync(pidFile, 'utf8');
   await stopPostgres(home);
-  writeFileSync(pidFile, content.replace(/^\d+/, String(process.pid)));
+  const stale = content.replace(/^\d+/, String(process.pid));
+  writeFileSync(pidFile, stale);
+  writeFileSync(join(paths(home).postgresSocket, '.s.PGSQL.5432.lock'), stale);
   expect((await ensurePostgres({ home, user })).started).toBe(true);
   expect(await query(server, 'SELECT 1')).toEqual([1]);
 }, 60_000);

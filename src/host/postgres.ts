@@ -1,6 +1,7 @@
 import {
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   renameSync,
@@ -13,6 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { paths } from '../config.ts';
 import { run } from './command.ts';
+import { until } from './daemon.ts';
 import { findBinaries, type PostgresBinaries } from './postgres-binaries.ts';
 import { adoptDaemon, findDaemon, startDaemon, stopDaemon } from './processes.ts';
 import { asUser, privateDirectory, type User } from './user.ts';
@@ -76,22 +78,43 @@ async function initialise(data: string, binaries: PostgresBinaries, user: User |
   renameSync(unfinished, data);
 }
 
+/** Whether a process works in this data directory, as a postmaster and each of its backends do. */
+function worksIn(pid: number | string, data: string): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === data;
+  } catch {
+    // It has ended, or is somebody else's.
+    return false;
+  }
+}
+
 /**
  * The pid of a postmaster that holds this data directory without being recorded, or undefined. What
- * postmaster.pid says is only believed of a process that works in that directory, as a postmaster does; any
- * other has the pid by chance, and the file would keep PostgreSQL from starting.
+ * postmaster.pid says is only believed of a process that works in that directory; any other has the pid by chance.
  */
 function unrecordedPostmaster(data: string): number | undefined {
   const file = join(data, 'postmaster.pid');
   if (!existsSync(file)) return undefined;
   const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
-  try {
-    if (readlinkSync(`/proc/${pid}/cwd`) === data) return pid;
-  } catch {
-    // No such process.
+  return worksIn(pid, data) ? pid : undefined;
+}
+
+/**
+ * Removes the lock files of a postmaster that was killed: the pid in them may be another process's by now, or a
+ * zombie's, and either keeps PostgreSQL from starting. The backends of the dead one end by themselves; until the
+ * last has, it may still write, and a second server must not.
+ * @throws where they do not end
+ */
+async function clearLocks(data: string, socketDir: string): Promise<void> {
+  const idle = () => !readdirSync('/proc').some((name) => /^\d+$/.test(name) && worksIn(name, data));
+  if (!(await until(idle, { timeoutMs: 30_000 }))) {
+    throw new Error(
+      `Processes of a PostgreSQL that was killed still work in ${data}: end them, then try again.`,
+    );
   }
-  rmSync(file, { force: true });
-  return undefined;
+  for (const file of [join(data, 'postmaster.pid'), join(socketDir, '.s.PGSQL.5432.lock')]) {
+    rmSync(file, { force: true });
+  }
 }
 
 async function connect(socketDir: string, user: string, databaseName: string): Promise<Client> {
@@ -175,6 +198,7 @@ export async function ensurePostgres(options: {
   }
 
   mkdirSync(directory, { recursive: true });
+  await clearLocks(data, socketDir);
   const made = majorOf(data);
   const binaries = await findBinaries({
     major: made,
