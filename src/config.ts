@@ -44,6 +44,12 @@ export const configSchema = z.object({
 
 export type Config = z.infer<typeof configSchema>;
 
+/** The one storage pool of an Atoll's Incus. */
+export const poolName = 'main';
+
+/** Name of the bridge of an Atoll's public network; an interface's name may have 15 characters. */
+export const publicBridge = (id: string): string => `at${id}pub`;
+
 /** Where things lie under a home. Kept short: a unix socket's path may have 107 bytes. */
 export function paths(home: string) {
   return {

@@ -1,7 +1,7 @@
 /** The engines that a configuration asks for. */
 import { join } from 'node:path';
 import { simulatedImages } from './cloud/images/index.ts';
-import { type Config, paths } from './config.ts';
+import { type Config, paths, poolName, publicBridge } from './config.ts';
 import type { Clock } from './control/clock.ts';
 import { incusCompute } from './engine/compute/incus/index.ts';
 import type { Compute } from './engine/compute/port.ts';
@@ -25,9 +25,6 @@ export interface Engines {
 
 /** How long an import takes in the simulated world, ms. */
 const simulatedImportMs = 3_000;
-/** The storage pool and the bridge that `up` has made. */
-const pool = 'main';
-const bridge = (id: string) => `at${id}pub`;
 
 export async function openEngines(home: string, config: Config, clock: Clock): Promise<Engines> {
   const mail = outbox(paths(home).mail);
@@ -51,8 +48,8 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   const compute = incusCompute({
     socketPath: incusSocket,
     id: config.id,
-    pool,
-    publicNetwork: bridge(config.id),
+    pool: poolName,
+    publicNetwork: publicBridge(config.id),
   });
   const host = hostdHost({ socketPath: hostdSocket });
   const importer = hostdImporter({

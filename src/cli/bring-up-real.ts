@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, paths } from '../config.ts';
+import { type Config, paths, publicBridge } from '../config.ts';
 import { debianMirror, readAptSources } from '../host/apt-sources.ts';
 import { buildImage } from '../host/images/build.ts';
 import { defaultImageCache, ensureImage } from '../host/images/ensure.ts';
 import { imageNames, recipe } from '../host/images/recipe.ts';
-import { ensurePool, ensurePublicNetwork, publicBridge, removeStrayBridges } from '../host/incus-setup.ts';
+import { ensurePool, ensurePublicNetwork, removeStrayBridges } from '../host/incus-setup.ts';
 import { startIncusd } from '../host/incusd.ts';
 import { ensureSubids, ensureSysctls } from '../host/kernel.ts';
 import { ensureLxcfs } from '../host/lxcfs.ts';

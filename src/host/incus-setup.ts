@@ -1,11 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import ipaddr from 'ipaddr.js';
+import { poolName } from '../config.ts';
 import { type IncusClient, incusClient } from '../engine/compute/incus/client.ts';
 import { EngineError } from '../engine/errors.ts';
 import { run } from './command.ts';
-
-/** The one storage pool of an Atoll. */
-export const poolName = 'main';
 
 /** What a step of the setup did. */
 export interface Done {
@@ -28,11 +26,6 @@ export async function ensurePool(
     log(`storage pool ${poolName}: btrfs, at most ${sizeGib} GiB`);
     return { changed: true };
   });
-}
-
-/** Name of the bridge of an Atoll's public network; an interface's name may have 15 characters. */
-export function publicBridge(id: string): string {
-  return `at${id}pub`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { paths } from '../config.ts';
+import { paths, poolName } from '../config.ts';
 import type { IncusClient } from '../engine/compute/incus/client.ts';
-import { poolName, withIncus } from './incus-setup.ts';
+import { withIncus } from './incus-setup.ts';
 import { incusdPid, shutdownIncusd, startIncusd } from './incusd.ts';
 import { detachLoops, removeByPath } from './remove-by-path.ts';
 

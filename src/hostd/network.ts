@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import type { Config } from '../config.ts';
+import { type Config, publicBridge } from '../config.ts';
 
 /** What hostd must know of the public network, which the droplets' first NICs hang on. */
 export interface PublicNetwork {
@@ -46,7 +46,7 @@ export function publicNetwork(
   ]);
   const { reservedNetwork } = config;
   return {
-    bridge: `at${config.id}pub`,
+    bridge: publicBridge(config.id),
     bridgePrefix: `at${config.id}`,
     gateway: gateways[0] ?? '',
     gateway6: gateways[1] ?? '',

@@ -1,5 +1,4 @@
 /** What cloud-init of a droplet with this image is given as vendor data: the script of an application. */
-export { applicationVendorData as vendorData } from '../one-clicks/index.ts';
 export { type Image, images, resolveImage } from './catalogue.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
@@ -10,7 +9,6 @@ export {
   engineImageFor,
   type ImageHost,
   type OrderedImage,
-  orderableImage,
   orderImage,
   simulatedImages,
 } from './source.ts';

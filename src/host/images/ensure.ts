@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
+import { poolName } from '../../config.ts';
 import type { IncusClient } from '../../engine/compute/incus/client.ts';
 import { debianMirror, readAptSources } from '../apt-sources.ts';
-import { type Done, poolName, withIncus } from '../incus-setup.ts';
+import { type Done, withIncus } from '../incus-setup.ts';
 import { osRelease } from '../os-release.ts';
 import { buildImage } from './build.ts';
 import { type ImageName, recipe, recipeDigest } from './recipe.ts';
