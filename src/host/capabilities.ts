@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { arch, availableParallelism, totalmem } from 'node:os';
 import { run } from './command.ts';
-import { isLxcfsMounted } from './lxcfs.ts';
+import { isLxcfsServing } from './lxcfs.ts';
 import { osRelease } from './os-release.ts';
 import { missingPackages } from './packages.ts';
 
@@ -149,7 +149,7 @@ function bridgeFilter(): Finding {
 
 function lxcfs(): Finding {
   const fuse = existsSync('/dev/fuse');
-  if (isLxcfsMounted()) return { name: 'lxcfs', ok: true, detail: 'runs' };
+  if (isLxcfsServing()) return { name: 'lxcfs', ok: true, detail: 'runs' };
   const detail = fuse ? 'not started: ./atoll up does it' : 'cannot run: no /dev/fuse';
   return { name: 'lxcfs', ok: fuse, detail, remedy: 'modprobe fuse' };
 }
