@@ -4,11 +4,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { call, openRunning } from './support/atoll.ts';
-import { sshBanner } from './support/banner.ts';
+import { call, openRunning, withoutControlPlane } from './support/atoll.ts';
 import { directDriver } from './support/direct.ts';
-import { droplet } from './support/droplets.ts';
-import { summarise, table, title, verdict } from './support/report.ts';
+import { bannerOf, droplet } from './support/droplets.ts';
+import { ratio, seconds, table, title } from './support/report.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -30,16 +29,16 @@ const order = { ...droplet, image: `${options.image}-x64` };
 const ordered = new Set<number>();
 
 const pattern = await create('bench-pattern');
-await bannerOf(pattern);
+await bannerOf(atoll, pattern);
 const direct = await directDriver(atoll, pattern, options.image);
 const single: Record<string, number[]> = { Atoll: [], 'Incus alone': [] };
 const together: Record<string, number[]> = { Atoll: [], 'Incus alone': [] };
 try {
   for (let sample = 0; sample < Number(options.samples); sample++) {
-    single.Atoll?.push(await seconds(async () => bannerOf(await create(`bench-${sample}`))));
+    single.Atoll?.push(await seconds(async () => bannerOf(atoll, await create(`bench-${sample}`))));
     await deleteOrdered(pattern);
     single['Incus alone']?.push(
-      await withoutControlPlane(async () => {
+      await withoutControlPlane(atoll, async () => {
         const took = await seconds(() => direct.boot(0));
         await direct.remove(0);
         return took;
@@ -47,18 +46,18 @@ try {
     );
   }
   table('seconds, one at a time', single, 2);
-  ratio('one at a time', single, 1.25);
+  ratio('one at a time', single, { atMost: 1.25 });
 
   const numbers = Array.from({ length: crowd }, (_, number) => number);
   for (let round = 0; round < Number(options.rounds); round++) {
     together.Atoll?.push(
       await seconds(() =>
-        Promise.all(numbers.map(async (number) => bannerOf(await create(`bench-${number}`)))),
+        Promise.all(numbers.map(async (number) => bannerOf(atoll, await create(`bench-${number}`)))),
       ),
     );
     await deleteOrdered(pattern);
     together['Incus alone']?.push(
-      await withoutControlPlane(async () => {
+      await withoutControlPlane(atoll, async () => {
         const waiting = [...numbers];
         const work = async () => {
           for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
@@ -72,22 +71,11 @@ try {
   }
   if (Number(options.rounds) > 0) {
     table(`seconds, ${crowd} at once`, together, 1);
-    ratio(`${crowd} at once`, together, 1.3);
+    ratio(`${crowd} at once`, together, { atMost: 1.3 });
   }
 } finally {
   await deleteOrdered();
   await direct.close();
-}
-
-function ratio(what: string, of: Record<string, number[]>, atMost: number): void {
-  const [subject = 0, baseline = 1] = Object.values(of).map((values) => summarise(values).median);
-  verdict(`ratio of the medians, ${what}`, subject / baseline, { atMost });
-}
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
 }
 
 async function create(name: string): Promise<number> {
@@ -97,15 +85,6 @@ async function create(name: string): Promise<number> {
   });
   ordered.add(droplet.id);
   return droplet.id;
-}
-
-/** The API tells the address once the droplet is up; the database knows it from the first moment. */
-async function bannerOf(id: number): Promise<void> {
-  const { rows } = await atoll.database.query<{ address: string }>(
-    'select host(public_ipv4) as address from droplets where id = $1',
-    [id],
-  );
-  await sshBanner(rows[0]?.address ?? '');
 }
 
 /** Deletes what was ordered, but for `keep`, and waits until nothing of it is left. */
@@ -121,14 +100,4 @@ async function deleteOrdered(keep?: number): Promise<void> {
     await delay(100);
   }
   for (const id of ids) ordered.delete(id);
-}
-
-/** Lets the control plane stand still meanwhile: its sweep would take the machines for orphans. */
-async function withoutControlPlane<Result>(work: () => Promise<Result>): Promise<Result> {
-  process.kill(atoll.node, 'SIGSTOP');
-  try {
-    return await work();
-  } finally {
-    process.kill(atoll.node, 'SIGCONT');
-  }
 }

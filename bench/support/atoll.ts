@@ -112,6 +112,19 @@ export function openRunning(home: string): BenchAtoll {
   };
 }
 
+/** Lets the control plane stand still meanwhile: what is measured without it must not share the cores with it. */
+export async function withoutControlPlane<Result>(
+  { node }: BenchAtoll,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  process.kill(node, 'SIGSTOP');
+  try {
+    return await work();
+  } finally {
+    process.kill(node, 'SIGCONT');
+  }
+}
+
 /** Calls the API and answers the body. Throws on anything but a success. */
 export async function call<Body>(
   { url, token }: Pick<BenchAtoll, 'url' | 'token'>,

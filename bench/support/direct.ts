@@ -4,15 +4,24 @@ import { hostEntry, macOf } from '../../src/cloud/droplets/host-entry.ts';
 import { type DropletRow, dropletRows } from '../../src/cloud/droplets/row.ts';
 import { findSize } from '../../src/cloud/sizes/index.ts';
 import { paths, readConfig } from '../../src/config.ts';
-import { incusClient } from '../../src/engine/compute/incus/client.ts';
-import { engineName, instanceBody } from '../../src/engine/compute/incus/spec.ts';
+import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
+import { engineName, instanceBody, urnKey } from '../../src/engine/compute/incus/spec.ts';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { BenchAtoll } from './atoll.ts';
 import { sshBanner } from './banner.ts';
 
 export interface Direct {
-  /** Makes machine number `index` (0 to 99); resolves when its sshd answers. */
+  client: IncusClient;
+  /** The URL of machine number `index` (0 to 99). */
+  url(index: number): string;
+  /** The body to make it with, started unless it is made otherwise. */
+  body(index: number): ReturnType<typeof instanceBody>;
+  /** Its public address. */
+  address(index: number): string;
+  /** Gives hostd its metadata, as its first boot needs it. */
+  announce(index: number): Promise<void>;
+  /** Makes it; resolves when its sshd answers. */
   boot(index: number): Promise<void>;
   remove(index: number): Promise<void>;
   close(): Promise<void>;
@@ -21,7 +30,10 @@ export interface Direct {
 /** Far from what the database gives out. */
 const firstId = 900_000_000;
 
-/** A driver for the Incus of a real Atoll. Its machines are like the droplet `patternId`, which must run. */
+/**
+ * A driver for the Incus of a real Atoll. Its machines are like the droplet `patternId`, which must run, but bear no
+ * owner: Atoll does not look at them.
+ */
 export async function directDriver({ home }: BenchAtoll, patternId: number, image: string): Promise<Direct> {
   const config = readConfig(home);
   const client = incusClient({ socketPath: paths(home).incusSocket });
@@ -54,7 +66,7 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
   });
 
   function bodyOf(row: DropletRow) {
-    return instanceBody(
+    const body = instanceBody(
       {
         urn: `do:droplet:${row.id}`,
         name: `droplet-${row.id}`,
@@ -81,21 +93,30 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
       { source: { type: 'image', alias: image }, config: {} },
       placement,
     );
+    const { [urnKey]: _, ...unowned } = body.config;
+    return { ...body, config: unowned };
   }
 
+  const url = (index: number) => `/1.0/instances/${engineName(config.id, `droplet-${rowOf(index).id}`)}`;
+  const announce = (index: number) => host.publish(hostEntry(rowOf(index), network), Date.now());
+
   return {
+    client,
+    url,
+    body: (index) => bodyOf(rowOf(index)),
+    address: (index) => rowOf(index).public_ipv4,
+    announce,
     async boot(index) {
-      const row = rowOf(index);
-      await host.publish(hostEntry(row, network), Date.now());
-      await client.request('POST', '/1.0/instances', { body: bodyOf(row) });
-      await sshBanner(row.public_ipv4);
+      await announce(index);
+      await client.request('POST', '/1.0/instances', { body: bodyOf(rowOf(index)) });
+      await sshBanner(rowOf(index).public_ipv4);
     },
     async remove(index) {
-      const { id } = rowOf(index);
-      const path = `/1.0/instances/${engineName(config.id, `droplet-${id}`)}`;
-      await client.request('PUT', `${path}/state`, { body: { action: 'stop', force: true, timeout: 60 } });
-      await client.request('DELETE', path);
-      await host.withdraw(id, Date.now());
+      await client.request('PUT', `${url(index)}/state`, {
+        body: { action: 'stop', force: true, timeout: 60 },
+      });
+      await client.request('DELETE', url(index));
+      await host.withdraw(rowOf(index).id, Date.now());
     },
     async close() {
       await client.close();

@@ -43,8 +43,23 @@ export function table(unit: string, rows: Record<string, readonly number[]>, dig
   console.log('');
 }
 
+/** The ratio of the medians of two rows, the first to the second, beside its target. */
+export function ratio(what: string, rows: Record<string, readonly number[]>, target: Target): void {
+  const [subject = 0, baseline = 1] = Object.values(rows).map((values) => summarise(values).median);
+  verdict(`ratio of the medians, ${what}`, subject / baseline, target);
+}
+
+/** How long something takes. */
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (performance.now() - start) / 1000;
+}
+
+type Target = { atLeast: number } | { atMost: number };
+
 /** A figure beside its target. */
-export function verdict(what: string, value: number, target: { atLeast: number } | { atMost: number }): void {
+export function verdict(what: string, value: number, target: Target): void {
   const [relation, limit] = 'atLeast' in target ? ['at least', target.atLeast] : ['at most', target.atMost];
   const met = 'atLeast' in target ? value >= limit : value <= limit;
   console.log(`${what}: ${value.toFixed(2)} (target: ${relation} ${limit}): ${met ? 'met' : 'NOT MET'}`);

@@ -24,7 +24,7 @@ export interface ProtocolParts {
   volumes: Volumes;
   conversions: Conversions;
   network: PublicNetwork;
-  metadataListens: () => boolean;
+  metadataServes: () => boolean;
 }
 
 /** A refusal with the status it is answered with. */
@@ -70,7 +70,7 @@ const named = [
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
- * - `GET /healthz`: `{droplets, metadata, trouble}`: how many, whether the metadata service listens, and what
+ * - `GET /healthz`: `{droplets, metadata, trouble}`: how many, whether the metadata service answers, and what
  *   could not be repaired.
  * Errors are `{error}`. Who may connect is decided by the socket's permissions; what they send is checked.
  */
@@ -108,7 +108,7 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, network, metadataListens } = parts;
+  const { agent, droplets, reserved, volumes, conversions, network, metadataServes } = parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -155,7 +155,7 @@ function operationsOf(parts: ProtocolParts): Operations {
 
     'GET /healthz': async () => ({
       droplets: droplets.all().length,
-      metadata: metadataListens(),
+      metadata: metadataServes(),
       trouble: agent.trouble(),
     }),
   };
@@ -173,8 +173,9 @@ function statusOf(error: unknown): number {
 
 function generationOf(query: URLSearchParams): number {
   const text = query.get('generation') ?? '';
-  if (!/^[0-9]{1,15}$/.test(text)) throw new Refusal(400, 'generation: is not a whole number');
-  return Number(text);
+  const generation = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(generation)) throw new Refusal(400, 'generation: is not a whole number');
+  return generation;
 }
 
 async function readJson(request: IncomingMessage): Promise<unknown> {

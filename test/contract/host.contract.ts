@@ -99,6 +99,12 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
       expect(await host.published(14)).toBeUndefined();
     });
 
+    it('withdraws what has no owner, whatever its generation', async () => {
+      await host.publish(hostDroplet(18), Date.now());
+      await host.withdraw(18, Number.MAX_SAFE_INTEGER);
+      expect(await host.published(18)).toBeUndefined();
+    });
+
     it('gives an address to one droplet at a time', async () => {
       const old = hostDroplet(15);
       const heir = { ...hostDroplet(16), ipv4: old.ipv4 };

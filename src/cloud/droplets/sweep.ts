@@ -34,17 +34,24 @@ export async function sweepDroplets({ compute, host, store, clock, log }: SweepD
     .execute();
   const alive = new Map(rows.map((row) => [dropletUrn(row.id), row]));
   const swept: Swept = { woken: 0, orphans: 0 };
+  /** One that cannot be removed now must not keep the others: the next sweep tries again. */
+  const remove = async (removal: () => Promise<void>) => {
+    try {
+      await removal();
+      swept.orphans++;
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, 'it cannot be removed now');
+    }
+  };
   for (const instance of instances) {
     if (alive.has(instance.urn)) continue;
     log.warn({ urn: instance.urn, instance: instance.name }, 'a machine without a droplet is deleted');
-    await compute.delete(instance.name);
-    swept.orphans++;
+    await remove(() => compute.delete(instance.name));
   }
   for (const id of entries) {
     if (alive.has(dropletUrn(id))) continue;
     log.warn({ droplet: id }, 'a host entry without a droplet is withdrawn');
-    await host.withdraw(id, Number.MAX_SAFE_INTEGER);
-    swept.orphans++;
+    await remove(() => host.withdraw(id, Number.MAX_SAFE_INTEGER));
   }
   const states = new Map(instances.map((instance) => [instance.urn, instance.state]));
   const seen = new Set(entries);
