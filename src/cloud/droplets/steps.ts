@@ -97,7 +97,7 @@ async function save({ compute, store }: StepDeps, row: DropletRow, imageId: numb
   const name = savedName(imageId);
   await compute.save(instanceName(row.id), { urn: imageUrn(imageId), name });
   const kept = (await compute.listSaved()).find((saved) => saved.name === name);
-  await store.transaction((tx) => finishSave(tx, imageId, { bytes: kept?.bytes ?? 0 }));
+  await finishSave(store.db, imageId, { bytes: kept?.bytes ?? 0 });
 }
 
 async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {

@@ -140,7 +140,7 @@ export interface Compute {
    */
   detachVolume(name: string, volumeId: string): Promise<void>;
   /** Keeps a copy of the disk of a machine, running or not, as it is at this moment. */
-  save(name: string, saved: { urn: string; name: string }): Promise<void>;
+  save(name: string, saved: { urn: string; name: string }): Promise<SavedDisk>;
   /** Every disk that was kept. */
   listSaved(): Promise<SavedDisk[]>;
   /** Deletes a kept disk; one that is gone already is fine. */

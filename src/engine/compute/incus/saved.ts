@@ -3,14 +3,11 @@
  * with the machine, so it takes no time and no room, and lives on when the machine is deleted.
  */
 import { EngineError } from '../../errors.ts';
-import type { Compute, SavedDisk } from '../port.ts';
+import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { isNotFound, says } from './errors.ts';
 import { type IncusInstance, isUnderWay, ownConfig, rewrite } from './instances.ts';
 import { bytesKey, engineName, portName, savedKey } from './spec.ts';
-
-/** The snapshot that a disk is copied from. Taken of a machine that runs, it is what a power cut would leave. */
-const snapshot = 'saving';
 
 type Saved = Pick<Compute, 'save' | 'listSaved' | 'deleteSaved'>;
 
@@ -27,13 +24,14 @@ export function savedDisks(context: IncusContext): Saved {
 
   /** About what a disk takes: its own blocks, and those it shares with what it was made from. */
   async function bytesOf(machine: IncusInstance): Promise<number> {
-    const state = await client.request<{ disk: Record<string, { usage: number }> | null }>(
-      'GET',
-      `${path(portName(machine.name))}/state`,
-    );
     const image = machine.config['volatile.base_image'];
-    const origin =
-      image === undefined ? undefined : await client.find<{ size: number }>(`/1.0/images/${image}`);
+    const [state, origin] = await Promise.all([
+      client.request<{ disk: Record<string, { usage: number }> | null }>(
+        'GET',
+        `${path(portName(machine.name))}/state`,
+      ),
+      image === undefined ? undefined : client.find<{ size: number }>(`/1.0/images/${image}`),
+    ]);
     const shared = Number(machine.config[bytesKey] ?? origin?.size ?? 0);
     return shared + (state.disk?.['root']?.usage ?? 0);
   }
@@ -46,49 +44,52 @@ export function savedDisks(context: IncusContext): Saved {
     await remove(path(name));
   }
 
-  async function copy(machine: IncusInstance, disk: SavedDisk): Promise<void> {
+  /**
+   * Copies the disk at one moment: of a machine that runs, it is what a power cut would leave. `bytes` is what the
+   * machine's disk takes.
+   */
+  async function copy(machine: IncusInstance, name: string, urn: string): Promise<number> {
     // A copy has all that it is not told to have otherwise: it must not hold on to addresses and volumes.
     const others = Object.keys(machine.devices).filter((key) => key !== 'root');
     const atoll = Object.keys(machine.config).filter((key) => key.startsWith('user.atoll.'));
     const without = (keys: string[]) => Object.fromEntries(keys.map((key) => [key, '']));
-    await client.request('POST', '/1.0/instances', {
-      body: {
-        name: engineName(id, disk.name),
-        type: 'container',
-        profiles: [],
-        source: { type: 'copy', source: `${machine.name}/${snapshot}` },
-        config: { ...without([...atoll, 'raw.lxc']), [savedKey]: disk.urn },
-        devices: Object.fromEntries(others.map((key) => [key, { type: 'none' }])),
-      },
-    });
-    const copied = await find(disk.name);
+    const [bytes] = await Promise.all([
+      bytesOf(machine),
+      client.request('POST', '/1.0/instances', {
+        body: {
+          name: engineName(id, name),
+          type: 'container',
+          profiles: [],
+          // A snapshot of a btrfs subvolume is consistent without the machine being frozen.
+          source: { type: 'copy', source: machine.name, instance_only: true, allow_inconsistent: true },
+          config: { ...without([...atoll, 'raw.lxc']), [savedKey]: urn },
+          devices: Object.fromEntries(others.map((key) => [key, { type: 'none' }])),
+        },
+      }),
+    ]);
+    const copied = await find(name);
     const root = copied?.devices['root'];
-    if (!copied || !root) throw new EngineError('failed', `incus: ${disk.name} has gone while it was made`);
+    if (!copied || !root) throw new EngineError('failed', `incus: ${name} has gone while it was made`);
     await rewrite(client, copied, {
-      config: { ...ownConfig(copied), [savedKey]: disk.urn, [bytesKey]: String(disk.bytes) },
+      config: { ...ownConfig(copied), [savedKey]: urn, [bytesKey]: String(bytes) },
       devices: { root },
     });
+    return bytes;
   }
 
   return {
     async save(name, { urn, name: savedName }) {
       const there = await find(savedName);
-      if (there?.config[savedKey] === urn && there.config[bytesKey]) return;
+      const bytes = there?.config[savedKey] === urn && there.config[bytesKey];
+      if (bytes) return { urn, name: savedName, bytes: Number(bytes) };
       if (there) await makeWay(savedName, there, urn);
       const machine = await context.complete(name);
-      const snapshots = `${path(name)}/snapshots`;
-      // Left over from a save that died.
-      await remove(`${snapshots}/${snapshot}`);
-      const bytes = await bytesOf(machine);
-      await client.request('POST', snapshots, { body: { name: snapshot, stateful: false } });
       try {
-        await copy(machine, { urn, name: savedName, bytes });
+        return { urn, name: savedName, bytes: await copy(machine, savedName, urn) };
       } catch (error) {
         if (says(error, /UNIQUE constraint failed: instances/))
           throw new EngineError('busy', `incus: ${savedName} is being made`, { cause: error });
         throw error;
-      } finally {
-        await remove(`${snapshots}/${snapshot}`);
       }
     },
     async listSaved() {

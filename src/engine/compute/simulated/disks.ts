@@ -16,10 +16,12 @@ export function simulatedDisks(world: World, claim: (name: string) => Machine): 
       const there = world.saved.get(savedName);
       if (there && there.urn !== urn)
         throw new EngineError('rejected', `${savedName} belongs to another owner`);
-      if (there) return;
+      if (there) return there;
       claim(name);
       await world.take('save');
-      await world.record({ saved: { urn, name: savedName, bytes: savedBytes } });
+      const saved = { urn, name: savedName, bytes: savedBytes };
+      await world.record({ saved });
+      return saved;
     },
     async listSaved() {
       world.enter('listSaved');
