@@ -126,6 +126,7 @@ async function contests(): Promise<Record<string, Contest>> {
         await untilSettled(atoll);
       },
       async incus() {
+        await direct.announce(copy);
         await copyOf(kept, copy);
         await setState(copy, { action: 'start' });
         await sshBanner(direct.address(copy));
@@ -171,6 +172,7 @@ async function contests(): Promise<Record<string, Contest>> {
         await bannerOf(atoll, mine);
       },
       async incus() {
+        await direct.announce(opponent);
         await setState(opponent, { action: 'restart' });
         await sshBanner(direct.address(opponent));
       },

@@ -29,6 +29,8 @@ export interface Direct {
 
 /** Far from what the database gives out. */
 const firstId = 900_000_000;
+/** No sweep that withdraws an entry without a droplet outdates it. */
+const generation = Number.MAX_SAFE_INTEGER;
 
 /**
  * A driver for the Incus of a real Atoll. Its machines are like the droplet `patternId`, which must run, but bear no
@@ -98,7 +100,7 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
   }
 
   const url = (index: number) => `/1.0/instances/${engineName(config.id, `droplet-${rowOf(index).id}`)}`;
-  const announce = (index: number) => host.publish(hostEntry(rowOf(index), network), Date.now());
+  const announce = (index: number) => host.publish(hostEntry(rowOf(index), network), generation);
 
   return {
     client,
@@ -112,11 +114,11 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
       await sshBanner(rowOf(index).public_ipv4);
     },
     async remove(index) {
-      await client.request('PUT', `${url(index)}/state`, {
-        body: { action: 'stop', force: true, timeout: 60 },
-      });
+      const stop = { action: 'stop', force: true, timeout: 60 };
+      // One that does not run cannot be stopped.
+      await client.request('PUT', `${url(index)}/state`, { body: stop }).catch(() => {});
       await client.request('DELETE', url(index));
-      await host.withdraw(rowOf(index).id, Date.now());
+      await host.withdraw(rowOf(index).id, generation);
     },
     async close() {
       await client.close();
