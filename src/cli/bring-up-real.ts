@@ -11,6 +11,7 @@ import { ensureSubids, ensureSysctls } from '../host/kernel.ts';
 import { ensureLxcfs } from '../host/lxcfs.ts';
 import { osRelease } from '../host/os-release.ts';
 import { ensurePackages } from '../host/packages.ts';
+import { primeMounts } from '../host/prime-mounts.ts';
 import { logFile } from '../host/processes.ts';
 import type { User } from '../host/user.ts';
 import { recordShared, registryDirectory } from './machine.ts';
@@ -36,9 +37,15 @@ export async function bringMachine({ step }: Steps): Promise<void> {
   });
 }
 
-/** Incus with its pool, the public network and the images. */
-export async function bringEngine(home: string, config: Config, user: User, { step }: Steps): Promise<void> {
+/** Incus with its pool, the public network and the images. Answers whether that Incus was started now. */
+export async function bringEngine(
+  home: string,
+  config: Config,
+  user: User,
+  { step }: Steps,
+): Promise<boolean> {
   const { incus, incusSocket: socket } = paths(home);
+  let isNew = false;
   await step('Incus', async (note) => {
     const { changed } = await startIncusd(
       { dir: incus, group: user.name, logFile: logFile(home, 'incusd') },
@@ -46,6 +53,7 @@ export async function bringEngine(home: string, config: Config, user: User, { st
     );
     for (const bridge of await removeStrayBridges({ socket, id: config.id }))
       note(`${bridge} was left over: removed`);
+    isNew = changed;
     return changed ? 'started' : 'runs';
   });
   const { ipv4, ipv6 } = config.publicNetwork;
@@ -69,6 +77,21 @@ export async function bringEngine(home: string, config: Config, user: User, { st
       }),
     ),
   );
+  return isNew;
+}
+
+/** Makes an Incus that was started anew ready for volumes. Where that fails, all else goes on. */
+export async function bringMounts(home: string, { id }: Config, { step }: Steps): Promise<void> {
+  const { incus, incusSocket: socket } = paths(home);
+  await step('mounts of volumes', async () => {
+    try {
+      // Below Incus' directory, so that it goes with that wherever this is interrupted.
+      await primeMounts({ socket, id, directory: join(incus, 'prime') });
+      return 'work';
+    } catch (error) {
+      return `do not work: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  });
 }
 
 /** Builds the images that the cache lacks, for those who bring an Incus of their own (the tests). */

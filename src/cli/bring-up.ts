@@ -113,10 +113,16 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
     return created ? 'made' : changes.join(', ') || 'kept';
   });
 
-  const work = [bringDatabase(home, config, user, steps)];
-  if (realParts && user) work.push(realParts.bringEngine(home, config, user, steps));
-  await together(work);
-  if (real) await step('hostd', () => ensureHostd(home, config));
-  await step('control plane', () => ensureControlPlane(home, config, user));
+  const engine =
+    realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
+  await together([bringDatabase(home, config, user, steps), engine]);
+  const processes = async () => {
+    if (real) await step('hostd', () => ensureHostd(home, config));
+    await step('control plane', () => ensureControlPlane(home, config, user));
+  };
+  const mounts = async () => {
+    if (await engine) await realParts?.bringMounts(home, config, steps);
+  };
+  await together([processes(), mounts()]);
   return { config, url: publicUrl(config) };
 }

@@ -1,6 +1,7 @@
 import type { HostDroplet } from '../engine/host/port.ts';
 import type { Droplets } from './droplets.ts';
 import { errorText, log } from './log.ts';
+import type { MetadataService } from './metadata/service.ts';
 import { difference, type NeighbourTable, neighbours } from './neighbours.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 import type { PacketFilter } from './packet-filter.ts';
@@ -30,8 +31,9 @@ export function hostAgent(parts: {
   reserved: Reserved;
   volumes: Volumes;
   packetFilter: PacketFilter;
+  metadata: Pick<MetadataService, 'update' | 'check'>;
 }): Agent {
-  const { network, droplets, reserved, volumes, packetFilter } = parts;
+  const { network, droplets, reserved, volumes, packetFilter, metadata } = parts;
   const entries = neighbours(network.bridge, () => table(droplets.all()));
   let trouble: string | undefined;
 
@@ -45,6 +47,7 @@ export function hostAgent(parts: {
       },
       () => reserved.heal(),
       () => volumes.heal(),
+      () => metadata.check(),
       () => droplets.forget(),
     ];
     for (const task of tasks) {
@@ -62,10 +65,11 @@ export function hostAgent(parts: {
   }
 
   /** Hands on what differs between a droplet's two entries. */
-  function change(before: HostDroplet | undefined, after: HostDroplet | undefined): Promise<void> {
-    const held = table(before ? [before] : []);
-    const wanted = table(after ? [after] : []);
-    return entries.change(difference(held, wanted));
+  async function change(before: HostDroplet | undefined, after: HostDroplet | undefined): Promise<void> {
+    const held = before ? [before] : [];
+    const wanted = after ? [after] : [];
+    const addresses = [...new Set([...held, ...wanted].map(({ ipv4 }) => ipv4))];
+    await Promise.all([entries.change(difference(table(held), table(wanted))), metadata.update(addresses)]);
   }
 
   return {

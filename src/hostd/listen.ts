@@ -1,4 +1,5 @@
-import type { Server } from 'node:http';
+import type { Server as HttpServer } from 'node:http';
+import type { Server } from 'node:net';
 import { type Clock, sleep } from '../control/clock.ts';
 import { errorText, log } from './log.ts';
 
@@ -45,7 +46,7 @@ export function listen(
 }
 
 /** Stops listening, lets answers that are under way finish for up to 2 s, then cuts what is left. */
-export function closeServer(server: Server): Promise<void> {
+export function closeServer(server: HttpServer): Promise<void> {
   return new Promise((resolve) => {
     const cut = setTimeout(() => server.closeAllConnections(), 2_000);
     server.close(() => {

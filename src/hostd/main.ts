@@ -6,9 +6,9 @@ import { sleep, systemClock } from '../control/clock.ts';
 import { type Agent, hostAgent } from './agent.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { imageConversions } from './images/conversions.ts';
-import { closeServer, listenWhenPossible } from './listen.ts';
+import { closeServer } from './listen.ts';
 import { errorText, log } from './log.ts';
-import { metadataServer } from './metadata/server.ts';
+import { metadataService } from './metadata/service.ts';
 import { neighbours } from './neighbours.ts';
 import { publicNetwork } from './network.ts';
 import { packetFilter } from './packet-filter.ts';
@@ -45,9 +45,12 @@ try {
 
 async function serve(home: string, group: string): Promise<void> {
   const { network, droplets, packetFilter: filter, reserved, volumes } = parts(home);
-  const agent = hostAgent({ network, droplets, reserved, volumes, packetFilter: filter });
-  const metadata = metadataServer((ipv4) => droplets.having(ipv4));
-  const metadataListens = () => metadata.listening;
+  const metadata = metadataService({
+    droplets,
+    where: { host: network.gateway, port: network.metadataPort },
+    clock: systemClock,
+  });
+  const agent = hostAgent({ network, droplets, reserved, volumes, packetFilter: filter, metadata });
   const conversions = imageConversions({
     exchange: paths(home).imports,
     work: paths(home).conversions,
@@ -59,14 +62,15 @@ async function serve(home: string, group: string): Promise<void> {
     volumes,
     conversions,
     network,
-    metadataListens,
+    metadataServes: metadata.serves,
   });
   const stop = new AbortController();
+  let metadataRuns: Promise<void> | undefined;
 
   const end = () => {
     if (stop.signal.aborted) return;
     stop.abort();
-    void Promise.all([closeServer(protocol), closeServer(metadata)]).then(() => {
+    void Promise.all([closeServer(protocol), metadataRuns]).then(() => {
       log('info', 'hostd ended; what it made stays in force');
       process.exit(0);
     });
@@ -78,18 +82,11 @@ async function serve(home: string, group: string): Promise<void> {
   const socket = paths(home).hostdSocket;
   await refuseSecond(socket);
   await agent.start();
+  metadataRuns = metadata.run(stop.signal);
   await conversions.start();
   await listenOnSocket(protocol, socket, group);
   log('info', 'hostd serves', { droplets: droplets.all().length });
-  await Promise.all([
-    listenWhenPossible(
-      metadata,
-      { host: network.gateway, port: network.metadataPort },
-      systemClock,
-      stop.signal,
-    ),
-    healForEver(agent, stop.signal),
-  ]);
+  await healForEver(agent, stop.signal);
 }
 
 async function healForEver(agent: Agent, signal: AbortSignal): Promise<void> {

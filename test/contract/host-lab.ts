@@ -100,6 +100,18 @@ export async function hostLab({ bridge: withBridge = true } = {}) {
       hostd?.kill(signal);
       if (hostd && signal !== 'SIGHUP') await once(hostd, 'exit');
     },
+    /** The process of the metadata service; undefined while there is none. */
+    async metadataProcess(): Promise<number | undefined> {
+      const children = await readFile(`/proc/${hostd?.pid}/task/${hostd?.pid}/children`, 'utf8').catch(
+        () => '',
+      );
+      for (const pid of children.split(' ').filter(Boolean)) {
+        const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+        if (command.endsWith('/metadata/main.ts\0') && command.startsWith(process.execPath))
+          return Number(pid);
+      }
+      return undefined;
+    },
     /** Runs `hostd --remove`. */
     async remove(): Promise<void> {
       await lab.inHost(process.execPath, MAIN, '--home', home, '--remove');

@@ -1,7 +1,18 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  statfs,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -23,6 +34,7 @@ describe.runIf(possible)(
     let host: Host;
     let directory: string;
     const mounts: string[] = [];
+    const guests: ChildProcess[] = [];
 
     const fileOf = (id: string) => join(directory, `${id}.img`);
     const probe = async (device: string) => (await run('blkid', ['-p', '-o', 'export', device])).stdout;
@@ -40,6 +52,14 @@ describe.runIf(possible)(
       await rm(target, { recursive: true });
     }
 
+    async function endGuests(): Promise<void> {
+      for (const guest of guests.splice(0)) {
+        const exit = once(guest, 'exit');
+        guest.kill('SIGKILL');
+        await exit;
+      }
+    }
+
     beforeAll(async () => {
       lab = await hostLab();
       await lab.start();
@@ -47,6 +67,7 @@ describe.runIf(possible)(
       directory = paths(lab.home).volumes;
     }, 60_000);
     afterEach(async () => {
+      await endGuests();
       for (const target of mounts.toReversed()) await unmount(target);
       for (const { id } of (await host.volumes()).volumes) await host.deleteVolume(id);
       for (const id of (await host.volumes()).snapshots) await host.deleteVolumeSnapshot(id);
@@ -99,6 +120,47 @@ describe.runIf(possible)(
       const { stdout } = await run('df', ['--output=size', '-B1M', again]);
       expect(Number(stdout.split('\n')[1])).toBeGreaterThan(1900);
       expect(await readFile(join(again, 'kept'), 'utf8')).toBe('kept');
+    });
+
+    it('grows an XFS that a machine has in use, or mounts later', async () => {
+      const volume = { id: randomUUID(), sizeGib: 1, filesystem: { type: 'xfs', label: '' } } as const;
+      const { device } = await host.ensureVolume(volume);
+      const parent = await mkdtemp(join(tmpdir(), 'atoll-mount-'));
+      const script = `mount --make-rprivate / && mount $2 $1 && cp $3 $1/kept && echo ready && exec sh -c "$4" sh $1`;
+      const use = async () => {
+        const args = ['--mount', 'sh', '-c', script, 'guest', parent, device, process.execPath, WRITER];
+        const guest = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+        guests.push(guest);
+        await once(guest.stdout, 'data');
+        return guest;
+      };
+      const sizeIn = async (guest: ChildProcess) => {
+        const { blocks, bsize } = await statfs(`/proc/${guest.pid}/root${parent}`);
+        return (blocks * bsize) / GIB;
+      };
+      let guest = await use();
+      expect(await sizeIn(guest)).toBeLessThan(1);
+      await host.ensureVolume({ ...volume, sizeGib: 2 });
+      expect(await sizeIn(guest)).toBeGreaterThan(1.9);
+      await endGuests();
+
+      await host.ensureVolume({ ...volume, sizeGib: 3 });
+      guest = await use();
+      await lab.kill('SIGHUP');
+      await until(async () => (await sizeIn(guest)) > 2.9);
+      await endGuests();
+
+      // Unmounted with the last process that the machine had.
+      const repair = () => run('xfs_repair', ['-n', device]);
+      await until(() =>
+        repair().then(
+          () => true,
+          () => false,
+        ),
+      );
+      const target = await mount(device);
+      await run('cmp', [join(target, 'kept'), process.execPath]);
+      await rm(parent, { recursive: true });
     });
 
     it('snapshots a mounted filesystem that is being written to, whole', async () => {

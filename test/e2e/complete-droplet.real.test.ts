@@ -92,6 +92,8 @@ describe('volumes', () => {
     const device = '/dev/disk/by-id/scsi-0DO_Volume_data';
     await inside(
       first.address,
+      // The first mount of its type that a guest asks for must not decide for all: see prime-mounts.ts.
+      'for type in ext4 xfs; do mount -i -t $type /dev/null /mnt; done 2>/dev/null',
       `mkdir -p /mnt/data && mount -o defaults,nofail,discard,noatime ${device} /mnt/data`,
       `echo '${device} /mnt/data ext4 defaults,nofail,discard,noatime 0 2' >> /etc/fstab`,
       'echo kept > /mnt/data/file; sync',
@@ -143,6 +145,28 @@ describe('volumes', () => {
     }
     await api.expect(204, 'DELETE', `/v2/snapshots/${snapshot.id}`);
   });
+
+  it('with XFS grow while they are in use', async () => {
+    const request = { name: 'in-use', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'xfs' };
+    const { volume } = await api.expect(201, 'POST', '/v2/volumes', request);
+    const { id, address } = await booted({ name: 'user', volumes: [volume.id] });
+    await inside(
+      address,
+      'mkdir -p /mnt/x && mount -o discard,noatime /dev/disk/by-id/scsi-0DO_Volume_in-use /mnt/x',
+      'cp /usr/bin/bash /mnt/x/kept',
+      "(cd /mnt/x; exec sh -c 'while date >> log; do sync -f log; done' >/dev/null 2>&1) & echo $! > /run/writer",
+    );
+    await volumeAct(volume.id, { type: 'resize', size_gigabytes: 3 });
+    const size = 'df --output=size -BM /mnt/x | tail -1 | tr -dc 0-9';
+    const [done, grown] = await inside(address, 'xfs_growfs /mnt/x >/dev/null && echo done', size);
+    expect(done).toBe('done');
+    expect(Number(grown)).toBeGreaterThan(2900);
+    const after = ['kill $(cat /run/writer) && echo writes', 'cmp /usr/bin/bash /mnt/x/kept && echo whole'];
+    expect(await inside(address, ...after)).toEqual(['writes', 'whole']);
+    await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+    const gone = async () => (await api.call('DELETE', `/v2/volumes/${volume.id}`)).status === 204;
+    await until(gone, 30_000, 'the volume is free', 250);
+  });
 });
 
 describe('reserved IPs', () => {
@@ -172,5 +196,19 @@ describe('reserved IPs', () => {
     expect(await inside(two.address, greet)).toEqual(['SSH-']);
     await api.expect(204, 'DELETE', `/v2/reserved_ips/${reserved.ip}`);
     for (const each of [one.id, two.id]) await api.expect(204, 'DELETE', `/v2/droplets/${each}`);
+  });
+});
+
+describe('a droplet that does not boot', () => {
+  it('is off, its action has erred, and the operator is shown why', async () => {
+    const { id, address } = await booted({ name: 'broken' });
+    await inside(address, 'rm /sbin/init; sync');
+    await api.act(id, { type: 'power_off' });
+    const powerOn = { type: 'power_on' };
+    const { action } = await api.expect(201, 'POST', `/v2/droplets/${id}/actions`, powerOn);
+    expect(await api.ended(action.id)).toMatchObject({ status: 'errored' });
+    expect((await get(id)).status).toBe('off');
+    expect(await real.atoll('logs', '--droplet', String(id))).toContain('Failed to exec "/sbin/init"');
+    await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
   });
 });

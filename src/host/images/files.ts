@@ -128,8 +128,10 @@ with tempfile.NamedTemporaryFile(dir="/var/tmp") as made:
 `;
 
 /**
- * Growing a mounted ext4 takes a capability of the host that no container has (EXT4_IOC_RESIZE_FS wants
- * CAP_SYS_RESOURCE). So it is unmounted for the moment that it takes.
+ * Growing a mounted file system takes capabilities of the host that no container has. The host does it, when a volume
+ * grows and within half a minute after a mount, so that there is nothing left to do, or to wait only. A host that may
+ * not do it with ext4 itself (EXT4_IOC_RESIZE_FS wants CAP_SYS_RESOURCE) leaves it as it is: then it is unmounted for
+ * the moment that it takes.
  */
 const resize2fs = `#!/bin/sh
 real=/usr/sbin/resize2fs
@@ -141,6 +143,10 @@ done
 number=$(stat -L -c '%Hr:%Lr' -- "$device" 2>/dev/null)
 target=$(findmnt -n -f -o TARGET -S "$number")
 [ -n "$target" ] || exec "$real" "$@"
+if said=$("$real" "$@" 2>&1); then
+  printf '%s\\n' "$said"
+  exit
+fi
 options=$(findmnt -n -o OPTIONS --target "$target" | sed 's/,idmapped//')
 if ! umount -- "$target"; then
   echo "resize2fs: $target is in use; stop what uses it and try again" >&2
@@ -151,6 +157,19 @@ e2fsck -fp "$device" >/dev/null
 status=$?
 mount -o "$options" -- "$device" "$target" || exit
 exit $status
+`;
+const xfsGrowfs = `#!/bin/sh
+waited=0
+until said=$(/usr/sbin/xfs_growfs "$@" 2>&1); do
+  case $said in *'not permitted'*) ;; *) waited=45 ;; esac
+  if [ $waited -ge 45 ]; then
+    printf '%s\\n' "$said" >&2
+    exit 1
+  fi
+  waited=$((waited + 1))
+  sleep 1
+done
+printf '%s\\n' "$said"
 `;
 
 /** With /sys read-only, systemd ignores the devices in fstab: mount(8) does not. */
@@ -188,6 +207,7 @@ export const imageFiles: ImageFile[] = [
   { path: '/sbin/mount.xfs', content: mountHelper('xfs'), mode: 0o755 },
   { path: '/usr/local/sbin/mkfs.xfs', content: mkfsXfs, mode: 0o755 },
   { path: '/usr/local/sbin/resize2fs', content: resize2fs, mode: 0o755 },
+  { path: '/usr/local/sbin/xfs_growfs', content: xfsGrowfs, mode: 0o755 },
   { path: '/etc/systemd/system/fstab-mounts.service', content: mountUnit, mode: 0o644 },
   ...['cloud-config', 'systemd-logind', 'console-getty', 'fstab-mounts'].map((unit) => ({
     path: `/etc/systemd/system/${unit}.service.d/after-ssh.conf`,

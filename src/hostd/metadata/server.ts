@@ -7,11 +7,14 @@ import { answer } from './tree.ts';
 const MAX_PER_SOURCE = 20;
 const MAX_CONNECTIONS = 4096;
 
+/** What it knows of a droplet. */
+type Asking = Pick<HostDroplet, 'metadata'>;
+
 /**
  * The metadata service. Who asks is known by the source address of the connection alone (droplets cannot forge
  * theirs); no header counts. Each droplet learns about itself, everybody else gets an empty 404.
  */
-export function metadataServer(dropletAt: (ipv4: string) => HostDroplet | undefined): Server {
+export function metadataServer(dropletAt: (ipv4: string) => Asking | undefined): Server {
   const server = createServer(
     {
       headersTimeout: 5_000,
@@ -29,7 +32,7 @@ export function metadataServer(dropletAt: (ipv4: string) => HostDroplet | undefi
   return server;
 }
 
-function respond(request: IncomingMessage, response: ServerResponse, droplet: HostDroplet | undefined): void {
+function respond(request: IncomingMessage, response: ServerResponse, droplet: Asking | undefined): void {
   if (!droplet) {
     response.writeHead(404, { 'Content-Length': 0 }).end();
     return;

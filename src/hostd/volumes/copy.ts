@@ -1,7 +1,8 @@
-import { readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { run } from '../exec.ts';
 import { isMounted } from './loops.ts';
+import { loopMounts } from './mounts.ts';
 
 /** There is no room for what was asked. */
 export class NoRoom extends Error {
@@ -20,7 +21,7 @@ export async function copy(from: string, to: string, device?: string): Promise<v
   const fits = (await allocated(from)) + RESERVE_BYTES < bavail * bsize;
   // A reflink takes no room.
   const reflink = fits ? 'auto' : 'always';
-  const mount = device && (await isMounted(device)) ? await mountOf(device) : undefined;
+  const mount = device && (await isMounted(device)) ? (await loopMounts()).get(device) : undefined;
   const args = [from, to, reflink, device ?? '', mount?.device ?? '', mount?.directory ?? ''];
   try {
     // However long it takes: nothing may end it while the filesystem is frozen.
@@ -47,28 +48,3 @@ if [ -n "$6" ]; then
   trap 'exit 1' HUP INT TERM
 fi
 cp --reflink="$3" -- "$1" "$2"`;
-
-/** A directory, in whatever mount namespace, where the filesystem of a block device is mounted. */
-async function mountOf(block: string): Promise<{ directory: string; device: string } | undefined> {
-  const device = (await readFile(`/sys/block/${basename(block)}/dev`, 'utf8')).trim();
-  const seen = new Set<string>();
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    try {
-      const namespace = await readlink(`/proc/${pid}/ns/mnt`);
-      if (seen.has(namespace)) continue;
-      seen.add(namespace);
-      const mounts = await readFile(`/proc/${pid}/mountinfo`, 'utf8');
-      const mount = mounts.split('\n').find((line) => line.includes(` ${device} `));
-      const path = mount?.split(' ')[4];
-      if (path) return { directory: `/proc/${pid}/root${unescape(path)}`, device };
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return undefined;
-}
-
-/** mountinfo writes blanks and backslashes as octal numbers. */
-function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-}

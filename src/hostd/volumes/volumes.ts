@@ -8,7 +8,9 @@ import { errorText } from '../log.ts';
 import { keyedTurns } from '../turns.ts';
 import { isUuid } from '../validate.ts';
 import { allocated, copy, NoRoom } from './copy.ts';
+import { filesystemGrowth } from './grow.ts';
 import { attach, Busy, detach, loops } from './loops.ts';
+import { loopMounts, type Mount } from './mounts.ts';
 
 const GIB = 1024 ** 3;
 
@@ -25,7 +27,10 @@ export interface Volumes
   > {
   /** Throws away what was left half-made. */
   start(): Promise<void>;
-  /** Makes the devices of all volumes that lack theirs (the machine was started again) and drops stray ones. */
+  /**
+   * Makes the devices of all volumes that lack theirs (the machine was started again), drops stray ones, and grows
+   * filesystems that were mounted after their volumes had grown.
+   */
   heal(): Promise<void>;
   /** Removes all volumes and snapshots. A device that is in use goes when it is let go of. */
   remove(): Promise<void>;
@@ -39,6 +44,7 @@ export interface Volumes
  */
 export function volumeStore({ directory, links }: { directory: string; links: string }): Volumes {
   const inTurn = keyedTurns();
+  const growth = filesystemGrowth();
   const unfinished = join(directory, 'new');
   const snapshots = join(directory, 'snapshots');
   const fileOf = (id: string) => join(directory, `${id}.img`);
@@ -70,8 +76,8 @@ export function volumeStore({ directory, links }: { directory: string; links: st
     });
   }
 
-  /** Sees to a volume's device and its link. */
-  async function attachVolume(id: string): Promise<string> {
+  /** Sees to a volume's device and its link. Answers the device itself, and its size. */
+  async function attachVolume(id: string): Promise<{ device: string; bytes: number }> {
     const device = await attach(fileOf(id));
     if ((await readlink(linkOf(id)).catch(() => undefined)) !== device) {
       await mkdir(links, { recursive: true, mode: 0o700 });
@@ -80,7 +86,13 @@ export function volumeStore({ directory, links }: { directory: string; links: st
       await rm(linkOf(id), { force: true });
       await symlink(device, linkOf(id));
     }
-    return linkOf(id);
+    return { device, bytes: (await stat(fileOf(id))).size };
+  }
+
+  async function healVolume(id: string, mounts: Map<string, Mount>): Promise<void> {
+    if (!(await exists(fileOf(id)))) return;
+    const { device, bytes } = await attachVolume(id);
+    await growth.heal(device, bytes, mounts);
   }
 
   async function dropStray(): Promise<void> {
@@ -100,7 +112,9 @@ export function volumeStore({ directory, links }: { directory: string; links: st
         if (!(await exists(file))) await makeVolume(volume);
         const size = volume.sizeGib * GIB;
         if ((await stat(file)).size < size) await grow(file, size);
-        return { device: await attachVolume(volume.id) };
+        const { device, bytes } = await attachVolume(volume.id);
+        await growth.grow(device, bytes);
+        return { device: linkOf(volume.id) };
       }),
     deleteVolume: (id) =>
       inTurn(id, async () => {
@@ -150,9 +164,9 @@ export function volumeStore({ directory, links }: { directory: string; links: st
           // It is being deleted.
           if (!(error instanceof Busy)) failures.push(errorText(error));
         });
-      for (const id of await idsIn(directory)) {
-        await attempt(() => inTurn(id, async () => (await exists(fileOf(id))) && attachVolume(id)));
-      }
+      const ids = await idsIn(directory);
+      const mounts = ids.length > 0 ? await loopMounts() : new Map();
+      for (const id of ids) await attempt(() => inTurn(id, () => healVolume(id, mounts)));
       await attempt(dropStray);
       if (failures.length > 0) throw new Error(failures.join('; '));
     },

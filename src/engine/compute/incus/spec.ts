@@ -76,6 +76,13 @@ export function instanceBody(spec: InstanceSpec, from: InstanceSource, placement
   };
 }
 
+/** Lets a machine mount block volumes. Takes effect at a start only, so it is set from the first one. */
+export const mountInterception = {
+  'security.syscalls.intercept.mount': 'true',
+  'security.syscalls.intercept.mount.allowed': 'ext4,xfs',
+  'security.syscalls.intercept.mount.shift': 'true',
+};
+
 /** The config of a machine. */
 export function instanceConfig(spec: InstanceSpec, placement: Placement): Record<string, string> {
   return {
@@ -88,10 +95,7 @@ export function instanceConfig(spec: InstanceSpec, placement: Placement): Record
     'security.idmap.isolated': 'true',
     // Lets the guest run containers where AppArmor would forbid it the mounts that they need.
     'security.nesting': 'true',
-    // Lets the guest mount block volumes. Takes effect at a start only, so it is set from the first one.
-    'security.syscalls.intercept.mount': 'true',
-    'security.syscalls.intercept.mount.allowed': 'ext4,xfs',
-    'security.syscalls.intercept.mount.shift': 'true',
+    ...mountInterception,
     'raw.lxc': rawLxc(spec.nics, placement.dropSysResource),
   };
 }
@@ -122,10 +126,13 @@ const volumePrefix = 'vol-';
 /** The device of a volume on a machine. */
 export const volumeKey = (volumeId: string): string => `${volumePrefix}${volumeId}`;
 
+/** The device of a volume whose first one is in the way: see `attachVolume`. */
+export const secondVolumeKey = (volumeId: string): string => `${volumePrefix}${volumeId}-2`;
+
 /** The volumes among devices. */
 export const volumeIds = (devices: Devices): string[] =>
   Object.keys(devices).flatMap((key) =>
-    key.startsWith(volumePrefix) ? [key.slice(volumePrefix.length)] : [],
+    key.startsWith(volumePrefix) ? [key.slice(volumePrefix.length).replace(/-2$/, '')] : [],
   );
 
 /** Where a volume is seen inside, as on DigitalOcean. */

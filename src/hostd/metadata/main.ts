@@ -1,0 +1,43 @@
+/*
+ * The process of the metadata service, started by hostd: see service.ts. It faces tenants, so it gives up being root
+ * before it reads anything, and has nothing but what hostd tells it and the listening socket. Ends with hostd.
+ */
+import type { HostDroplet } from '../../engine/host/port.ts';
+import { closeServer } from '../listen.ts';
+import { metadataServer } from './server.ts';
+import { listenerFd, type Told } from './told.ts';
+
+/**
+ * Nobody else's: systemd and Debian's policy both leave 65520 to 65533 alone. As nobody it could signal what else runs
+ * as nobody, such as the name server of Incus.
+ */
+const ownId = 65_530;
+
+process.setgroups?.([]);
+process.setgid?.(ownId);
+process.setuid?.(ownId);
+
+const droplets = new Map<string, Pick<HostDroplet, 'metadata'>>();
+const server = metadataServer((ipv4) => droplets.get(ipv4));
+
+let unread = '';
+process.stdin.setEncoding('utf8');
+process.stdin.on('data', (text: string) => {
+  unread += text;
+  if (!text.includes('\n')) return;
+  const lines = unread.split('\n');
+  unread = lines.pop() ?? '';
+  for (const line of lines) take(JSON.parse(line));
+});
+process.stdin.on('end', () => void closeServer(server).then(() => process.exit()));
+
+function take(told: Told): void {
+  if ('address' in told) {
+    const { address, metadata } = told;
+    if (metadata) droplets.set(address, { metadata });
+    else droplets.delete(address);
+    return;
+  }
+  if (!server.listening) server.listen({ fd: listenerFd });
+  process.stdout.write(`${told.mark}\n`);
+}
