@@ -6,13 +6,14 @@ import { associatedReconciler } from './cloud/associated/index.ts';
 import { autoscaleReconciler } from './cloud/autoscale/index.ts';
 import { backupReconciler } from './cloud/backups/index.ts';
 import { type DropletContext, dropletReconciler, sweepDroplets } from './cloud/droplets/index.ts';
-import { imageReconciler, sweepImages } from './cloud/images/index.ts';
+import { imageReconciler, sweepImages, transferReconciler } from './cloud/images/index.ts';
 import { cloudOperations } from './cloud/operations.ts';
-import { wakeDroplet } from './cloud/pending/index.ts';
+import { dropletKind } from './cloud/pending/index.ts';
 import { reservedIpReconciler, sweepReservedIps } from './cloud/reserved-ips/index.ts';
 import { sweepVolumes, volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
 import type { Clock } from './control/clock.ts';
 import { controlLoop } from './control/loop.ts';
+import { nudge } from './control/reconcile.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
@@ -21,7 +22,7 @@ import { authenticator } from './http/auth.ts';
 import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { buildServer } from './http/server.ts';
-import type { Address } from './store/open.ts';
+import { type Address, openStore } from './store/open.ts';
 import type { Store } from './store/store.ts';
 
 export interface ControlPlaneOptions {
@@ -73,26 +74,29 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(options.tls && { tls: options.tls }),
     validateResponses: options.validateResponses ?? false,
   });
+  // Connections of its own: requests do not queue behind what the loop has to do.
+  const loopStore = openStore(options.address, { name: 'atoll-reconcile', connections: 4 });
   const loop = controlLoop({
     address: options.address,
     clock,
     log,
     reconcilers: [
-      associatedReconciler({ store, clock }),
-      autoscaleReconciler({ store, clock, log, compute, context }),
-      backupReconciler({ store, clock, log }),
-      dropletReconciler({ store, clock, log, compute, host, mail: options.mail, context }),
+      associatedReconciler({ store: loopStore, clock }),
+      autoscaleReconciler({ store: loopStore, clock, log, compute, context }),
+      backupReconciler({ store: loopStore, clock, log }),
+      dropletReconciler({ store: loopStore, clock, log, compute, host, mail: options.mail, context }),
       imageReconciler({
-        store,
+        store: loopStore,
         clock,
         log,
         compute,
         importer: options.importer,
         ...(options.importLimits && { limits: options.importLimits }),
       }),
-      reservedIpReconciler({ store, clock, log, host }),
-      volumeReconciler({ store, clock, log, host }),
-      volumeSnapshotReconciler({ store, clock, log, host }),
+      reservedIpReconciler({ store: loopStore, clock, log, host }),
+      transferReconciler({ store: loopStore, mail: options.mail }),
+      volumeReconciler({ store: loopStore, clock, log, host }),
+      volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
     ],
     workers: options.workers,
     random: Math.random,
@@ -105,10 +109,10 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   /** Compares the engines with the database; a sweep asked for during another is that other one. */
   function sweep(): Promise<void> {
     sweeping ??= Promise.all([
-      sweepDroplets({ store, clock, log, compute, host }),
-      sweepImages({ store, clock, log, compute }),
-      sweepReservedIps({ store, clock, log, host }),
-      sweepVolumes({ store, clock, log, host }),
+      sweepDroplets({ store: loopStore, clock, log, compute, host }),
+      sweepImages({ store: loopStore, clock, log, compute }),
+      sweepReservedIps({ store: loopStore, clock, log, host }),
+      sweepVolumes({ store: loopStore, clock, log, host }),
     ])
       .then((all) => {
         for (const swept of all) {
@@ -134,7 +138,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       const id = urn?.match(/^do:droplet:(\d+)$/)?.[1];
       // A gap in the stream: anything may have happened.
       if (id === undefined) return void sweep();
-      wakeDroplet(store.db, Number(id), clock.now()).catch((error: Error) =>
+      nudge(loopStore.db, dropletKind, id, clock.now()).catch((error: Error) =>
         log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
       );
     }, ended.signal);
@@ -160,11 +164,13 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       await server.close();
       await loop.stop();
       await sweeping;
+      await loopStore.close();
       await auth.close();
     },
     kill() {
       quiet();
       loop.kill();
+      void loopStore.close();
       void auth.close();
     },
   };

@@ -56,9 +56,8 @@ async function consoleOf(home: string, config: Config, droplet: string): Promise
   if (!kept) throw new Error(`There is no droplet ${droplet}: doctl compute droplet list shows them.`);
   const engines = await openEngines(home, config, systemClock);
   try {
-    return await engines.compute.console(instanceName(droplet));
-  } catch {
-    return kept.console ?? 'It has printed nothing.\n';
+    const printed = await engines.compute.console(instanceName(droplet)).catch(() => '');
+    return printed || kept.console || 'It has printed nothing.\n';
   } finally {
     await engines.close();
   }

@@ -8,18 +8,7 @@ import { EngineError } from '../engine/errors.ts';
 import type { Log } from '../log.ts';
 import { type Address, connectionOptions } from '../store/open.ts';
 import type { Clock } from './clock.ts';
-import {
-  type Claim,
-  claim,
-  fail,
-  finish,
-  forget,
-  nextDue,
-  ownerLock,
-  reap,
-  renew,
-  wakeChannel,
-} from './reconcile.ts';
+import { type Claim, claim, fail, finish, forget, ownerLock, reap, renew, wakeChannel } from './reconcile.ts';
 
 /** What became of a run that did not throw. */
 export interface Outcome {
@@ -61,12 +50,18 @@ export interface ControlLoop {
 }
 
 const leaseRenewalMs = 15_000;
+/** The least time between two claims, in real ms: each takes what has fallen due meanwhile, in one statement. */
+const claimPauseMs = 4;
 
 /** How long to wait before try number `attempts` + 1: 0.25 s doubling to 30 s, ± 20 %; busy objects 0.2 s. */
 export function backoffMs(error: unknown, attempts: number, random: () => number): number {
   if (error instanceof EngineError && error.kind === 'busy') return 200;
-  return Math.min(250 * 2 ** Math.min(attempts, 20), 30_000) * (0.8 + 0.4 * random());
+  return Math.min(250 * 2 ** Math.min(Math.abs(attempts), 20), 30_000) * (0.8 + 0.4 * random());
 }
+
+/** Whether nothing has failed: the engine was away, or something else held the object. */
+const isWait = (error: unknown): boolean =>
+  error instanceof EngineError && (error.kind === 'unavailable' || error.kind === 'busy');
 
 export function controlLoop(options: LoopOptions): ControlLoop {
   const { clock, log, workers, random } = options;
@@ -85,6 +80,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   let session: { client: pg.Client; owner: number } | undefined;
   let pumping = false;
   let pumpAgain = false;
+  let filledAt = 0;
   let cancelDue = () => {};
   let cancelResync = () => {};
   let cancelRenewal = () => {};
@@ -121,6 +117,14 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     });
   }
 
+  /** A moment in which wakes and finished runs come together: short after a pause, longer where they come close. */
+  const gathered = () =>
+    new Promise((resolve) => {
+      const pause = filledAt + claimPauseMs - performance.now();
+      if (pause > 0) setTimeout(resolve, pause);
+      else setImmediate(resolve);
+    });
+
   /** Fills the free slots with due resources. One at a time; a call during another means one more. */
   function pump(): void {
     if (pumping) {
@@ -128,7 +132,12 @@ export function controlLoop(options: LoopOptions): ControlLoop {
       return;
     }
     pumping = true;
-    fill()
+    gathered()
+      .then(() => {
+        pumpAgain = false;
+        filledAt = performance.now();
+        return fill();
+      })
       .catch((error: Error) => log.warn({ error: error.message }, 'the control loop cannot claim work'))
       .finally(() => {
         pumping = false;
@@ -142,7 +151,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     const mine = session;
     const free = workers - running.size;
     if (!mine || free <= 0 || ended.signal.aborted) return;
-    const claims = await claim(pool, mine.owner, clock.now(), free);
+    const { claims, next } = await claim(pool, mine.owner, clock.now(), free);
     for (const claimed of claims) {
       const run = work(claimed, mine.owner).finally(() => {
         running.delete(run);
@@ -151,15 +160,17 @@ export function controlLoop(options: LoopOptions): ControlLoop {
       running.add(run);
     }
     if (claims.length === free) return;
-    const due = await nextDue(pool);
     cancelDue();
-    if (due) cancelDue = clock.after(Math.max(1, due.getTime() - clock.now().getTime()), pump);
+    if (next) cancelDue = clock.after(Math.max(1, next.getTime() - clock.now().getTime()), pump);
   }
 
   async function work(claimed: Claim, owner: number): Promise<void> {
     const { kind, id, attempts } = claimed;
     try {
-      const outcome = await reconcilers.get(kind)?.reconcile(id, { attempts, signal: ended.signal });
+      const outcome = await reconcilers.get(kind)?.reconcile(id, {
+        attempts: Math.max(0, attempts),
+        signal: ended.signal,
+      });
       if (outcome?.forget) await forget(pool, owner, claimed);
       else await finish(pool, owner, claimed, outcome?.again);
     } catch (error) {
@@ -168,7 +179,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
       const level = error instanceof EngineError && error.kind === 'busy' ? 'debug' : 'warn';
       log[level]({ kind, id, attempts, error: message }, 'reconcile failed, will try again');
       // Where the database is gone, the claim is given up with our session.
-      await fail(pool, owner, claimed, due, message).catch(() => {});
+      await fail(pool, owner, claimed, { due, error: message, waited: isWait(error) }).catch(() => {});
     }
   }
 

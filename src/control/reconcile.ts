@@ -23,27 +23,61 @@ export async function wake(tx: Queryable, kind: string, id: string, at: Date): P
   await sql`select wake(${kind}, ${id}, ${at})`.execute(tx);
 }
 
+/**
+ * Marks a resource dirty because something was seen of it. Unlike `wake` it forgets no backoff: a run that fails is seen
+ * too, by what it did before it failed, and would be tried again for ever without a pause.
+ */
+export async function nudge(db: Queryable, kind: string, id: string, at: Date): Promise<void> {
+  await sql`
+    with nudged as (
+      insert into reconcile as r (kind, id, due) values (${kind}, ${id}, ${at})
+      on conflict on constraint reconcile_pkey do update set wanted = r.wanted + 1,
+        due = case when r.attempts = 0 then least(r.due, excluded.due) else r.due end
+      returning kind
+    )
+    select pg_notify(${wakeChannel}, kind) from nudged`.execute(db);
+}
+
 export interface Claim {
   kind: string;
   id: string;
   /** The wish that this run fulfils; a higher one that came meanwhile means another run. */
   wanted: number;
-  /** Failed runs in a row before this one. */
+  /** Failed runs in a row before this one; below 0: so many, all of which only had to wait. */
   attempts: number;
 }
 
-/** Takes up to `limit` due resources for `owner`. The lease runs on the database's own time. */
-export async function claim(client: Queries, owner: number, now: Date, limit: number): Promise<Claim[]> {
-  const { rows } = await client.query<Claim>({
+/**
+ * Takes up to `limit` due resources for `owner`, and answers when the next one that nobody holds falls due. The lease
+ * runs on the database's own time.
+ */
+export async function claim(
+  client: Queries,
+  owner: number,
+  now: Date,
+  limit: number,
+): Promise<{ claims: Claim[]; next: Date | undefined }> {
+  const { rows } = await client.query<Claim & { due: Date | null }>({
     name: 'reconcile-claim',
-    text: `update reconcile r set owner = $1, lease_until = now() + interval '60 s'
-      from (select kind, id from reconcile where done < wanted and owner is null and due <= $2
-            order by due limit $3 for update skip locked) c
-      where r.kind = c.kind and r.id = c.id
-      returning r.kind, r.id, r.wanted, r.attempts`,
+    // Both parts see the table as it was before.
+    text: `with claimed as (
+        update reconcile r set owner = $1, lease_until = now() + interval '60 s'
+        from (select kind, id from reconcile where done < wanted and owner is null and due <= $2
+              order by due limit $3 for update skip locked) c
+        where r.kind = c.kind and r.id = c.id
+        returning r.kind, r.id, r.wanted, r.attempts
+      ), next as (
+        select due from reconcile
+        where done < wanted and owner is null and (kind, id) not in (select kind, id from claimed)
+        order by due limit 1
+      )
+      select *, null::timestamptz as due from claimed union all select null, null, null, null, due from next`,
     values: [owner, now, limit],
   });
-  return rows;
+  return {
+    claims: rows.filter(({ due }) => due === null),
+    next: rows.find(({ due }) => due !== null)?.due ?? undefined,
+  };
 }
 
 /** Gives a resource back as done. `again`: when to look at it once more though nobody asks. */
@@ -72,20 +106,23 @@ export async function forget(client: Queries, owner: number, claimed: Claim): Pr
   if (rowCount === 0) await finish(client, owner, claimed);
 }
 
-/** Gives a resource back as failed, to be tried again at `due` (sooner if it was woken meanwhile). */
+/**
+ * Gives a resource back as failed, to be tried again at `due` (sooner if it was woken meanwhile). A run that had to wait
+ * does not count beside failed ones: an engine that was away for long leaves all tries to what fails thereafter.
+ */
 export async function fail(
   client: Queries,
   owner: number,
-  { kind, id, wanted }: Claim,
-  due: Date,
-  error: string,
+  { kind, id, attempts }: Claim,
+  { due, error, waited }: { due: Date; error: string; waited: boolean },
 ): Promise<void> {
   await client.query({
     name: 'reconcile-fail',
-    text: `update reconcile set attempts = attempts + 1, last_error = $6, owner = null, lease_until = null,
-        due = case when wanted > $4 then due else $5 end
+    text: `update reconcile set last_error = $6, owner = null, lease_until = null,
+        due = case when attempts <> $4 then due else $5 end,
+        attempts = case when not $7 then greatest(attempts, 0) + 1 when attempts > 0 then attempts else attempts - 1 end
       where kind = $1 and id = $2 and owner = $3`,
-    values: [kind, id, owner, wanted, due, error],
+    values: [kind, id, owner, attempts, due, error, waited],
   });
 }
 
@@ -105,13 +142,4 @@ export async function reap(client: Queries, owner: number): Promise<number> {
 /** Keeps what `owner` holds. */
 export async function renew(client: Queries, owner: number): Promise<void> {
   await client.query("update reconcile set lease_until = now() + interval '60 s' where owner = $1", [owner]);
-}
-
-/** When the next dirty resource that nobody holds falls due. */
-export async function nextDue(client: Queries): Promise<Date | undefined> {
-  const { rows } = await client.query<{ due: Date | null }>({
-    name: 'reconcile-next',
-    text: 'select due from reconcile where done < wanted and owner is null order by due limit 1',
-  });
-  return rows[0]?.due ?? undefined;
 }

@@ -73,6 +73,20 @@ describe.skipIf(obstacle)('on Incus', () => {
       for (const name of ['droplet-16', 'droplet-17']) await engine.compute.delete(name);
     });
 
+    test('a machine that has lost its old disk waits for what is in the way of the new one', async () => {
+      for (const id of [16, 17]) await engine.compute.create(machineSpec(engine, id));
+      const { nics } = machineSpec(engine, 17);
+      await expect(
+        engine.compute.replaceDisk(machineSpec(engine, 16, { root: 2, nics })),
+      ).rejects.toMatchObject({ kind: 'unavailable' });
+      expect(await engine.compute.get('droplet-16')).toMatchObject({ state: 'stopped', root: 1 });
+      await engine.compute.delete('droplet-17');
+      await engine.compute.replaceDisk(machineSpec(engine, 16, { root: 2 }));
+      await engine.compute.start('droplet-16');
+      expect(await engine.compute.get('droplet-16')).toMatchObject({ state: 'running', root: 2 });
+      await engine.compute.delete('droplet-16');
+    });
+
     test("root's password gets to the machine, and into no record of Incus", async () => {
       await engine.compute.create(machineSpec(engine, 18));
       await engine.compute.setRootPassword('droplet-18', 's3cret $x');

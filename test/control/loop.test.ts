@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
 import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
-import { wake } from '../../src/control/reconcile.ts';
+import { nudge, wake } from '../../src/control/reconcile.ts';
+import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { until } from '../support/until.ts';
@@ -90,6 +91,45 @@ describe('the control loop', () => {
     expect(runs).toBe(2);
     expect(reasons).toEqual([null, 'not yet']);
     expect(await row('a')).toMatchObject({ attempts: 0, last_error: null });
+  });
+
+  it('counts the failures of one that is seen to change in each of its runs, and pauses between them', async () => {
+    const begun: number[] = [];
+    await start(async (id, { attempts }) => {
+      begun.push(Date.now());
+      if (attempts === 2) return;
+      await nudge(database.store.db, 'thing', id, new Date());
+      throw new Error('not yet');
+    });
+    await wakeThing('a');
+    await until(() => clean('a'));
+    const [first = 0, second = 0, third = 0] = begun;
+    expect(begun).toHaveLength(3);
+    expect(second - first).toBeGreaterThanOrEqual(200);
+    expect(third - second).toBeGreaterThanOrEqual(400);
+  });
+
+  it('does not count it as a failure to have waited', async () => {
+    const seen: number[] = [];
+    const errors = [new EngineError('unavailable', 'away'), new EngineError('busy', 'held'), new Error('no')];
+    await start(async (_, { attempts }) => {
+      seen.push(attempts);
+      const error = errors.shift();
+      if (error) throw error;
+    });
+    await wakeThing('a');
+    await until(() => clean('a'));
+    expect(seen).toEqual([0, 0, 0, 1]);
+  });
+
+  it('runs once more for what was seen during a run', async () => {
+    let runs = 0;
+    await start(async (id) => {
+      if (++runs === 1) await nudge(database.store.db, 'thing', id, new Date());
+    });
+    await wakeThing('a');
+    await until(() => clean('a'));
+    expect(runs).toBe(2);
   });
 
   it('looks again when a reconciler asks for it, and forgets what is gone', async () => {

@@ -2,9 +2,11 @@
  * Kills the control plane right after its n-th engine call, for every n, starts another over the same world, and
  * compares what it ends in with the world of an undisturbed run.
  */
+import { expect } from 'vitest';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import type { Host } from '../../src/engine/host/port.ts';
-import type { TestAtollOptions } from '../support/atoll.ts';
+import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
+import { until } from '../support/until.ts';
 
 /** Not steps towards anything: they are let through, and never counted. */
 const passive = new Set(['watch', 'close']);
@@ -60,4 +62,72 @@ export function crashPoint(): CrashPoint {
       armed = undefined;
     },
   };
+}
+
+/** What is to survive crashes at every point. */
+export interface Survival<Prepared, Asked> {
+  point: CrashPoint;
+  atoll: TestAtoll;
+  /** Brings about what it starts from. */
+  prepare(): Promise<Prepared>;
+  /** Asks for what the control plane is killed in. */
+  ask(prepared: Prepared): Promise<Asked>;
+  /** All that can be seen of it, without what differs by chance. */
+  world(prepared: Prepared, asked: Asked): Promise<unknown>;
+  /** So many engine calls it makes at least. */
+  calls: number;
+  patience?: Patience | undefined;
+}
+
+/** How long an engine may take to get there, and how often to look: looking takes time from what is looked at. */
+export interface Patience {
+  deadlineMs: number;
+  intervalMs: number;
+}
+
+/** More engine calls than anything makes: what never runs out of crashes is a bug. */
+const most = 40;
+
+/** Expects the world of an undisturbed run, whichever engine call the control plane is killed after. */
+export async function expectSurvival<Prepared, Asked>(survival: Survival<Prepared, Asked>) {
+  const { point, atoll, prepare, ask, world, calls, patience } = survival;
+  async function run(n: number) {
+    const prepared = await prepare();
+    await idle(atoll, patience);
+    const crashed = crashAfter(point, atoll, n);
+    const asked = await ask(prepared);
+    await idle(atoll, patience);
+    const came = await crashed();
+    await idle(atoll, patience);
+    return { came, world: await world(prepared, asked) };
+  }
+  const undisturbed = await run(0);
+  for (let n = 1; ; n++) {
+    expect(n).toBeLessThan(most);
+    const disturbed = await run(n);
+    expect(disturbed.world, `killed after engine call ${n}`).toEqual(undisturbed.world);
+    if (!disturbed.came) return expect(n).toBeGreaterThan(calls);
+  }
+}
+
+/** Kills the control plane after the n-th engine call from now on; the answer says whether it came to that. */
+export function crashAfter(point: CrashPoint, atoll: TestAtoll, n: number): () => Promise<boolean> {
+  let restarted: Promise<void> | undefined;
+  point.arm(n, () => {
+    restarted = atoll.restart();
+  });
+  return async () => {
+    point.disarm();
+    await restarted;
+    return restarted !== undefined;
+  };
+}
+
+/** Nothing is dirty: every loop has done all it was woken for. */
+export async function idle(
+  { database }: TestAtoll,
+  { deadlineMs, intervalMs }: Partial<Patience> = {},
+): Promise<void> {
+  const dirty = database.store.db.selectFrom('reconcile').select('id').whereRef('done', '<', 'wanted');
+  await until(async () => (await dirty.execute()).length === 0, deadlineMs, 'nothing is dirty', intervalMs);
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { until } from '../support/until.ts';
-import { crashPoint } from './crash-harness.ts';
+import { crashPoint, expectSurvival, idle } from './crash-harness.ts';
 
 const point = crashPoint();
 let atoll: TestAtoll;
@@ -14,22 +14,11 @@ afterAll(() => atoll.close());
 
 const order = { name: 'mine', url: 'https://images.example.com/tiny.raw', region: 'nyc3' };
 
-async function idle() {
-  await until(async () => {
-    const rows = await atoll.database.store.db
-      .selectFrom('reconcile')
-      .select('id')
-      .whereRef('done', '<', 'wanted')
-      .execute();
-    return rows.length === 0;
-  });
-}
-
 const create = async (): Promise<number> =>
   (await atoll.api.expect(202, 'POST', '/v2/images', order)).image.id;
 const imported = async (): Promise<number> => {
   const id = await create();
-  await idle();
+  await idle(atoll);
   return id;
 };
 const remove = async (id: number): Promise<number> => {
@@ -52,49 +41,13 @@ async function worldOf(id: number) {
   };
 }
 
-/** More engine calls than either makes: one that never runs out of crashes is a bug. */
-const most = 20;
-
 describe('kill -9 after every single engine call', () => {
   it.each([
     ['an import', async () => 0, create],
     ['a deletion', imported, remove],
-  ])('of %s converges to the world of an undisturbed run', async (_name, prepare, ask) => {
-    const run = async (crashAfter: number) => {
-      const prepared = await prepare();
-      await idle();
-      let restarted: Promise<void> | undefined;
-      if (crashAfter > 0) {
-        point.arm(crashAfter, () => {
-          restarted = atoll.restart();
-        });
-      }
-      const id = await ask(prepared);
-      await until(async () => {
-        await restarted;
-        const row = await atoll.database.store.db
-          .selectFrom('reconcile')
-          .select('id')
-          .whereRef('done', '<', 'wanted')
-          .executeTakeFirst();
-        return row === undefined;
-      });
-      point.disarm();
-      await restarted;
-      await idle();
-      return { crashed: restarted !== undefined, world: await worldOf(id) };
-    };
-    const undisturbed = await run(0);
-    for (let n = 1; ; n++) {
-      expect(n).toBeLessThan(most);
-      const { crashed, world } = await run(n);
-      expect(world, `killed after engine call ${n}`).toEqual(undisturbed.world);
-      if (!crashed) {
-        expect(n).toBeGreaterThan(1);
-        break;
-      }
-    }
-  });
+  ])('of %s converges to the world of an undisturbed run', (_name, prepare, ask) =>
+    expectSurvival({ point, atoll, prepare, ask, world: (_, id) => worldOf(id), calls: 1 }),
+  );
 });
 
 describe('an engine that fails', () => {
@@ -105,7 +58,7 @@ describe('an engine that fails', () => {
     const id = await create();
     await until(async () => (await image(id)).status === 'pending');
     atoll.world.unavailable(false);
-    await idle();
+    await idle(atoll);
     expect(await worldOf(id)).toEqual({ status: 'available', engine: true, gone: false });
   });
 
@@ -124,7 +77,7 @@ describe('an engine that fails', () => {
     await until(async () => (await image(id)).status === 'pending');
     await remove(id);
     atoll.world.unavailable(false);
-    await idle();
+    await idle(atoll);
     expect(await worldOf(id)).toEqual({ status: 404, engine: false, gone: true });
   });
 

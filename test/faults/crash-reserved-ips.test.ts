@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
-import { crashPoint } from './crash-harness.ts';
+import { crashPoint, expectSurvival, idle } from './crash-harness.ts';
 
 const point = crashPoint();
 let atoll: TestAtoll;
@@ -11,14 +11,6 @@ beforeAll(async () => {
   atoll = await startAtoll({ wrap: point.wrap });
 });
 afterAll(() => atoll.close());
-
-/** Nothing is dirty: every loop has done all it was woken for. */
-async function idle() {
-  await until(async () => {
-    const dirty = atoll.database.store.db.selectFrom('reconcile').whereRef('done', '<', 'wanted');
-    return (await dirty.select('id').execute()).length === 0;
-  });
-}
 
 interface Lab {
   /** Two droplets, and an address in their region. */
@@ -82,9 +74,6 @@ const scenarios: Scenario[] = [
   },
 ];
 
-/** More engine calls than any scenario makes. */
-const most = 30;
-
 describe('kill -9 after every single engine call', () => {
   let pair: [number, number];
   /** The droplets of a lab are used again while they live. */
@@ -123,45 +112,29 @@ describe('kill -9 after every single engine call', () => {
   async function clear() {
     const { reserved_ips: held } = await atoll.api.expect(200, 'GET', '/v2/reserved_ips');
     for (const { ip } of held) await atoll.api.expect(204, 'DELETE', `/v2/reserved_ips/${ip}`);
-    await idle();
+    await idle(atoll);
     expect(await atoll.host.addresses()).toEqual([]);
   }
 
   it.each(scenarios)(
     '$name converges to the world of an undisturbed run',
-    async ({ prepare, ask }) => {
-      const run = async (crashAfter: number) => {
-        const lab = await openLab();
-        await prepare?.(lab);
-        await idle();
-        let crashed = false;
-        const restarted = new Promise<void>((resolve, reject) => {
-          if (crashAfter === 0) return;
-          point.arm(crashAfter, () => {
-            crashed = true;
-            atoll.restart().then(resolve, reject);
-          });
-        });
-        const { actions, ip = lab.ip } = await ask(lab);
-        await idle();
-        point.disarm();
-        if (crashed) await restarted;
-        await idle();
-        const world = await worldOf(lab, ip, actions);
-        await clear();
-        return { crashed, world };
-      };
-      const undisturbed = await run(0);
-      for (let n = 1; ; n++) {
-        expect(n).toBeLessThan(most);
-        const { crashed, world } = await run(n);
-        expect(world, `killed after engine call ${n}`).toEqual(undisturbed.world);
-        if (!crashed) {
-          expect(n).toBeGreaterThan(2);
-          break;
-        }
-      }
-    },
+    ({ prepare, ask }) =>
+      expectSurvival({
+        point,
+        atoll,
+        async prepare() {
+          const lab = await openLab();
+          await prepare?.(lab);
+          return lab;
+        },
+        ask,
+        async world(lab, { actions, ip = lab.ip }) {
+          const world = await worldOf(lab, ip, actions);
+          await clear();
+          return world;
+        },
+        calls: 2,
+      }),
     120_000,
   );
 });
@@ -173,7 +146,7 @@ describe('the sweep at the start', () => {
       (await post(202, '/v2/reserved_ips', { region: 'nyc3' })).reserved_ip.ip;
     const [kept, stray] = [await reserve(), await reserve()];
     await ended(atoll.api, await act(kept, { type: 'assign', droplet_id: id }));
-    await idle();
+    await idle(atoll);
     const before = (await atoll.host.addresses()).find(({ ip }) => ip === kept);
     // As after a restore of an older database, and by a host that has lost its state.
     const { db } = atoll.database.store;

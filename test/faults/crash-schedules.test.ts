@@ -8,7 +8,7 @@ import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { order } from '../support/droplets.ts';
 import { simulatedContext } from '../support/simulated-context.ts';
 import { idle, pass, seldom } from '../support/time.ts';
-import { crashPoint } from './crash-harness.ts';
+import { crashAfter, crashPoint } from './crash-harness.ts';
 
 const point = crashPoint();
 let clock: DrivenClock;
@@ -20,17 +20,13 @@ async function start() {
   atoll = await startAtoll({ clock, ...seldom, wrap: point.wrap });
 }
 
-/** Kills the control plane after the n-th engine call from now on; answers whether it came to that. */
-function crashAfter(n: number) {
-  let restarted: Promise<void> | undefined;
-  point.arm(n, () => {
-    restarted = atoll.restart();
-  });
+/** As `crashAfter`, and waits until all is done. */
+function crash(n: number) {
+  const crashed = crashAfter(point, atoll, n);
   return async () => {
-    point.disarm();
-    await restarted;
+    const came = await crashed();
     await idle(atoll.database, clock);
-    return restarted !== undefined;
+    return came;
   };
 }
 
@@ -58,7 +54,7 @@ describe('kill -9 after engine calls', () => {
       const { policy } = await atoll.api.expect(200, 'GET', `${path}/backups/policy`);
       const begins = beginsAt(new Date(policy.next_backup_window.start), droplet.id);
       await pass(atoll.database, clock, begins.getTime() - clock.now().getTime() - 1000);
-      const crashed = crashAfter(n);
+      const crashed = crash(n);
       await pass(atoll.database, clock, 30_000);
       const done = !(await crashed());
       expect((await atoll.api.expect(200, 'GET', `${path}/backups`)).backups, `after call ${n}`).toHaveLength(
@@ -81,7 +77,7 @@ describe('kill -9 after engine calls', () => {
   it('of a pool that grows and shrinks: never a member too many or too few', async () => {
     await start();
     for (let n = 1; ; n += 3) {
-      const crashed = crashAfter(n);
+      const crashed = crash(n);
       const { autoscale_pool } = await atoll.api.expect(202, 'POST', root, pool(3));
       const { id } = autoscale_pool;
       await idle(atoll.database, clock);

@@ -2,9 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, order } from '../support/droplets.ts';
-import { until } from '../support/until.ts';
 import { actOnVolume, createVolume } from '../support/volumes.ts';
-import { crashPoint } from './crash-harness.ts';
+import { crashPoint, expectSurvival, idle } from './crash-harness.ts';
 
 const point = crashPoint();
 let atoll: TestAtoll;
@@ -12,14 +11,6 @@ beforeAll(async () => {
   atoll = await startAtoll({ wrap: point.wrap });
 });
 afterAll(() => atoll.close());
-
-/** Nothing is dirty: every loop has done all it was woken for. */
-async function idle() {
-  await until(async () => {
-    const dirty = atoll.database.store.db.selectFrom('reconcile').whereRef('done', '<', 'wanted');
-    return (await dirty.select('id').execute()).length === 0;
-  });
-}
 
 interface Lab {
   droplet: number;
@@ -151,51 +142,32 @@ describe('kill -9 after every single engine call', () => {
     expect(found.snapshots.toSorted()).toEqual(snapshots.map(({ id }) => id).sort());
   }
 
-  /** More engine calls than any scenario makes. */
-  const most = 40;
-
-  it.each(scenarios)('$name converges to the world of an undisturbed run', async ({ prepare, ask }) => {
-    const run = async (crashAfter: number) => {
-      const lab = await openLab();
-      await idle();
-      await prepare?.(lab);
-      await idle();
-      let crashed = false;
-      const restarted = new Promise<void>((resolve, reject) => {
-        if (crashAfter === 0) return;
-        point.arm(crashAfter, () => {
-          crashed = true;
-          atoll.restart().then(resolve, reject);
-        });
-      });
-      const asked = await ask(lab);
-      await idle();
-      point.disarm();
-      if (crashed) await restarted;
-      await idle();
-      const ends = await Promise.all((asked.actions ?? []).map((id) => ended(atoll.api, id)));
-      const on = asked.droplet ?? lab.droplet;
-      const world = {
-        actions: ends.map(({ type, status }) => `${type} ${status}`),
-        volumes: await Promise.all(
-          [lab.volume, ...(asked.volume ? [asked.volume] : [])].map((id) => worldOf(id, on)),
-        ),
-      };
-      await expectNoOrphans();
-      for (const id of [lab.volume, asked.volume]) if (id) await freed(id);
-      return { crashed, world };
-    };
-    const undisturbed = await run(0);
-    for (let n = 1; ; n++) {
-      expect(n).toBeLessThan(most);
-      const { crashed, world } = await run(n);
-      expect(world, `killed after engine call ${n}`).toEqual(undisturbed.world);
-      if (!crashed) {
-        expect(n).toBeGreaterThan(1);
-        break;
-      }
-    }
-  });
+  it.each(scenarios)('$name converges to the world of an undisturbed run', ({ prepare, ask }) =>
+    expectSurvival({
+      point,
+      atoll,
+      async prepare() {
+        const lab = await openLab();
+        await idle(atoll);
+        await prepare?.(lab);
+        return lab;
+      },
+      ask,
+      async world(lab, asked) {
+        const ends = await Promise.all((asked.actions ?? []).map((id) => ended(atoll.api, id)));
+        const on = asked.droplet ?? lab.droplet;
+        const made = asked.volume ? [lab.volume, asked.volume] : [lab.volume];
+        const world = {
+          actions: ends.map(({ type, status }) => `${type} ${status}`),
+          volumes: await Promise.all(made.map((id) => worldOf(id, on))),
+        };
+        await expectNoOrphans();
+        for (const id of made) await freed(id);
+        return world;
+      },
+      calls: 1,
+    }),
+  );
 
   /** Off its droplet, so that none ever has too many. */
   async function freed(volume: string) {

@@ -1,43 +1,34 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
 import { createDroplet, ended, order } from '../support/droplets.ts';
-import { until } from '../support/until.ts';
-import { crashPoint } from './crash-harness.ts';
+import { crashPoint, expectSurvival, idle, type Patience } from './crash-harness.ts';
 
 export interface CrashContract {
   engine: string;
   /** Starts the control plane that is to be killed, with what counts the engine calls in between. */
   start(wrap: TestAtollOptions['wrap']): Promise<TestAtoll>;
+  /** Ends all that `start` has started; absent: that is the control plane alone. */
   stop?(): Promise<void>;
   /** The names of the scenarios to play; absent: all. */
   only?: string[];
-  /** How long the engine may take to get there, ms. */
-  deadlineMs?: number;
+  patience?: Patience;
 }
 
 /** The suite, for one engine. */
-export function crashContract({ engine, start, stop, only, deadlineMs }: CrashContract): void {
+export function crashContract({ engine, start, stop, only, patience }: CrashContract): void {
   const point = crashPoint();
   let atoll: TestAtoll;
   beforeAll(async () => {
     atoll = await start(point.wrap);
   });
-  afterAll(async () => {
-    await atoll.close();
-    await stop?.();
-  });
+  afterAll(() => (stop ? stop() : atoll.close()));
 
-  /** Nothing is dirty: every loop has done all it was woken for. */
-  async function idle() {
-    await until(async () => {
-      const rows = await atoll.database.store.db
-        .selectFrom('reconcile')
-        .select('id')
-        .whereRef('done', '<', 'wanted')
-        .execute();
-      return rows.length === 0;
-    }, deadlineMs);
-  }
+  /** Droplets that run make the next ones slower. */
+  afterEach(async () => {
+    const { droplets } = await atoll.api.expect(200, 'GET', '/v2/droplets?per_page=200');
+    for (const { id } of droplets) await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+    await idle(atoll, patience);
+  });
 
   /** All that can be seen of one droplet, in the API and in the engines, without what differs by chance. */
   async function worldOf(id: number, actionIds: number[]) {
@@ -49,7 +40,9 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
       .select('ip')
       .where('droplet_id', '=', id)
       .execute();
-    const actions = await Promise.all(actionIds.map((action) => ended(atoll.api, action, deadlineMs)));
+    const actions = await Promise.all(
+      actionIds.map((action) => ended(atoll.api, action, patience?.deadlineMs)),
+    );
     return {
       api: droplet && { status: droplet.status, locked: droplet.locked, name: droplet.name },
       addresses: held.length,
@@ -102,10 +95,13 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
     const { droplet, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', order);
     return { id: droplet.id as number, actions: [links.actions[0].id as number] };
   };
-  const running = async (): Promise<number> => (await createDroplet(atoll.api)).id;
+  const running = async (): Promise<number> => (await createDroplet(atoll.api, {}, patience?.deadlineMs)).id;
   const act = (body: object) => async (id: number) => {
     const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
     return { id, actions: [action.id as number] };
+  };
+  const done = async (asked: ReturnType<ReturnType<typeof act>>) => {
+    for (const action of (await asked).actions) await ended(atoll.api, action, patience?.deadlineMs);
   };
   const destroy = async (id: number) => {
     await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
@@ -114,14 +110,14 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
   };
   const off = async () => {
     const id = await running();
-    await ended(atoll.api, (await act({ type: 'power_off' })(id)).actions[0] ?? 0);
+    await done(act({ type: 'power_off' })(id));
     return id;
   };
 
   /** A droplet with a snapshot of its own. */
   const snapshotted = async () => {
     const id = await running();
-    await ended(atoll.api, (await act({ type: 'snapshot', name: 's' })(id)).actions[0] ?? 0);
+    await done(act({ type: 'snapshot', name: 's' })(id));
     return id;
   };
   const restore = async (id: number) => {
@@ -148,44 +144,23 @@ export function crashContract({ engine, start, stop, only, deadlineMs }: CrashCo
     { name: 'destroy of one that is off', prepare: off, ask: destroy },
   ];
 
-  /** More engine calls than any scenario makes: a scenario that never runs out of crashes is a bug. */
-  const most = 40;
-
   describe(`kill -9 after every single engine call: ${engine}`, () => {
     it.each(scenarios.filter(({ name }) => !only || only.includes(name)))(
       '$name converges to the world of an undisturbed run',
-      async ({ prepare, ask }) => {
-        const run = async (crashAfter: number) => {
-          const prepared = (await prepare?.()) ?? 0;
-          await idle();
-          let crashed = false;
-          const restarted = new Promise<void>((resolve, reject) => {
-            if (crashAfter === 0) return;
-            point.arm(crashAfter, () => {
-              crashed = true;
-              atoll.restart().then(resolve, reject);
-            });
-          });
-          const { id, actions } = await ask(prepared);
-          await idle();
-          point.disarm();
-          if (crashed) await restarted;
-          await idle();
-          const world = await worldOf(id, actions);
-          await expectNoOrphans();
-          return { crashed, world };
-        };
-        const undisturbed = await run(0);
-        for (let n = 1; ; n++) {
-          expect(n).toBeLessThan(most);
-          const { crashed, world } = await run(n);
-          expect(world, `killed after engine call ${n}`).toEqual(undisturbed.world);
-          if (!crashed) {
-            expect(n).toBeGreaterThan(2);
-            break;
-          }
-        }
-      },
+      ({ prepare = async () => 0, ask }) =>
+        expectSurvival({
+          point,
+          atoll,
+          prepare,
+          ask,
+          async world(_, { id, actions }) {
+            const world = await worldOf(id, actions);
+            await expectNoOrphans();
+            return world;
+          },
+          calls: 2,
+          patience,
+        }),
     );
   });
 }

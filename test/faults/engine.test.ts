@@ -82,6 +82,23 @@ describe('an engine that fails', () => {
     expect((await act(id, 'power_off')).status).toBe('completed');
   });
 
+  it('keeps the new disk of a rebuilt droplet that does not boot, and makes another when it is asked to', async () => {
+    const { id } = await createDroplet(atoll.api);
+    const rebuild = async (image: string) => {
+      const body = { type: 'rebuild', image };
+      const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
+      return ended(atoll.api, action.id, 20_000);
+    };
+    atoll.world.fail('start', new EngineError('failed', 'no init'), 5);
+    expect((await rebuild('debian-13-x64')).status).toBe('errored');
+    expect(await getDroplet(atoll.api, id)).toMatchObject({
+      status: 'off',
+      image: { slug: 'debian-13-x64' },
+    });
+    expect((await rebuild('debian-12-x64')).status).toBe('completed');
+    expect(await atoll.compute.get(`droplet-${id}`)).toMatchObject({ state: 'running', root: 3 });
+  });
+
   it('withdraws metadata though the host failed at first', async () => {
     const { id } = await createDroplet(atoll.api);
     atoll.host.fail('withdraw', new EngineError('unavailable', 'away'), 1);

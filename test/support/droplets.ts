@@ -11,17 +11,27 @@ export interface SeenAction {
   message?: string;
 }
 
-/** Waits until an action is no longer in progress, and answers it. */
-export async function ended(api: ApiClient, id: number, deadlineMs?: number): Promise<SeenAction> {
+/** Waits until an action is no longer in progress, and answers it; `intervalMs`: how often it looks. */
+export async function ended(
+  api: ApiClient,
+  id: number,
+  deadlineMs?: number,
+  intervalMs?: number,
+): Promise<SeenAction> {
   const look = async (): Promise<SeenAction> => (await api.expect(200, 'GET', `/v2/actions/${id}`)).action;
-  await until(async () => (await look()).status !== 'in-progress', deadlineMs, `action ${id} ends`);
+  await until(
+    async () => (await look()).status !== 'in-progress',
+    deadlineMs,
+    `action ${id} ends`,
+    intervalMs,
+  );
   return look();
 }
 
 /** Orders a droplet, waits until its create action has ended, and answers the droplet. */
-export async function createDroplet(api: ApiClient, extra: object = {}) {
+export async function createDroplet(api: ApiClient, extra: object = {}, deadlineMs?: number) {
   const { droplet, links } = await api.expect(202, 'POST', '/v2/droplets', { ...order, ...extra });
-  await ended(api, links.actions[0].id);
+  await ended(api, links.actions[0].id, deadlineMs);
   return getDroplet(api, droplet.id);
 }
 

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
 import { EngineError } from '../../src/engine/errors.ts';
-import { importTinyImage, tinyImage } from './incus-image.ts';
+import { importTinyImage, living, tinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);
 const incusd = '/usr/libexec/incus/incusd';
@@ -78,8 +78,12 @@ export async function startTestIncus(): Promise<TestIncus> {
       await gone;
     },
     async restart() {
-      daemon = await startDaemon(directory);
-      await ready(client);
+      for (let tries = 5; ; tries--) {
+        daemon = await startDaemon(directory);
+        await ready(client);
+        if (tries === 0 || (await hasNetworks(client))) return;
+        await incus.kill();
+      }
     },
     async remove() {
       // What cannot be removed must not keep the daemon alive; it is told at the end.
@@ -89,7 +93,7 @@ export async function startTestIncus(): Promise<TestIncus> {
       await gone;
       await client.close();
       await unmountBelow(directory);
-      await removeStrayLinks(macPrefix);
+      await removeStrayLinks((mac) => mac.slice(3).startsWith(macPrefix.slice(3)));
       await rm(directory, { recursive: true, force: true });
       for (const result of removed) if (result.status === 'rejected') throw result.reason;
     },
@@ -97,9 +101,9 @@ export async function startTestIncus(): Promise<TestIncus> {
   try {
     await ready(client);
     await furnish(incus);
-    await importTinyImage(client, directory, incus.images.tiny, 'exit 0');
-    await importTinyImage(client, directory, incus.images.stubborn, ':');
-    incus.imageFile = await tinyImage(directory, 'other', 'exit 0');
+    await importTinyImage(client, directory, incus.images.tiny, living('exit 0'));
+    await importTinyImage(client, directory, incus.images.stubborn, living(':'));
+    incus.imageFile = await tinyImage(directory, 'other', living('exit 0'));
     return incus;
   } catch (error) {
     await incus.remove();
@@ -161,6 +165,15 @@ async function ready(client: IncusClient): Promise<void> {
   }
 }
 
+/**
+ * Whether its networks are up. A start stumbles over what another daemon on this machine starts or stops, and brings up
+ * what has failed a minute later.
+ */
+async function hasNetworks(client: IncusClient): Promise<boolean> {
+  const networks = await client.request<{ status: string }[]>('GET', '/1.0/networks?recursion=1');
+  return networks.every(({ status }) => status !== 'Unavailable');
+}
+
 async function removeObjects(client: IncusClient): Promise<void> {
   for (const url of await client.request<string[]>('GET', '/1.0/instances')) {
     const { status } = await client.request<{ status: string }>('GET', url);
@@ -188,10 +201,13 @@ async function unmountBelow(directory: string): Promise<void> {
   for (const path of below.reverse()) await run('umount', ['-l', path]);
 }
 
-/** An incusd that is killed while it starts a machine leaves the pairs of its network interfaces behind. */
-async function removeStrayLinks(macPrefix: string): Promise<void> {
+/**
+ * An incusd that is killed while it starts or stops a machine leaves the pairs of its network interfaces behind. Those
+ * with such an address that hang on no bridge are removed.
+ */
+export async function removeStrayLinks(isOurs: (mac: string) => boolean): Promise<void> {
   const { stdout } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);
-  const links: { ifname: string; address: string }[] = JSON.parse(stdout || '[]');
-  for (const { ifname, address } of links)
-    if (address.slice(3).startsWith(macPrefix.slice(3))) await run('ip', ['link', 'del', ifname]);
+  const links: { ifname: string; address: string; master?: string }[] = JSON.parse(stdout || '[]');
+  for (const { ifname, address, master } of links)
+    if (!master && isOurs(address)) await run('ip', ['link', 'del', ifname]);
 }

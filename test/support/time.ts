@@ -17,7 +17,8 @@ export async function idle({ store }: Database, clock: DrivenClock, deadlineMs =
   await until(
     async () => {
       const { rows } = await store.pool.query(
-        `select from reconcile where owner is not null or (done < wanted and due <= $1) limit 1`,
+        `select from reconcile where owner is not null
+         union all select from reconcile where done < wanted and owner is null and due <= $1 limit 1`,
         [clock.now()],
       );
       // The loop may be about to ask to be called in a moment, for something that fell due just now.
@@ -40,7 +41,7 @@ export async function pass(
   for (;;) {
     await idle(database, clock, deadlineMs);
     const { rows } = await database.store.pool.query<{ due: Date | null }>(
-      'select min(due) as due from reconcile where done < wanted',
+      'select min(due) as due from reconcile where done < wanted and owner is null',
     );
     const due = rows[0]?.due?.getTime() ?? Infinity;
     const now = clock.now().getTime();

@@ -11,6 +11,13 @@ export type Undo = Partial<
   Pick<DropletRow, 'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6'>
 >;
 
+/** What can be put back: a disk that was replaced before the action erred is no more. */
+function undoable({ undo, root }: DropletRow, { instance }: Observed): Undo {
+  const { root: before, image_id, ...others } = (undo ?? {}) as Undo;
+  if (before === undefined || instance?.root === root) return others;
+  return { ...others, root: before, ...(image_id !== undefined && { image_id }) };
+}
+
 /**
  * Ends the pending action of a droplet as errored, in the caller's transaction, with all that it had begun.
  * False where another action is pending by now, or none.
@@ -22,7 +29,7 @@ export async function undoAction(
   { message, at, console = null }: { message: string; at: Date; console?: string | null },
 ): Promise<boolean> {
   if (row.pending_action_id === null) return false;
-  const undo = (row.undo ?? {}) as Undo;
+  const undo = undoable(row, observed);
   const changed = await tx
     .updateTable('droplets')
     .set({ ...undo, pending_action_id: null, undo: null, new_password: null, console })

@@ -7,6 +7,11 @@ const cases: [number | undefined, string, EngineErrorKind][] = [
   [503, 'Shutting down', 'unavailable'],
   [undefined, 'Daemon is shutting down', 'unavailable'],
   [500, 'Instance is busy running a "start" operation', 'busy'],
+  [
+    undefined,
+    'Failed pre-start check for device "eth0": Network "at1pub" unavailable on this server',
+    'unavailable',
+  ],
   [400, 'Instance is running', 'busy'],
   [400, 'The network is currently in use', 'busy'],
   [500, 'Failed to delete bridge children interfaces: Failed to run: ip -d -j link show veth1', 'busy'],

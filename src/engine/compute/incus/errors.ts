@@ -18,6 +18,8 @@ const texts: [RegExp, EngineErrorKind][] = [
     /^shutting down|is shutting down|server isn't ready|daemon is starting|missing event connection/i,
     'unavailable',
   ],
+  // A daemon that has just started could not bring a bridge up: it tries again every minute.
+  [/network .* unavailable on this server/i, 'unavailable'],
   [/instance is not running/i, 'failed'],
   [/\bbusy\b|already running|operation in progress|instance is running|currently in use/i, 'busy'],
   // A new bridge looks through the host's interfaces, and stumbles over one that goes at that moment.

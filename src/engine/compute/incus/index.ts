@@ -3,13 +3,14 @@ import { type Clock, systemClock } from '../../../control/clock.ts';
 import { EngineError } from '../../errors.ts';
 import type { Compute, InstanceSpec, StopOptions } from '../port.ts';
 import { bootAdmission } from './admission.ts';
+import { boot } from './boot.ts';
 import { incusClient } from './client.ts';
 import type { IncusContext } from './context.ts';
 import { isNotFound, says } from './errors.ts';
 import { watchEvents } from './events.ts';
 import { storedImages } from './images.ts';
 import { insideMachines } from './inside.ts';
-import { checkAlive, type IncusInstance, instancePath, isUnborn, portInstances } from './instances.ts';
+import { type IncusInstance, instancePath, isUnborn, portInstances, update } from './instances.ts';
 import { vpcNetworks } from './networks.ts';
 import { diskReplacement } from './replace.ts';
 import { savedDisks } from './saved.ts';
@@ -88,11 +89,12 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     const body = instanceBody(spec, await sourceOf(context, spec.source), await placement());
     await admission.enter();
     try {
-      await client.request('POST', '/1.0/instances', { body });
-      if (!body.start) {
+      await boot(context, spec.name, async () => {
+        await client.request('POST', '/1.0/instances', { body });
+        if (body.start) return;
         await forgetIdentity(context, spec.name);
         await changeState(spec.name, { action: 'start', timeout: 30 });
-      }
+      });
     } catch (error) {
       if (says(error, /UNIQUE constraint failed: instances/)) {
         const there = await find(spec.name);
@@ -102,7 +104,6 @@ export function incusCompute(options: IncusComputeOptions): Compute {
       if (isFinal(error)) await discardUnborn(spec.name, spec.urn);
       throw error;
     }
-    await checkAlive(client, engineName(options.id, spec.name));
   }
 
   async function lacksSysResource(): Promise<boolean> {
@@ -128,13 +129,13 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     async start(name) {
       await complete(name);
       await admission.enter();
-      try {
-        await changeState(name, { action: 'start', timeout: 30 });
-      } catch (error) {
-        if (says(error, /already running/i)) return;
-        throw error;
-      }
-      await checkAlive(client, engineName(options.id, name));
+      await boot(context, name, async () => {
+        try {
+          await changeState(name, { action: 'start', timeout: 30 });
+        } catch (error) {
+          if (!says(error, /already running/i)) throw error;
+        }
+      });
     },
     async stop(name: string, { force, timeoutMs }: StopOptions) {
       if (force) return pullPlug(name);
@@ -146,9 +147,9 @@ export function incusCompute(options: IncusComputeOptions): Compute {
         await pullPlug(name);
       }
     },
-    async setBoot(name, boot) {
+    async setBoot(name, generation) {
       await complete(name);
-      await client.request('PATCH', path(name), { body: { config: { [bootKey]: String(boot) } } });
+      await update(client, 'PATCH', path(name), { config: { [bootKey]: String(generation) } });
     },
     async delete(name) {
       await replacement.discard(name);

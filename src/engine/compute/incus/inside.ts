@@ -3,7 +3,7 @@ import { EngineError } from '../../errors.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { execute } from './exec.ts';
-import { sizeOf } from './instances.ts';
+import { sizeOf, update } from './instances.ts';
 import { rootDevice, withIpv6 } from './spec.ts';
 
 type Inside = Pick<Compute, 'resize' | 'addIpv6' | 'setRootPassword' | 'console' | 'usage'>;
@@ -18,7 +18,16 @@ interface InstanceUsage {
 }
 
 export function insideMachines(context: IncusContext): Inside {
-  const { client, path, complete } = context;
+  const { client, path, complete, find } = context;
+
+  /** Why its last start failed: a machine whose init cannot be run at all has printed nothing. */
+  async function startErrors(name: string): Promise<string> {
+    const log = await client.text(`${path(name)}/logs/lxc.log`).catch(() => '');
+    return log
+      .split(/^/m)
+      .filter((line) => line.includes(' ERROR '))
+      .join('');
+  }
 
   return {
     async resize(name, size) {
@@ -29,7 +38,7 @@ export function insideMachines(context: IncusContext): Inside {
         config: { 'limits.cpu': String(size.vcpus), 'limits.memory': `${size.memoryMib}MiB` },
         devices: { root: rootDevice(diskGib, pool) },
       };
-      await client.request('PATCH', path(name), { body });
+      await update(client, 'PATCH', path(name), body);
     },
     async addIpv6(name, address) {
       const machine = await complete(name);
@@ -46,14 +55,17 @@ export function insideMachines(context: IncusContext): Inside {
         config: { 'raw.lxc': withIpv6(machine.config['raw.lxc'] ?? '', address) },
         devices: { eth0: { ...machine.devices['eth0'], 'ipv6.address': address.address } },
       };
-      await client.request('PATCH', path(name), { body });
+      await update(client, 'PATCH', path(name), body);
     },
     async setRootPassword(name, password) {
       const { code, output } = await execute(client, path(name), ['chpasswd'], `root:${password}\n`);
       if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${output.trim()} (${code})`);
     },
     async console(name) {
-      return (await client.text(`${path(name)}/console`)).slice(-consoleLength);
+      const machine = await find(name);
+      const printed = await client.text(`${path(name)}/console`);
+      const why = machine?.status === 'Stopped' ? await startErrors(name) : '';
+      return (printed + why).slice(-consoleLength);
     },
     async usage(name) {
       const state = await client.find<InstanceUsage>(`${path(name)}/state`);

@@ -6,7 +6,7 @@ import { EngineError } from '../../errors.ts';
 import type { InstanceSpec } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { isNotFound } from './errors.ts';
-import { type IncusInstance, instancePath, isUnderWay, ownConfig, rewrite } from './instances.ts';
+import { type IncusInstance, instancePath, isUnderWay, ownConfig, rewrite, update } from './instances.ts';
 import { sourceOf } from './source.ts';
 import {
   bytesKey,
@@ -60,7 +60,7 @@ export function diskReplacement(context: IncusContext) {
         await discard(spec.name);
       throw error;
     }
-    await client.request('PATCH', pathBeside(spec.name), { body: { config: { [madeKey]: purpose(spec) } } });
+    await update(client, 'PATCH', pathBeside(spec.name), { config: { [madeKey]: purpose(spec) } });
   }
 
   /** The machine goes, what was made beside it gets its name. */
@@ -74,8 +74,20 @@ export function diskReplacement(context: IncusContext) {
     await client.request('POST', pathBeside(name), { body: { name: engineName(id, name) } });
   }
 
-  /** The new machine becomes what it is to be, its generation included. */
+  /**
+   * The new machine becomes what it is to be, its generation included. The old disk is gone: as there is no way back,
+   * what fails is told as what passes, to be tried until it works.
+   */
   async function finish(spec: InstanceSpec): Promise<void> {
+    try {
+      await furnish(spec);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.kind === 'busy') throw error;
+      throw new EngineError('unavailable', error.message, { cause: error });
+    }
+  }
+
+  async function furnish(spec: InstanceSpec): Promise<void> {
     const machine = await context.complete(spec.name);
     const placement = await context.placement();
     const { [bytesKey]: bytes } = machine.config;

@@ -2,9 +2,10 @@
 import { EngineError } from '../../errors.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
+import { says } from './errors.ts';
 import { execute } from './exec.ts';
-import { rewrite } from './instances.ts';
-import { volumeDevice, volumeKey } from './spec.ts';
+import { rewrite, update } from './instances.ts';
+import { secondVolumeKey, volumeDevice, volumeKey } from './spec.ts';
 
 /** The exit code of `letGo` for a volume that is in use. */
 const inUse = 16;
@@ -42,29 +43,45 @@ esac
 exit 0
 `;
 
+/** Takes away what `attachVolume` has left below the second device of a volume. */
+const takeAway = 'umount "$1" && rm -f "$1"';
+
 export function attachments(context: IncusContext): Pick<Compute, 'attachVolume' | 'detachVolume'> {
   const { client, path } = context;
 
   return {
     async attachVolume(name, volume) {
-      await context.complete(name);
-      const devices = { [volumeKey(volume.id)]: volumeDevice(volume) };
-      await client.request('PATCH', path(name), { body: { devices } });
+      const machine = await context.complete(name);
+      if (machine.devices[secondVolumeKey(volume.id)]) return;
+      const add = (key: string) =>
+        update(client, 'PATCH', path(name), { devices: { [key]: volumeDevice(volume) } });
+      try {
+        await add(volumeKey(volume.id));
+      } catch (error) {
+        // A daemon that died in the middle has given the machine the device and has no record of it: it stumbles over
+        // its file until the machine stops, and would not take it away either. A second one is recorded.
+        if (!says(error, /failed to create device .* file exists/i)) throw error;
+        await add(secondVolumeKey(volume.id));
+      }
     },
     async detachVolume(name, volumeId) {
       const machine = await context.complete(name);
-      const { [volumeKey(volumeId)]: device, ...others } = machine.devices;
+      const keys = [volumeKey(volumeId), secondVolumeKey(volumeId)];
+      const device = keys.map((key) => machine.devices[key]).find(Boolean);
       if (!device) return;
+      const inside = (script: string) =>
+        execute(client, path(name), ['sh', '-c', script, 'sh', device['path'] ?? '']);
       if (machine.status === 'Running') {
-        const command = ['sh', '-c', letGo, 'sh', device['path'] ?? ''];
-        const { code, output } = await execute(client, path(name), command);
+        const { code, output } = await inside(letGo);
         if (code !== 0)
           throw new EngineError(
             code === inUse ? 'rejected' : 'failed',
             `incus: volume ${volumeId} cannot be taken off ${name}: ${output.trim()} (${code})`,
           );
       }
-      await rewrite(client, machine, { devices: others });
+      const others = Object.entries(machine.devices).filter(([key]) => !keys.includes(key));
+      await rewrite(client, machine, { devices: Object.fromEntries(others) });
+      if (machine.status === 'Running' && machine.devices[secondVolumeKey(volumeId)]) await inside(takeAway);
     },
   };
 }
