@@ -103,6 +103,13 @@ export interface Counters {
   team_id: string;
 }
 
+export interface DropletBlocks {
+  block: number;
+  list: string;
+  n: number;
+  slot: number;
+}
+
 export interface Droplets {
   autoscale_pool_id: string | null;
   backup_due: Date | null;
@@ -156,6 +163,17 @@ export interface Images {
   team_id: string;
   type: string;
   url: string | null;
+}
+
+export interface ImageTransfers {
+  created_at: Date;
+  ended_at: Date | null;
+  id: Generated<number>;
+  image_id: number;
+  recipient_email: string | null;
+  recipient_team_id: string | null;
+  status: Generated<string>;
+  team_id: string;
 }
 
 export interface Reconcile {
@@ -289,7 +307,9 @@ export interface DB {
   autoscale_history: AutoscaleHistory;
   autoscale_pools: AutoscalePools;
   counters: Counters;
+  droplet_blocks: DropletBlocks;
   droplets: Droplets;
+  image_transfers: ImageTransfers;
   images: Images;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;

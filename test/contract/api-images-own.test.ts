@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
+import { savedImage } from '../support/images.ts';
 import { until } from '../support/until.ts';
 
 let atoll: TestAtoll;
@@ -23,24 +24,6 @@ async function imported(extra: object = {}): Promise<number> {
   const answer = await atoll.api.expect(202, 'POST', '/v2/images', { ...order, ...extra });
   await until(async () => (await image(answer.image.id)).status === 'available');
   return answer.image.id;
-}
-
-/** A snapshot or backup as the loop leaves it. */
-async function savedRow(type: 'snapshot' | 'backup', status = 'available'): Promise<number> {
-  const { id } = await atoll.database.store.db
-    .insertInto('images')
-    .values({
-      team_id: atoll.team.teamId,
-      name: type,
-      type,
-      status,
-      regions: ['nyc3'],
-      min_disk_gib: 25,
-      created_at: new Date(),
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  return id;
 }
 
 describe('a custom image', () => {
@@ -176,7 +159,8 @@ describe('images of a team’s own', () => {
   });
 
   it('that are still taken of a droplet cannot be deleted', async () => {
-    const id = await savedRow('snapshot', 'pending');
+    const { teamId } = atoll.team;
+    const id = await savedImage(atoll, { teamId, type: 'snapshot', status: 'pending' });
     const { message } = await atoll.api.expect(422, 'DELETE', `/v2/images/${id}`);
     expect(message).toContain('available');
   });
@@ -208,7 +192,7 @@ describe('image actions', () => {
   });
 
   it('convert a backup into a snapshot, and nothing else', async () => {
-    const backup = await savedRow('backup');
+    const backup = await savedImage(atoll, { teamId: atoll.team.teamId, type: 'backup' });
     expect(await act(backup, { type: 'convert' })).toMatchObject({ status: 'completed' });
     expect((await image(backup)).type).toBe('snapshot');
     await atoll.api.expect(422, 'POST', `/v2/images/${backup}/actions`, { type: 'convert' });

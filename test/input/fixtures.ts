@@ -1,5 +1,7 @@
 /** What a good request to each operation is made of, so that a test can spoil one part of it. */
+import type { ApiClient } from '../support/api-client.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { savedImage } from '../support/images.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { until } from '../support/until.ts';
 import { volumeOrder } from '../support/volumes.ts';
@@ -55,6 +57,7 @@ export async function openLab(): Promise<Lab> {
   const transfer = { type: 'transfer', region: 'fra1' };
   const transferred = await api.expect(201, 'POST', `/v2/images/${imageId}/actions`, transfer);
 
+  const transfers = await offerImages(atoll);
   const id = String(droplet.id);
   const action = String(links.actions[0].id);
   const reserved = await api.expect(202, 'POST', '/v2/reserved_ips', { droplet_id: droplet.id });
@@ -134,6 +137,7 @@ export async function openLab(): Promise<Lab> {
       imageActions_post: { params: [imageId], body: transfer },
       images_create_custom: { body: { ...imported, tags: ['lab'] } },
       images_delete: { params: [imageId] },
+      ...transfers,
       images_update: { params: [imageId], body: { name: 'renamed' } },
       images_get: { params: ['debian-12-x64'] },
       reservedIPsActions_get: { params: [ip, ipAction] },
@@ -173,5 +177,27 @@ export async function openLab(): Promise<Lab> {
       volumes_get: { params: [volume.id] },
       vpcs_get: { params: [droplet.vpc_uuid] },
     },
+  };
+}
+
+/** Snapshots to be offered, and offered: by the first team to another, and by that to the first. */
+async function offerImages(atoll: TestAtoll): Promise<Record<string, Good>> {
+  const [first, other] = [atoll.team, await atoll.newTeam()];
+  const operation = (way: string) => `images_post_account_transfer_${way}`;
+  const snapshot = ({ teamId }: { teamId: string }) => savedImage(atoll, { teamId, type: 'snapshot' });
+  const offer = async (api: ApiClient, recipient: { teamId: string }, image: number) => {
+    const path = `/v2/images/${image}/account_transfer`;
+    const { transfer_id } = await api.expect(201, 'POST', path, { recipient_uuid: recipient.teamId });
+    return { params: [String(image)], body: { transfer_id } };
+  };
+  const accepted = await offer(other.api, first, await snapshot(other));
+  return {
+    [operation('create')]: {
+      params: [String(await snapshot(first))],
+      body: { recipient_uuid: other.teamId },
+    },
+    [operation('accept')]: { ...accepted, body: { ...accepted.body, recipient_uuid: first.teamId } },
+    [operation('decline')]: await offer(other.api, first, await snapshot(other)),
+    [operation('cancel')]: await offer(atoll.api, other, await snapshot(first)),
   };
 }

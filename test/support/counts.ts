@@ -1,6 +1,15 @@
 import type { Queryable } from '../../src/store/store.ts';
 
-const tables = ['actions', 'audit', 'droplets', 'ssh_keys', 'taggings', 'tags', 'vpcs'] as const;
+const tables = [
+  'actions',
+  'audit',
+  'droplets',
+  'image_transfers',
+  'ssh_keys',
+  'taggings',
+  'tags',
+  'vpcs',
+] as const;
 
 /**
  * How many rows there are of all that a request can make, over all teams. The control loop adds none of them, so

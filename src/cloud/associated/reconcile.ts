@@ -1,9 +1,9 @@
 /** Destroys what was asked to go together with a droplet, once the droplet's machine is gone. */
 import type { Outcome, Reconciler } from '../../control/loop.ts';
 import { ApiError } from '../../http/errors.ts';
-import { deleteImages } from '../images/index.ts';
 import { releaseReservedIp } from '../reserved-ips/index.ts';
-import { deleteVolume, deleteVolumeSnapshot } from '../volumes/index.ts';
+import { deleteSnapshot } from '../snapshots/index.ts';
+import { deleteVolume } from '../volumes/index.ts';
 import { type AssociatedDeps, associatedKind } from './commands.ts';
 import { type Destroyed, type Destruction, readDestruction, writeDestruction } from './record.ts';
 
@@ -23,12 +23,11 @@ export function associatedReconciler(deps: AssociatedDeps): Reconciler {
       case 'reserved_ips':
       case 'floating_ips':
         return releaseReservedIp(deps, request, id);
-      case 'snapshots':
-        return store.transaction((tx) => deleteImages(tx, [Number(id)], clock.now()));
       case 'volumes':
         return deleteVolume(deps, request, { id });
+      case 'snapshots':
       case 'volume_snapshots':
-        return deleteVolumeSnapshot(deps, request, id);
+        return deleteSnapshot(deps, request, id);
     }
   }
 

@@ -90,12 +90,12 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
           saved.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
         ]);
         const ids = rows.map((row) => row.id);
-        const views = await imageViews(store.db, ids);
+        const imageOf = await imageViews(store.db, ids);
         return paginated(
           request,
           page,
           `${type}s`,
-          ids.flatMap((each) => views.get(each) ?? []),
+          ids.flatMap((each) => imageOf(each, request.caller.teamId) ?? []),
           total,
         );
       },

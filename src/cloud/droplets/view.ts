@@ -53,12 +53,12 @@ export async function dropletViewsOf(
   rows: DropletRow[],
   context: DropletContext,
 ): Promise<DropletView[]> {
-  const images = await imageViews(
+  const imageOf = await imageViews(
     db,
     rows.map((row) => row.image_id),
   );
   return rows.map((row) => {
-    const image = images.get(row.image_id);
+    const image = imageOf(row.image_id, row.team_id);
     if (!image) throw new Error(`droplet ${row.id}: there is no image ${row.image_id}`);
     return dropletView(row, image, context);
   });

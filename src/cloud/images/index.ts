@@ -3,7 +3,14 @@ export { type Image, images, resolveImage } from './catalogue.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
 export { imageUrn, savedName } from './row.ts';
-export { deleteImages, finishSave, type NewSavedImage, newSavedImage, pendingSaves } from './saved.ts';
+export {
+  deleteImages,
+  distributionSql,
+  finishSave,
+  type NewSavedImage,
+  newSavedImage,
+  pendingSaves,
+} from './saved.ts';
 export {
   diskSource,
   engineImageFor,
@@ -14,4 +21,5 @@ export {
 } from './source.ts';
 export { sweepImages } from './sweep.ts';
 export { imageTaggable } from './taggable.ts';
+export { transferReconciler } from './transfer-letter.ts';
 export { ImageSchema, type ImageView, imageView, imageViews } from './view.ts';

@@ -41,7 +41,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     const id = Number(idText);
     const row = await rowOf(id);
     if (!row) return { forget: true };
-    if (row.deleted_at) return remove(id);
+    if (row.deleted_at) return remove(row);
     if (row.type !== 'custom' || row.url === null) return undefined;
     if (row.status !== 'NEW' && row.status !== 'pending') return undefined;
     if (importing >= mostImports) return { again: new Date(clock.now().getTime() + lookMs) };
@@ -49,7 +49,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     try {
       await setStatus(id, { status: 'pending' });
       const imported = await importUnlessDeleted(id, row.url, signal);
-      if (imported === undefined) return remove(id);
+      if (imported === undefined) return remove(row);
       await setStatus(id, {
         status: 'available',
         bytes: imported.bytes,
@@ -112,9 +112,8 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
   }
 
   /** Removes what the engine has of a deleted image. Droplets made from it have a disk of their own. */
-  async function remove(id: number): Promise<Outcome> {
-    const row = await rowOf(id);
-    if (row?.type === 'custom') await compute.deleteImage(customName(id));
+  async function remove({ id, type }: { id: number; type: string }): Promise<Outcome> {
+    if (type === 'custom') await compute.deleteImage(customName(id));
     else await compute.deleteSaved(savedName(id));
     await store.db
       .updateTable('images')

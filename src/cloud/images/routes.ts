@@ -21,6 +21,7 @@ import {
   ImageUpdate,
 } from './schema.ts';
 import { engineImageFor, type ImageHost } from './source.ts';
+import { transferOperations } from './transfer-routes.ts';
 import { type ImageView, imageView, ownImageView } from './view.ts';
 
 export interface ImagesDeps extends ImageCommandDeps {
@@ -30,7 +31,7 @@ export interface ImagesDeps extends ImageCommandDeps {
 const ActionAnswer = Type.Object({ action: ActionSchema });
 
 /**
- * The operations of images and of their actions.
+ * The operations of images, of their actions and of their transfers.
  *
  * The list has what can be ordered on this host and nothing else: tools pick from it. By its id or slug an image is
  * answered in any case, as `retired` if it cannot be ordered here, so that a configuration that names it can be read.
@@ -176,6 +177,7 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
         return { action: actionView(action) };
       },
     }),
+    ...transferOperations(deps),
   ];
 
   /** A query for the actions of an image, also of one that is gone. */

@@ -1,5 +1,5 @@
 /** Snapshots and backups: images whose disk the droplet's own reconciler keeps, and droplets are made from. */
-import { wake } from '../../control/reconcile.ts';
+import { type RawBuilder, sql } from 'kysely';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
@@ -27,7 +27,7 @@ export async function newSavedImage(tx: Tx, image: NewSavedImage): Promise<numbe
       name: image.name,
       type: image.type,
       status: 'pending',
-      distribution: await distributionOf(tx, image.imageId),
+      distribution: distributionSql(image.imageId),
       regions: [image.region],
       min_disk_gib: image.minDiskGib,
       created_at: image.at,
@@ -37,14 +37,10 @@ export async function newSavedImage(tx: Tx, image: NewSavedImage): Promise<numbe
   return id;
 }
 
-async function distributionOf(db: Queryable, imageId: number): Promise<string> {
-  const own = await db
-    .selectFrom('images')
-    .select('distribution')
-    .where('id', '=', imageId)
-    .executeTakeFirst();
-  return own?.distribution ?? resolveImage(imageId)?.distribution ?? 'Unknown';
-}
+/** SQL for the distribution of an image, public or a team's own. */
+export const distributionSql = (imageId: number): RawBuilder<string> =>
+  sql<string>`coalesce((select distribution from images where id = ${imageId}),
+    ${resolveImage(imageId)?.distribution ?? 'Unknown'})`;
 
 /** The images that are still to be kept of a droplet, oldest first. */
 export async function pendingSaves(
@@ -66,43 +62,40 @@ export async function pendingSaves(
  * is deleted at `at`, with what is left of it in the engine. An image that was deleted meanwhile stays deleted.
  */
 export async function finishSave(
-  tx: Tx,
+  db: Queryable,
   imageId: number,
   result: { bytes: number } | { error: string; at: Date },
 ): Promise<void> {
-  const row = await tx
-    .selectFrom('images')
-    .select(['deleted_at', 'created_at'])
-    .where('id', '=', imageId)
-    .forUpdate()
-    .executeTakeFirst();
-  if (!row) return;
-  // Its disk was kept after the first clean-up.
-  if (row.deleted_at) return wake(tx, imageKind, String(imageId), row.deleted_at);
   const changes =
     'bytes' in result
       ? { status: 'available', bytes: result.bytes }
       : { status: 'error', error_message: result.error, deleted_at: result.at };
-  await tx.updateTable('images').set(changes).where('id', '=', imageId).execute();
-  if ('error' in result) await wake(tx, imageKind, String(imageId), result.at);
-}
-
-/** Deletes images at once for the API; their bytes follow. Those that are deleted already stay as they are. */
-export async function deleteImages(tx: Tx, ids: readonly number[], at: Date): Promise<void> {
-  if (ids.length === 0) return;
-  const deleted = await tx
+  const changed = await db
     .updateTable('images')
-    .set({ deleted_at: at })
-    .where('id', 'in', ids)
+    .set(changes)
+    .where('id', '=', imageId)
     .where('deleted_at', 'is', null)
     .returning('id')
-    .execute();
-  const texts = deleted.map(({ id }) => String(id));
-  if (texts.length === 0) return;
-  await tx
-    .deleteFrom('taggings')
-    .where('resource_type', '=', 'image')
-    .where('resource_id', 'in', texts)
-    .execute();
-  for (const id of texts) await wake(tx, imageKind, id, at);
+    .executeTakeFirst();
+  if (changed && 'bytes' in result) return;
+  // What is left of it is cleared away; of one that was deleted meanwhile, the disk was kept after the first clean-up.
+  await sql`select wake(${imageKind}, id::text, deleted_at) from images where id = ${imageId}`.execute(db);
+}
+
+/**
+ * Deletes images at once for the API, and what was offered of them; their bytes follow. Those that are deleted
+ * already stay as they are. One statement: also without a transaction it is done as a whole.
+ */
+export async function deleteImages(db: Queryable, ids: readonly number[], at: Date): Promise<void> {
+  if (ids.length === 0) return;
+  await sql`
+    with deleted as (
+      update images set deleted_at = ${at} where id = any(${ids}::bigint[]) and deleted_at is null returning id
+    ), untagged as (
+      delete from taggings where resource_type = 'image' and resource_id in (select id::text from deleted)
+    ), withdrawn as (
+      update image_transfers set status = 'cancelled', ended_at = ${at}
+      where image_id in (select id from deleted) and status = 'pending'
+    )
+    select wake(${imageKind}, id::text, ${at}) from deleted`.execute(db);
 }

@@ -51,6 +51,31 @@ export const ImageRef = Type.Object({ image_id: Type.String() });
 export const ImageId = Type.Object({ image_id: Type.Integer() });
 export const ImageActionId = Type.Object({ image_id: Type.Integer(), action_id: Type.Integer() });
 
+/** One of the two. */
+export const TransferOffer = Type.Object({
+  recipient_email: Type.Optional(
+    Type.String({
+      maxLength: 254,
+      pattern: '^[^@\\s]+@[^@\\s]+$',
+      patternMessage: 'must be an e-mail address',
+    }),
+  ),
+  recipient_uuid: Type.Optional(
+    Type.String({ format: 'uuid', description: 'Of the team it is offered to.' }),
+  ),
+});
+
+export const TransferAnswer = Type.Object({
+  transfer_id: Type.Integer({ description: '0 where it is accepted already.' }),
+});
+
+export const TransferRef = Type.Object({ transfer_id: Type.Integer() });
+
+export const TransferAccept = Type.Object({
+  transfer_id: Type.Integer(),
+  recipient_uuid: Type.String({ format: 'uuid', description: 'Of the team that the image goes to.' }),
+});
+
 export const ImageActionRequest = Type.Object({
   type: Type.Enum(['transfer', 'convert']),
   region: Type.Optional(Type.String({ description: 'Of a transfer: where to.' })),

@@ -80,16 +80,28 @@ export function ownImageView(row: ImageRow): ImageView {
 /** GiB with two decimals; what is there is never nothing. */
 const gigabytes = (bytes: number): number => Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
 
-/** The views of these images, public ones and teams' own, deleted ones too, by id. An id of neither is left out. */
-export async function imageViews(db: Queryable, ids: readonly number[]): Promise<Map<number, ImageView>> {
-  const views = new Map<number, ImageView>();
-  const own: number[] = [];
-  for (const id of new Set(ids)) {
-    if (resolveImage(id)) views.set(id, imageView(id));
-    else own.push(id);
-  }
-  if (own.length === 0) return views;
-  for (const row of await selectImages(db).where('images.id', 'in', own).execute())
-    views.set(row.id, ownImageView(row));
-  return views;
+/** An image as a team sees it; undefined where there is none. */
+export type ImageLookup = (id: number, teamId: string) => ImageView | undefined;
+
+/** The views of these images, public ones and teams' own, deleted ones too. */
+export async function imageViews(db: Queryable, ids: readonly number[]): Promise<ImageLookup> {
+  const own = [...new Set(ids)].filter((id) => !resolveImage(id));
+  const found = own.length === 0 ? [] : await selectImages(db).where('images.id', 'in', own).execute();
+  const rows = new Map(found.map((row) => [row.id, row]));
+  return (id, teamId) => {
+    if (resolveImage(id)) return imageView(id);
+    const row = rows.get(id);
+    return row && (row.team_id === teamId ? ownImageView(row) : goneImageView(row));
+  };
 }
+
+/** What droplets still show of an image that went to another team: nothing that its new team can write. */
+const goneImageView = (row: ImageRow): ImageView => ({
+  ...ownImageView(row),
+  name: '',
+  description: '',
+  distribution: 'Unknown',
+  regions: [],
+  tags: [],
+  status: 'deleted',
+});

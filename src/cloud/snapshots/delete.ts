@@ -27,15 +27,14 @@ export async function checkIsSnapshot(db: Queryable, caller: Caller, id: string)
   if (image && image.type !== 'snapshot') throw new ApiError('bad_request', 'the resource is not a snapshot');
 }
 
-/** Deletes a snapshot of a droplet or of a volume. @throws ApiError 404, 400 where it is another kind of image */
+/** Deletes a snapshot of a droplet or of a volume; `operation` is for the audit trail. @throws ApiError 404, 400 where it is another kind of image */
 export function deleteSnapshot(
   deps: SnapshotsDeps,
-  request: { caller: Caller; id: string },
+  request: { caller: Caller; id: string; operation: string },
   id: string,
 ): Promise<void> {
-  const operation = 'snapshots_delete';
-  if (!isImageId(id)) return deleteVolumeSnapshot(deps, { ...request, operation }, id);
-  const { caller } = request;
+  if (!isImageId(id)) return deleteVolumeSnapshot(deps, request, id);
+  const { caller, operation } = request;
   return deps.store.transaction(async (tx) => {
     await checkIsSnapshot(tx, caller, id);
     const image = await tx

@@ -1,2 +1,2 @@
-export type { SnapshotsDeps } from './delete.ts';
+export { deleteSnapshot, type SnapshotsDeps } from './delete.ts';
 export { snapshotsOperations } from './routes.ts';

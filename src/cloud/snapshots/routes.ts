@@ -63,7 +63,8 @@ export function snapshotsOperations(deps: SnapshotsDeps): Operation[] {
       scopes: ['image:delete', 'snapshot:delete'],
       params,
       status: 204,
-      handler: (request) => deleteSnapshot(deps, request, request.params.snapshot_id),
+      handler: ({ caller, id, params: { snapshot_id } }) =>
+        deleteSnapshot(deps, { caller, id, operation: 'snapshots_delete' }, snapshot_id),
     }),
   ];
 }

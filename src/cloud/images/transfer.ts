@@ -1,0 +1,210 @@
+/**
+ * Handing a snapshot to another team. It is offered; then its recipient accepts or declines it, or its sender cancels
+ * it. Whoever ends a transfer holds the lock of its image: of two who come at once, the second finds it ended.
+ */
+import { type Insertable, type Selectable, sql } from 'kysely';
+import type { Static } from 'typebox';
+import { wake } from '../../control/reconcile.ts';
+import { invalid, notFound, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { audit } from '../../store/audit.ts';
+import type { ImageTransfers } from '../../store/schema.ts';
+import type { Queryable, Tx } from '../../store/store.ts';
+import { untagResource } from '../tags/index.ts';
+import { type Asked, type ImageCommandDeps, lockImage } from './commands.ts';
+import { imageUrn } from './row.ts';
+import type { TransferAccept, TransferOffer, TransferRef } from './schema.ts';
+import { transferKind } from './transfer-letter.ts';
+
+type Transfer = Selectable<ImageTransfers>;
+
+/**
+ * Offers a snapshot to a team, or to whoever has an e-mail address and is told so by a letter. A caller who could
+ * accept for the team has accepted. Answers the transfer's id, and 0 where it is accepted already.
+ * @throws ApiError 403 for a public image, 404, 422
+ */
+export function offerImage(
+  { store, clock }: ImageCommandDeps,
+  request: Asked & { body: Static<typeof TransferOffer> },
+  imageId: number,
+): Promise<number> {
+  const { caller, body } = request;
+  return store.transaction(async (tx) => {
+    const at = clock.now();
+    const image = await lockImage(tx, caller, imageId);
+    if (image.type !== 'snapshot')
+      throw unprocessable('Only a snapshot can be transferred to another account.');
+    if (image.status !== 'available')
+      throw unprocessable('Image is not available. Wait until its status is available.');
+    const recipient = await recipientOf(tx, caller, body);
+    if (await pendingTransfer(tx, image.id))
+      throw unprocessable('Image already has a pending transfer. Cancel it first.');
+    const { id } = await tx
+      .insertInto('image_transfers')
+      .values({ image_id: image.id, team_id: caller.teamId, ...recipient, created_at: at })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    await audit(tx, {
+      caller,
+      requestId: request.id,
+      operation: 'images_post_account_transfer_create',
+      urn: imageUrn(image.id),
+      at,
+    });
+    const team = recipient.recipient_team_id;
+    if (!team) await wake(tx, transferKind, String(id), at);
+    else if (await mayAccept(tx, caller, team, at)) {
+      await moveImage(tx, { id, image_id: image.id }, team, at);
+      return 0;
+    }
+    return id;
+  });
+}
+
+/**
+ * Moves an offered image into the caller's team, which the recipient names once more.
+ * @throws ApiError 404 where nothing is offered to the caller, 422 for another team or where the transfer has ended
+ */
+export function acceptImage(
+  deps: ImageCommandDeps,
+  request: Asked & { body: Static<typeof TransferAccept> },
+  imageId: number,
+): Promise<void> {
+  const { teamId } = request.caller;
+  return endTransfer(deps, request, imageId, 'accept', async (tx, transfer, at) => {
+    if (request.body.recipient_uuid.toLowerCase() !== teamId)
+      throw invalid('recipient_uuid', 'is not the team of this token: it can accept for its own team only.');
+    if (transfer.team_id === teamId)
+      throw invalid('recipient_uuid', 'is the team that has the image already.');
+    await moveImage(tx, transfer, teamId, at);
+  });
+}
+
+/** Leaves an offered image with its sender. @throws ApiError 404, 422 as for accepting */
+export const declineImage = (
+  deps: ImageCommandDeps,
+  request: Asked & { body: Static<typeof TransferRef> },
+  imageId: number,
+): Promise<void> =>
+  endTransfer(deps, request, imageId, 'decline', (tx, { id }, at) => close(tx, id, 'declined', at));
+
+/** Takes an offer back. @throws ApiError 404 where the caller's team has made none, 422 where it has ended */
+export const cancelTransfer = (
+  deps: ImageCommandDeps,
+  request: Asked & { body: Static<typeof TransferRef> },
+  imageId: number,
+): Promise<void> =>
+  endTransfer(deps, request, imageId, 'cancel', (tx, { id }, at) => close(tx, id, 'cancelled', at));
+
+async function endTransfer(
+  { store, clock }: ImageCommandDeps,
+  request: Asked & { body: Static<typeof TransferRef> },
+  imageId: number,
+  way: 'accept' | 'decline' | 'cancel',
+  end: (tx: Tx, transfer: Transfer, at: Date) => Promise<void>,
+): Promise<void> {
+  const { caller } = request;
+  const mine = way === 'cancel' ? sentBy(caller) : offeredTo(caller);
+  await store.transaction(async (tx) => {
+    const find = () =>
+      tx
+        .selectFrom('image_transfers')
+        .selectAll()
+        .where('id', '=', request.body.transfer_id)
+        .where('image_id', '=', imageId)
+        .where(mine)
+        .executeTakeFirst();
+    // Nobody waits for, or holds, the lock of an image that is none of theirs.
+    if (!(await find())) throw notFound();
+    await tx.selectFrom('images').select('id').where('id', '=', imageId).forUpdate().execute();
+    const transfer = await find();
+    if (!transfer) throw notFound();
+    if (transfer.status !== 'pending')
+      throw unprocessable(`The transfer has been ${transfer.status} already.`);
+    const at = clock.now();
+    await end(tx, transfer, at);
+    await audit(tx, {
+      caller,
+      requestId: request.id,
+      operation: `images_post_account_transfer_${way}`,
+      urn: imageUrn(imageId),
+      at,
+    });
+  });
+}
+
+const sentBy = (caller: Caller) => sql<boolean>`team_id = ${caller.teamId}`;
+
+const offeredTo = (caller: Caller) => sql<boolean>`(recipient_team_id = ${caller.teamId}
+  or lower(recipient_email) = (select lower(email) from users where users.id = ${caller.userId}))`;
+
+/** @throws ApiError 422 where there is not exactly one, or it is no team that could take the image */
+async function recipientOf(
+  db: Queryable,
+  caller: Caller,
+  { recipient_email: email, recipient_uuid: team }: Static<typeof TransferOffer>,
+): Promise<Pick<Insertable<ImageTransfers>, 'recipient_email' | 'recipient_team_id'>> {
+  if (email !== undefined && team !== undefined)
+    throw invalid('recipient_uuid', 'cannot be given together with recipient_email: give one of them.');
+  // Whether somebody has the address is not told.
+  if (email !== undefined) return { recipient_email: email };
+  if (team === undefined)
+    throw invalid('recipient_uuid', 'is missing: give the UUID of a team, or a recipient_email.');
+  const found = await db.selectFrom('teams').select('id').where('id', '=', team).executeTakeFirst();
+  if (!found) throw invalid('recipient_uuid', 'is not the UUID of a team.');
+  if (found.id === caller.teamId) throw invalid('recipient_uuid', 'is the team that has the image already.');
+  return { recipient_team_id: found.id };
+}
+
+/** Whether the caller could accept for another team: what a person may do in a team, their tokens of it say. */
+async function mayAccept(db: Queryable, { userId }: Caller, teamId: string, at: Date): Promise<boolean> {
+  const token = await db
+    .selectFrom('tokens')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where('team_id', '=', teamId)
+    .where('revoked_at', 'is', null)
+    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', at)]))
+    .where(sql<boolean>`scopes && array['*', 'image:create']`)
+    .executeTakeFirst();
+  return token !== undefined;
+}
+
+function pendingTransfer(db: Queryable, imageId: number): Promise<{ id: number } | undefined> {
+  return db
+    .selectFrom('image_transfers')
+    .select('id')
+    .where('image_id', '=', imageId)
+    .where('status', '=', 'pending')
+    .executeTakeFirst();
+}
+
+/** What ties the image to its old team stays there: tags, and the droplet it was taken of. */
+async function moveImage(
+  tx: Tx,
+  { id, image_id }: Pick<Transfer, 'id' | 'image_id'>,
+  teamId: string,
+  at: Date,
+): Promise<void> {
+  await close(tx, id, 'accepted', at, { recipient_team_id: teamId });
+  await untagResource(tx, 'image', String(image_id));
+  await tx
+    .updateTable('images')
+    .set({ team_id: teamId, droplet_id: null })
+    .where('id', '=', image_id)
+    .execute();
+}
+
+async function close(
+  tx: Tx,
+  id: number,
+  status: 'accepted' | 'declined' | 'cancelled',
+  at: Date,
+  more: Partial<Transfer> = {},
+): Promise<void> {
+  await tx
+    .updateTable('image_transfers')
+    .set({ status, ended_at: at, ...more })
+    .where('id', '=', id)
+    .execute();
+}
