@@ -2,7 +2,7 @@
 import { Client } from 'undici';
 import { type BenchAtoll, startSimulated } from './support/atoll.ts';
 import { summarise, table, title, verdict } from './support/report.ts';
-import { seedDroplets, seededTag } from './support/seed.ts';
+import { commonTag, rareTag, seedDroplets } from './support/seed.ts';
 
 const samples = 300;
 const [few, many] = [100, 100_000];
@@ -18,7 +18,9 @@ const pages: Record<string, (count: number) => string> = {
   middle: (count) => `?page=${Math.ceil(count / 20 / 2)}`,
   last: (count) => `?page=${count / 20}`,
   'by name': (count) => `?name=seed-${count / 2}`,
-  'by tag': () => `?tag_name=${seededTag}`,
+  'by tag, of 10': () => `?tag_name=${rareTag}`,
+  'by tag, of a tenth': () => `?tag_name=${commonTag}`,
+  'by tag, of a tenth, middle': (count) => `?tag_name=${commonTag}&page=${Math.ceil(count / 10 / 20 / 2)}`,
 };
 const clients = { [few]: clientOf(small), [many]: clientOf(large) };
 for (const [page, queryOf] of Object.entries(pages)) {

@@ -40,17 +40,14 @@ export function connectionOptions(address: Address, applicationName: string): pg
 
 /** Opens the store. Connections are made on demand, at most `connections`. */
 export function openStore(address: Address, options: { name: string; connections?: number }): Store {
-  const pool = new pg.Pool({
-    ...connectionOptions(address, options.name),
-    max: options.connections ?? 10,
-    connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 60_000,
-  });
-  // An idle connection that breaks is replaced on the next query; without a listener it would end the process.
-  pool.on('error', () => {});
-  const db = new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
+  const pool = openPool(address, options.name, options.connections ?? 10);
+  const single = openPool(address, options.name, 1);
+  const [db, aside] = [pool, single].map(
+    (each) => new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(each) }) }),
+  ) as [Kysely<DB>, Kysely<DB>];
   return {
     db,
+    aside,
     pool,
     async transaction(work) {
       for (let attempt = 1; ; attempt++) {
@@ -63,9 +60,21 @@ export function openStore(address: Address, options: { name: string; connections
       }
     },
     async close() {
-      await db.destroy();
-      // Kysely ends the pool only if it has used it.
-      if (!pool.ending) await pool.end();
+      await Promise.all([db.destroy(), aside.destroy()]);
+      // Kysely ends a pool only if it has used it.
+      for (const each of [pool, single]) if (!each.ending) await each.end();
     },
   };
+}
+
+function openPool(address: Address, name: string, max: number): pg.Pool {
+  const pool = new pg.Pool({
+    ...connectionOptions(address, name),
+    max,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 60_000,
+  });
+  // An idle connection that breaks is replaced on the next query; without a listener it would end the process.
+  pool.on('error', () => {});
+  return pool;
 }

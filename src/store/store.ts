@@ -10,6 +10,11 @@ export type Tx = Transaction<DB>;
 export interface Store {
   /** Queries outside of a transaction. */
   db: Kysely<DB>;
+  /**
+   * One connection beside the pool, for short work that open transactions wait for: it waits for none of theirs, and
+   * is done whatever becomes of them.
+   */
+  aside: Kysely<DB>;
   /** The pool beneath, for the few hot statements that are prepared by name. */
   pool: pg.Pool;
   /** Runs `work` in one transaction: all of it or nothing. Repeats it on a serialization failure or deadlock. */

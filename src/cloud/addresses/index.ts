@@ -1,6 +1,8 @@
 export {
   ensurePool,
+  exhausted,
   growPool,
+  keepAhead,
   pairedIpv6,
   publicPool,
   releaseAddresses,

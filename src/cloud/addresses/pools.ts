@@ -4,14 +4,16 @@
  */
 import ipaddr from 'ipaddr.js';
 import { sql } from 'kysely';
-import { unprocessable } from '../../http/errors.ts';
-import type { Queryable, Tx } from '../../store/store.ts';
+import { type ApiError, unprocessable } from '../../http/errors.ts';
+import type { Queryable, Store } from '../../store/store.ts';
 
 export const publicPool = 'public';
 export const vpcPool = (vpcId: string): string => `vpc:${vpcId}`;
 
 /** How many rows a pool grows by. */
 const chunk = 1024;
+/** A pool with fewer free rows grows. It is more than all transactions of a process can be about to take at once. */
+const enough = 512;
 /** The network's own address and the gateway (or what would be one) are never given out. */
 export const firstOffset = 2;
 
@@ -25,36 +27,54 @@ export async function ensurePool(db: Queryable, pool: string, range: string): Pr
 }
 
 /**
- * Adds a chunk of free addresses to a pool. Waits for another transaction that does the same, and does nothing
- * if that one has left some free.
+ * Adds a chunk of free addresses to a pool, which is made where it is missing, unless it has some by now. Not in the
+ * transaction that needs one: all others that do would wait for its end.
  * @throws ApiError 422 where the range is used up
  */
-export async function growPool(tx: Tx, pool: string): Promise<void> {
-  const { range, next } = await tx
-    .selectFrom('address_pools')
-    .selectAll()
-    .where('pool', '=', pool)
-    .forUpdate()
-    .executeTakeFirstOrThrow();
-  const free = await tx
-    .selectFrom('addresses')
-    .select('ip')
-    .where('pool', '=', pool)
-    .where('droplet_id', 'is', null)
-    .limit(1)
-    .forUpdate()
-    .skipLocked()
-    .executeTakeFirst();
-  if (free) return;
-  // The last address is the broadcast address.
-  const size = rangeSize(range) - 1;
-  const end = Math.min(next + chunk, size);
-  if (next >= end) throw unprocessable(exhausted(pool, range));
-  await sql`insert into addresses (pool, ip)
-    select ${pool}, host(${range}::cidr)::inet + n from generate_series(${next}::bigint, ${end - 1}::bigint) n`.execute(
-    tx,
+export async function growPool({ aside }: Pick<Store, 'aside'>, pool: string, range: string): Promise<void> {
+  if ((await freeOf(aside, pool)) >= enough) return;
+  await ensurePool(aside, pool, range);
+  await aside.transaction().execute(async (tx) => {
+    const { next } = await tx
+      .selectFrom('address_pools')
+      .select('next')
+      .where('pool', '=', pool)
+      // Transactions that wait for this hold the key of the pool: they have changed addresses of it twice.
+      .forNoKeyUpdate()
+      .executeTakeFirstOrThrow();
+    const free = await freeOf(tx, pool);
+    // Another process has just grown it.
+    if (free >= enough) return;
+    // The last address is the broadcast address.
+    const end = Math.min(next + chunk, rangeSize(range) - 1);
+    if (next < end) {
+      await sql`insert into addresses (pool, ip)
+        select ${pool}, host(${range}::cidr)::inet + n from generate_series(${next}::bigint, ${end - 1}::bigint) n`.execute(
+        tx,
+      );
+      await tx.updateTable('address_pools').set({ next: end }).where('pool', '=', pool).execute();
+    } else if (free === 0) throw exhausted(pool, range);
+  });
+}
+
+/**
+ * To be called with each address that was taken of a pool: grows it in good time, once in each chunk, so that nobody has
+ * to wait for that. Where it cannot grow any more, whoever finds it dry is told.
+ */
+export function keepAhead(store: Pick<Store, 'aside'>, pool: string, range: string, taken: string): void {
+  const offset = toNumber(taken) - toNumber(splitRange(range).address) - firstOffset;
+  // Far enough below `enough` that addresses which are not committed yet do not hide it.
+  if (offset % chunk !== chunk - enough / 2) return;
+  growPool(store, pool, range).catch(() => {});
+}
+
+/** How many addresses of a pool are free, up to `enough`; those too that open transactions are about to take. */
+async function freeOf(db: Queryable, pool: string): Promise<number> {
+  const { rows } = await sql<{ free: number }>`select count(*) as free from
+    (select from addresses where pool = ${pool} and droplet_id is null limit ${sql.lit(enough)}) found`.execute(
+    db,
   );
-  await tx.updateTable('address_pools').set({ next: end }).where('pool', '=', pool).execute();
+  return rows[0]?.free ?? 0;
 }
 
 /** Takes a droplet's addresses back into their pools. */
@@ -113,7 +133,10 @@ const toNumber = (ipv4: string): number =>
 
 const rangeSize = (range: string): number => 2 ** (32 - splitRange(range).prefix);
 
-const exhausted = (pool: string, range: string): string =>
-  pool === publicPool
-    ? `No public address is free in ${range}. Destroy a Droplet that is no longer needed.`
-    : `The VPC has no free address in ${range}. Choose another vpc_uuid or destroy a Droplet in this one.`;
+/** What to answer where a pool has run dry. */
+export const exhausted = (pool: string, range: string): ApiError =>
+  unprocessable(
+    pool === publicPool
+      ? `No public address is free in ${range}. Destroy a Droplet that is no longer needed.`
+      : `The VPC has no free address in ${range}. Choose another vpc_uuid or destroy a Droplet in this one.`,
+  );

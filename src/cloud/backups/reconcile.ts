@@ -1,14 +1,12 @@
 /** Takes a droplet's backups when their windows open, and lets them go when their time is over. */
-import type { Selectable } from 'kysely';
-import { beginAction } from '../../control/actions.ts';
+import { type Selectable, sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import type { Outcome, Reconciler } from '../../control/loop.ts';
 import type { Log } from '../../log.ts';
 import type { Droplets } from '../../store/schema.ts';
-import type { Store } from '../../store/store.ts';
-import { deleteImages, newSavedImage } from '../images/index.ts';
-import { beginOnDroplet } from '../pending/index.ts';
-import { findSize } from '../sizes/index.ts';
+import type { Queryable, Store } from '../../store/store.ts';
+import { deleteImages } from '../images/index.ts';
+import { beginBackup } from './begin.ts';
 import {
   type BackupPolicy,
   longestRetentionMs,
@@ -37,13 +35,10 @@ export const beginsAt = (due: Date, dropletId: number): Date =>
 const columns = [
   'id',
   'team_id',
-  'name',
   'region',
   'size',
   'disk_gib',
   'image_id',
-  'root_done',
-  'pending_action_id',
   'deleted_at',
   'backup_plan',
   'backup_weekday',
@@ -51,24 +46,37 @@ const columns = [
   'backup_due',
 ] as const;
 
-type Row = Pick<Selectable<Droplets>, (typeof columns)[number]>;
+interface Row extends Pick<Selectable<Droplets>, (typeof columns)[number]> {
+  /** Those it has, oldest first. One that is being taken belongs to its action. */
+  backups: { id: number; at: string }[];
+}
+
+/** The droplet of this id, deleted or not, with its backups. */
+function look(db: Queryable, id: number): Promise<Row | undefined> {
+  return db
+    .selectFrom('droplets')
+    .select(columns)
+    .select(
+      sql<Row['backups']>`array(select json_build_object('id', images.id, 'at', images.created_at) from images
+        where images.droplet_id = droplets.id and images.type = 'backup' and images.status = 'available'
+          and images.deleted_at is null order by images.created_at)`.as('backups'),
+    )
+    .where('id', '=', id)
+    .executeTakeFirst();
+}
 
 /** The reconciler of kind `backup`; the id is the droplet's. The droplet's own reconciler saves the bytes. */
 export function backupReconciler({ store, clock, log }: BackupReconcilerOptions): Reconciler {
   async function reconcile(id: string): Promise<Outcome> {
     const now = clock.now();
-    const droplet = await store.db
-      .selectFrom('droplets')
-      .select(columns)
-      .where('id', '=', Number(id))
-      .executeTakeFirst();
+    const droplet = await look(store.db, Number(id));
     if (!droplet) return { forget: true };
     if (droplet.deleted_at) {
-      await expire(droplet.id, now, 0);
+      await expire(droplet, now, 0);
       return { forget: true };
     }
     const policy = policyOf(droplet);
-    const expires = await expire(droplet.id, now, policy ? retentionMs(policy) : longestRetentionMs);
+    const expires = await expire(droplet, now, policy ? retentionMs(policy) : longestRetentionMs);
     if (!policy || !droplet.backup_due) return expires ? { again: expires } : { forget: true };
     const due = await attend(droplet, policy, droplet.backup_due, now);
     return { again: expires && expires < due ? expires : due };
@@ -83,46 +91,9 @@ export function backupReconciler({ store, clock, log }: BackupReconcilerOptions)
       return beginsAt(await postpone(droplet.id, due, nextWindow(policy, now)), droplet.id);
     }
     const next = nextWindow(policy, now);
-    return (await begin(droplet.id, due, next, now))
+    return (await beginBackup(store.db, droplet, { due, next, at: now }))
       ? beginsAt(next, droplet.id)
       : new Date(now.getTime() + busyMs);
-  }
-
-  /** Begins the action, unless the droplet is busy, not made yet, or no longer wants this backup. */
-  function begin(id: number, due: Date, next: Date, at: Date): Promise<boolean> {
-    return store.transaction(async (tx) => {
-      const droplet = await tx
-        .updateTable('droplets')
-        .set({ backup_due: next })
-        .where('id', '=', id)
-        .where('deleted_at', 'is', null)
-        .where('pending_action_id', 'is', null)
-        .where('root_done', '>', 0)
-        .where('backup_due', '=', due)
-        .returning(columns)
-        .executeTakeFirst();
-      if (!droplet) return false;
-      await newSavedImage(tx, {
-        teamId: droplet.team_id,
-        dropletId: droplet.id,
-        name: `${droplet.name} ${at.toISOString().slice(0, 10)}`,
-        type: 'backup',
-        region: droplet.region,
-        minDiskGib: droplet.disk_gib ?? findSize(droplet.size)?.disk ?? 0,
-        imageId: droplet.image_id,
-        at,
-      });
-      const action = await beginAction(tx, {
-        caller: { teamId: droplet.team_id, userId: null, tokenId: null },
-        type: 'backup',
-        resourceType: 'droplet',
-        resourceId: String(droplet.id),
-        region: droplet.region,
-        at,
-      });
-      await beginOnDroplet(tx, droplet, action.id, at);
-      return true;
-    });
   }
 
   /** Moves on to the next window, unless the policy has just been changed. */
@@ -137,24 +108,17 @@ export function backupReconciler({ store, clock, log }: BackupReconcilerOptions)
   }
 
   /** Deletes the backups older than `keptMs`. Answers when the oldest of the others will be. */
-  async function expire(dropletId: number, now: Date, keptMs: number): Promise<Date | undefined> {
-    const backups = await store.db
-      .selectFrom('images')
-      .select(['id', 'created_at'])
-      .where('droplet_id', '=', dropletId)
-      .where('type', '=', 'backup')
-      .where('deleted_at', 'is', null)
-      // One that is being taken belongs to its action.
-      .where('status', '=', 'available')
-      .orderBy('created_at')
-      .execute();
-    const over = backups.filter(({ created_at }) => created_at.getTime() + keptMs <= now.getTime());
+  async function expire({ backups }: Row, now: Date, keptMs: number): Promise<Date | undefined> {
+    const over = backups.filter(({ at }) => Date.parse(at) + keptMs <= now.getTime());
     const left = backups[over.length];
-    if (over.length > 0) {
-      const ids = over.map(({ id }) => id);
-      await store.transaction((tx) => deleteImages(tx, ids, now));
-    }
-    return left && new Date(left.created_at.getTime() + keptMs);
+    await deleteImages(
+      store.db,
+      over.map(({ id }) => id),
+      now,
+      // One may have been made a snapshot since it was read, and be another team's.
+      'backup',
+    );
+    return left && new Date(Date.parse(left.at) + keptMs);
   }
 
   return { kind: backupKind, reconcile };

@@ -7,7 +7,7 @@ import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import { countSql } from '../../store/counters.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { ensurePool, growPool, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
+import { exhausted, growPool, keepAhead, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
@@ -84,7 +84,7 @@ export async function createDroplets(
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
     const created: Inserted[] = [];
     for (const name of names) {
-      const droplet = await insertDroplet(tx, {
+      const droplet = await insertDroplet(tx, deps, {
         team_id: caller.teamId,
         user_id: caller.userId,
         token_id: caller.tokenId,
@@ -149,12 +149,17 @@ interface Inserted {
   id: number;
   actionId: number;
   public_ipv4: string;
+  private_ipv4: string;
 }
 
 /** Two addresses, the droplet, its action and the wake, in one statement: this is the hot path of a create. */
-async function insertDroplet(tx: Tx, droplet: NewDroplet): Promise<Inserted> {
+async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: NewDroplet): Promise<Inserted> {
   const privatePool = vpcPool(droplet.vpc.id);
-  for (let attempt = 0; attempt < 3; attempt++) {
+  const [outside, inside] = [
+    [publicPool, context.network.ipv4],
+    [privatePool, droplet.vpc.ip_range],
+  ] as const;
+  for (let attempt = 1; ; attempt++) {
     const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
       with ids as materialized (
         select nextval('droplets_id_seq') as id, nextval('actions_id_seq') as action_id
@@ -184,24 +189,26 @@ async function insertDroplet(tx: Tx, droplet: NewDroplet): Promise<Inserted> {
           ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
           outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id
         from ids, outside, inside
-        returning id, pending_action_id, host(public_ipv4) as public_ipv4
+        returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
       )
-      select made.id, made.pending_action_id as "actionId", made.public_ipv4,
+      select made.id, made.pending_action_id as "actionId", made.public_ipv4, made.private_ipv4,
         exists (select from outside) as public, exists (select from inside) as private,
         case when made.id is not null then wake('droplet', made.id::text, ${droplet.at}::timestamptz) end
       from (select) as always left join made on true`.execute(tx);
     const row = rows[0];
-    if (row?.id) return row;
+    if (row?.id) {
+      keepAhead(store, ...outside, row.public_ipv4);
+      keepAhead(store, ...inside, row.private_ipv4);
+      return row;
+    }
     // An address taken by the try that failed stays with an id that no droplet has: give it back.
     await sql`update addresses set droplet_id = null
       where droplet_id in (select currval('droplets_id_seq'))`.execute(tx);
-    if (!row?.public) await growPool(tx, publicPool);
-    if (!row?.private) {
-      await ensurePool(tx, privatePool, droplet.vpc.ip_range);
-      await growPool(tx, privatePool);
-    }
+    const dry = row?.public ? inside : outside;
+    // The last ones are being taken by others.
+    if (attempt === 5) throw exhausted(...dry);
+    await growPool(store, ...dry);
   }
-  throw new Error('no address could be taken though the pools had some');
 }
 
 async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {

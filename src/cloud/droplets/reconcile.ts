@@ -6,8 +6,8 @@ import { EngineError } from '../../engine/errors.ts';
 import { digest } from '../../engine/host/digest.ts';
 import type { HostDroplet } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
+import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
-import { pendingSaves } from '../images/index.ts';
 import { dropletKind } from '../pending/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type Observed, type Plan, plan } from './plan.ts';
@@ -40,7 +40,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       if (!row || row.gone_at) return { forget: true };
       const entry = hostEntry(row, options.context.network);
       const observed = await observe(row);
-      const next = plan(await desiredOf(row, entry), observed);
+      const next = plan(desiredOf(row, entry), observed);
       if ('wait' in next) throw new EngineError('busy', next.wait);
       if ('settled' in next) {
         if (!(await settle(row, observed, next))) continue;
@@ -72,7 +72,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     return { instance, published };
   }
 
-  async function desiredOf(row: DropletRow, entry: HostDroplet): Promise<Desired> {
+  function desiredOf(row: DropletRow, entry: HostDroplet): Desired {
     const acting = row.pending_action_id !== null;
     return {
       deleted: row.deleted_at !== null,
@@ -86,7 +86,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       volumes: row.volume_ids,
       ipv6: row.public_ipv6 !== null,
       password: row.new_password !== null,
-      saves: acting ? (await pendingSaves(store.db, row.id)).map((image) => image.id) : [],
+      saves: acting ? row.pending_save_ids : [],
       entry: digest(entry),
     };
   }
@@ -103,8 +103,11 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     const power = next.settled === 'active' ? 'on' : 'off';
     const acting = row.pending_action_id !== null;
     if (!gone && !acting && row.status === status && row.power === power) return true;
-    return store.transaction(async (tx) => {
-      if (acting && 'failed' in next) return undoAction(tx, row, observed, { message: next.failed, at });
+    if (acting && 'failed' in next) {
+      const end = { message: next.failed, at };
+      return store.transaction((tx) => undoAction(tx, row, observed, end));
+    }
+    const write = async (db: Queryable): Promise<boolean> => {
       const { rows } = await sql`
         with changed as (
           update droplets set status = ${status}, power = ${power}, pending_action_id = null, undo = null,
@@ -118,10 +121,14 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
           update volumes set pending_action_id = null
           where pending_action_id = ${row.pending_action_id} and exists (select from changed)
         )
-        select id from changed`.execute(tx);
-      if (rows.length === 0) return false;
-      if (gone) await releaseAddresses(tx, row.id, at);
-      return true;
+        select id from changed`.execute(db);
+      return rows.length > 0;
+    };
+    if (!gone) return write(store.db);
+    return store.transaction(async (tx) => {
+      const written = await write(tx);
+      if (written) await releaseAddresses(tx, row.id, at);
+      return written;
     });
   }
 

@@ -12,22 +12,22 @@ export type DropletRow = Selectable<Droplets> & {
   volume_ids: string[];
   snapshot_ids: number[];
   backup_ids: number[];
+  /** The images that are still to be kept of it. */
+  pending_save_ids: number[];
   reserved_ipv4: string | null;
   reserved_ipv6: string | null;
 };
 
 /** The rows of these droplets, whoever owns them, in ascending order of id; ids without a droplet are left out. */
 export async function dropletRows(db: Queryable, ids: number[]): Promise<DropletRow[]> {
-  const imagesOf = (type: 'snapshot' | 'backup') =>
-    sql<number[]>`array(select images.id from images where images.droplet_id = droplets.id
-      and images.type = ${type} and images.status = 'available' and images.deleted_at is null order by images.id)`;
   const reserved = (family: 4 | 6) =>
     sql<string | null>`(select host(ip) from reserved_ips r where r.droplet_id = droplets.id
       and family(ip) = ${sql.lit(family)} and r.deleted_at is null)`;
   return db
     .selectFrom('droplets')
     .innerJoin('vpcs', 'vpcs.id', 'droplets.vpc_id')
-    .selectAll('droplets')
+    .innerJoinLateral(imagesOfDroplet, (join) => join.onTrue())
+    .selectAll(['droplets', 'saved'])
     .select('vpcs.ip_range as vpc_range')
     .select([
       sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
@@ -36,8 +36,6 @@ export async function dropletRows(db: Queryable, ids: number[]): Promise<Droplet
       ),
       sql<string[]>`array(select volumes.id::text from volumes where volumes.droplet_id = droplets.id
         and volumes.deleted_at is null order by volumes.created_at, volumes.id)`.as('volume_ids'),
-      imagesOf('snapshot').as('snapshot_ids'),
-      imagesOf('backup').as('backup_ids'),
       reserved(4).as('reserved_ipv4'),
       reserved(6).as('reserved_ipv6'),
     ])
@@ -45,6 +43,13 @@ export async function dropletRows(db: Queryable, ids: number[]): Promise<Droplet
     .orderBy('droplets.id')
     .execute();
 }
+
+/** Its images by what they are, read once. */
+const imagesOfDroplet = sql<Pick<DropletRow, 'snapshot_ids' | 'backup_ids' | 'pending_save_ids'>>`(
+  select coalesce(array_agg(id order by id) filter (where status = 'available' and type = 'snapshot'), '{}') snapshot_ids,
+    coalesce(array_agg(id order by id) filter (where status = 'available' and type = 'backup'), '{}') backup_ids,
+    coalesce(array_agg(id order by id) filter (where status = 'pending'), '{}') pending_save_ids
+  from images where images.droplet_id = droplets.id and images.deleted_at is null)`.as<'saved'>(sql`saved`);
 
 /** CPUs, memory and disk of a droplet. The disk stays what it was made with until a resize makes it larger. */
 export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): MachineSize {

@@ -94,10 +94,9 @@ async function setPassword({ compute, mail, store }: StepDeps, row: DropletRow):
 
 /** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
 async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
-  const name = savedName(imageId);
-  await compute.save(instanceName(row.id), { urn: imageUrn(imageId), name });
-  const kept = (await compute.listSaved()).find((saved) => saved.name === name);
-  await finishSave(store.db, imageId, { bytes: kept?.bytes ?? 0 });
+  const saved = { urn: imageUrn(imageId), name: savedName(imageId) };
+  const { bytes } = await compute.save(instanceName(row.id), saved);
+  await finishSave(store.db, imageId, { bytes });
 }
 
 async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {

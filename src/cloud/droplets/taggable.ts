@@ -1,6 +1,9 @@
 import type { Exists } from '../tags/index.ts';
 
-/** Whether a team has a droplet of this id, for tagging it. */
+/**
+ * Whether a team has a droplet of this id, for tagging it: it cannot be deleted before the transaction ends, so that no
+ * tag stays on a droplet that is gone.
+ */
 export const dropletTaggable: Exists = async (tx, teamId, id) => {
   if (!/^\d{1,15}$/.test(id)) return false;
   const row = await tx
@@ -9,6 +12,7 @@ export const dropletTaggable: Exists = async (tx, teamId, id) => {
     .where('id', '=', Number(id))
     .where('team_id', '=', teamId)
     .where('deleted_at', 'is', null)
+    .forNoKeyUpdate()
     .executeTakeFirst();
   return row !== undefined;
 };

@@ -84,13 +84,20 @@ export async function finishSave(
 
 /**
  * Deletes images at once for the API, and what was offered of them; their bytes follow. Those that are deleted
- * already stay as they are. One statement: also without a transaction it is done as a whole.
+ * already stay as they are, and with `type` those that have become another one. One statement: also without a transaction it is done as a whole.
  */
-export async function deleteImages(db: Queryable, ids: readonly number[], at: Date): Promise<void> {
+export async function deleteImages(
+  db: Queryable,
+  ids: readonly number[],
+  at: Date,
+  type: 'backup' | null = null,
+): Promise<void> {
   if (ids.length === 0) return;
   await sql`
     with deleted as (
-      update images set deleted_at = ${at} where id = any(${ids}::bigint[]) and deleted_at is null returning id
+      update images set deleted_at = ${at}
+      where id = any(${ids}::bigint[]) and deleted_at is null and (${type}::text is null or type = ${type})
+      returning id
     ), untagged as (
       delete from taggings where resource_type = 'image' and resource_id in (select id::text from deleted)
     ), withdrawn as (
