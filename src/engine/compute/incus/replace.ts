@@ -7,7 +7,7 @@ import type { InstanceSpec } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { isNotFound } from './errors.ts';
 import { type IncusInstance, instancePath, isUnderWay, ownConfig, rewrite, update } from './instances.ts';
-import { sourceOf } from './source.ts';
+import { keepIdentity, sourceOf } from './source.ts';
 import {
   bytesKey,
   engineName,
@@ -93,7 +93,7 @@ export function diskReplacement(context: IncusContext) {
     const { [bytesKey]: bytes } = machine.config;
     await rewrite(client, machine, {
       config: {
-        ...ownConfig(machine),
+        ...keepIdentity(ownConfig(machine)),
         ...instanceConfig(spec, placement),
         [madeKey]: purpose(spec),
         ...(bytes ? { [bytesKey]: bytes } : {}),
