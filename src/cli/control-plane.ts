@@ -41,12 +41,25 @@ function nodeProgram(): string {
   return existsSync(bundled) ? bundled : process.execPath;
 }
 
+/**
+ * In MiB: Node lets the youngest objects pile up to three times this before it looks which of them still live. With
+ * half of its default the processes take 45 to 80 MB less, at about a tenth of the speed of a list.
+ */
+const youngGeneration = '--max-semi-space-size=8';
+
 /** The command that runs a TypeScript program of the checkout that is to be found at `root`. */
 function nodeCommand(program: string, home: string, root = checkout): string[] {
   const node = nodeProgram();
   const inside = relative(checkout, node);
   const movedNode = inside.startsWith('..') ? node : join(root, inside);
-  return [movedNode, '--disable-warning=ExperimentalWarning', join(root, program), '--home', home];
+  return [
+    movedNode,
+    '--disable-warning=ExperimentalWarning',
+    youngGeneration,
+    join(root, program),
+    '--home',
+    home,
+  ];
 }
 
 /**
