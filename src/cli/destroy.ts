@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Config, paths, readConfig } from '../config.ts';
 import { run } from '../host/command.ts';
 import { defaultImageCache } from '../host/images/ensure.ts';
 import { restoreSysctls } from '../host/kernel.ts';
 import { stopLxcfs } from '../host/lxcfs.ts';
+import { mountsBelow } from '../host/mounts-below.ts';
 import { removePackageSource } from '../host/packages.ts';
 import { stopPostgres } from '../host/postgres.ts';
 import { removeEngine } from '../host/remove.ts';
@@ -36,15 +37,10 @@ const homeEntries = [
   'config.json',
 ];
 
-/** Whether something is mounted below a directory: then deleting would reach into it. */
-function mountedBelow(directory: string): string | undefined {
-  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
-  return mounts.map((line) => line.split(' ')[1] ?? '').find((target) => target.startsWith(`${directory}/`));
-}
-
 /** Deletes what is Atoll's in a home, and the home itself if nothing else is in it. */
 function removeHome(home: string): string {
-  const mounted = mountedBelow(home);
+  // Deleting would reach into it.
+  const [mounted] = mountsBelow(home);
   if (mounted) throw new Error(`${mounted} is still mounted: umount it, then run destroy again`);
   for (const entry of homeEntries) rmSync(join(home, entry), { recursive: true, force: true });
   const left = readdirSync(home);

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { run } from './command.ts';
 import { until } from './daemon.ts';
+import { mountsBelow } from './mounts-below.ts';
 
 type Log = (line: string) => void;
 
@@ -171,20 +172,10 @@ export function chainsOf(
 
 /** Innermost first; lazily, since a process that is about to end may still hold one. */
 async function unmountBelow(dir: string, log: Log): Promise<void> {
-  const targets = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => unescape(line.split(' ')[4] ?? ''))
-    .filter((target) => target.startsWith(`${dir}/`))
-    .toReversed();
-  for (const target of targets) {
+  for (const target of mountsBelow(dir).toReversed()) {
     await run('umount', ['-l', target]);
     log(`${target} unmounted`);
   }
-}
-
-/** mountinfo writes blanks and backslashes as octal numbers. */
-function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /** Detaches the loop devices of the files below `dir`. Throws where one is in use after 10 s. */

@@ -5,7 +5,7 @@ import { audit } from '../../store/audit.ts';
 import type { Tx } from '../../store/store.ts';
 import { releaseReservedIps } from '../addresses/index.ts';
 import { wakeBackups } from '../backups/index.ts';
-import { finishSave, pendingSaves } from '../images/index.ts';
+import { abandonSaves } from '../images/index.ts';
 import { type LockedDroplet, lockDroplet, wakeDroplet } from '../pending/index.ts';
 import { untagResource } from '../tags/index.ts';
 import { releaseVolumes } from '../volumes/index.ts';
@@ -48,8 +48,7 @@ export async function removeDroplet(
   }
   const resource = { resourceType: 'droplet', resourceId: String(droplet.id), region: droplet.region };
   const action = await beginAction(tx, { caller, type: 'destroy', ...resource, at });
-  for (const image of await pendingSaves(tx, droplet.id))
-    await finishSave(tx, image.id, { error: interrupted, at });
+  await abandonSaves(tx, droplet.id, { error: interrupted, at });
   await untagResource(tx, 'droplet', String(droplet.id));
   await releaseVolumes(tx, droplet.id);
   await releaseReservedIps(tx, droplet.id, at);

@@ -1,11 +1,10 @@
-import { sql } from 'kysely';
 import { Type } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
 import { invalid, notFound } from '../../http/errors.ts';
 import { type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
 import { PageEnvelope, PageQuery, pageLinks, pageOf, paginated } from '../../http/pagination.ts';
 import type { Store } from '../../store/store.ts';
-import { ActionList, actionView } from '../actions/index.ts';
+import { type ActedOn, ActionList, actionOf, actionView, pageOfActions } from '../actions/index.ts';
 import { actOnDroplet, actOnTagged } from './act.ts';
 import type { DropletContext } from './context.ts';
 import { createDroplets } from './create.ts';
@@ -193,15 +192,8 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       async handler(request) {
         const { id } = await visible(request, request.params.droplet_id);
         const page = pageOf(request.query);
-        const own = store.db
-          .selectFrom('actions')
-          .where('resource_type', '=', 'droplet')
-          .where('resource_id', '=', String(id));
-        const [rows, counted] = await Promise.all([
-          own.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute(),
-          own.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'actions', rows.map(actionView), counted.total);
+        const { rows, total } = await pageOfActions(store.db, droplet(request.caller.teamId, id), page);
+        return paginated(request, page, 'actions', rows.map(actionView), total);
       },
     }),
     operation({
@@ -242,18 +234,15 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       status: 200,
       response: ActionAnswer,
       async handler(request) {
-        // Also of a droplet that is gone: what a 2xx named stays to be found.
-        const action = await store.db
-          .selectFrom('actions')
-          .selectAll()
-          .where('id', '=', request.params.action_id)
-          .where('team_id', '=', request.caller.teamId)
-          .where('resource_type', '=', 'droplet')
-          .where('resource_id', '=', String(request.params.droplet_id))
-          .executeTakeFirst();
-        if (!action) throw notFound();
-        return { action: actionView(action) };
+        const { droplet_id: id, action_id: actionId } = request.params;
+        return {
+          action: actionView(await actionOf(store.db, droplet(request.caller.teamId, id), actionId)),
+        };
       },
     }),
   ];
+
+  function droplet(teamId: string, dropletId: number): ActedOn {
+    return { teamId, types: ['droplet'], id: String(dropletId) };
+  }
 }

@@ -1,7 +1,7 @@
 /** What an action changed of the desired state is put back where the action errs: the droplet is unharmed. */
 import { endAction } from '../../control/actions.ts';
 import type { Tx } from '../../store/store.ts';
-import { finishSave, pendingSaves } from '../images/index.ts';
+import { abandonSaves } from '../images/index.ts';
 import { releaseVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
@@ -40,7 +40,7 @@ export async function undoAction(
     .executeTakeFirst();
   if (!changed) return false;
   await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
-  for (const { id } of await pendingSaves(tx, row.id)) await finishSave(tx, id, { error: message, at });
+  await abandonSaves(tx, row.id, { error: message, at });
   // A droplet that was never made holds nothing.
   if (row.root_done === 0) await releaseVolumes(tx, row.id);
   // A volume hangs where it was found.

@@ -1,15 +1,14 @@
-/** What cloud-init of a droplet with this image is given as vendor data: the script of an application. */
 export { type Image, images, resolveImage } from './catalogue.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
 export { imageUrn, savedName } from './row.ts';
 export {
+  abandonSaves,
   deleteImages,
   distributionSql,
   finishSave,
   type NewSavedImage,
   newSavedImage,
-  pendingSaves,
 } from './saved.ts';
 export {
   diskSource,

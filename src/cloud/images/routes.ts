@@ -1,9 +1,15 @@
-import { sql } from 'kysely';
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
 import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import { ActionList, ActionSchema, actionView } from '../actions/index.ts';
+import {
+  type ActedOn,
+  ActionList,
+  ActionSchema,
+  actionOf,
+  actionView,
+  pageOfActions,
+} from '../actions/index.ts';
 import { actOnImage } from './act.ts';
 import { type Image, resolveImage } from './catalogue.ts';
 import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
@@ -137,12 +143,8 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       async handler(request) {
         const { id } = await visible(request.caller.teamId, String(request.params.image_id));
         const page = pageOf(request.query);
-        const own = actionsOf(request.caller.teamId, id);
-        const [rows, counted] = await Promise.all([
-          own.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute(),
-          own.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'actions', rows.map(actionView), counted.total);
+        const { rows, total } = await pageOfActions(store.db, image(request.caller.teamId, id), page);
+        return paginated(request, page, 'actions', rows.map(actionView), total);
       },
     }),
     operation({
@@ -169,23 +171,16 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       status: 200,
       response: ActionAnswer,
       async handler(request) {
-        const action = await actionsOf(request.caller.teamId, request.params.image_id)
-          .selectAll()
-          .where('id', '=', request.params.action_id)
-          .executeTakeFirst();
-        if (!action) throw notFound();
-        return { action: actionView(action) };
+        const { image_id: id, action_id: actionId } = request.params;
+        return {
+          action: actionView(await actionOf(store.db, image(request.caller.teamId, id), actionId)),
+        };
       },
     }),
     ...transferOperations(deps),
   ];
 
-  /** A query for the actions of an image, also of one that is gone. */
-  function actionsOf(teamId: string, imageId: number) {
-    return store.db
-      .selectFrom('actions')
-      .where('team_id', '=', teamId)
-      .where('resource_type', '=', 'image')
-      .where('resource_id', '=', String(imageId));
+  function image(teamId: string, imageId: number): ActedOn {
+    return { teamId, types: ['image'], id: String(imageId) };
   }
 }

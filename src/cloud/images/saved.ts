@@ -42,21 +42,6 @@ export const distributionSql = (imageId: number): RawBuilder<string> =>
   sql<string>`coalesce((select distribution from images where id = ${imageId}),
     ${resolveImage(imageId)?.distribution ?? 'Unknown'})`;
 
-/** The images that are still to be kept of a droplet, oldest first. */
-export async function pendingSaves(
-  db: Queryable,
-  dropletId: number,
-): Promise<{ id: number; name: string }[]> {
-  return db
-    .selectFrom('images')
-    .select(['id', 'name'])
-    .where('droplet_id', '=', dropletId)
-    .where('status', '=', 'pending')
-    .where('deleted_at', 'is', null)
-    .orderBy('id')
-    .execute();
-}
-
 /**
  * Ends what `newSavedImage` began: the image is there, with the bytes it takes, or it never came to be, and then it
  * is deleted at `at`, with what is left of it in the engine. An image that was deleted meanwhile stays deleted.
@@ -80,6 +65,23 @@ export async function finishSave(
   if (changed && 'bytes' in result) return;
   // What is left of it is cleared away; of one that was deleted meanwhile, the disk was kept after the first clean-up.
   await sql`select wake(${imageKind}, id::text, deleted_at) from images where id = ${imageId}`.execute(db);
+}
+
+/** Ends whatever is still to be kept of a droplet: it never came to be. */
+export async function abandonSaves(
+  tx: Tx,
+  dropletId: number,
+  end: { error: string; at: Date },
+): Promise<void> {
+  const pending = await tx
+    .selectFrom('images')
+    .select('id')
+    .where('droplet_id', '=', dropletId)
+    .where('status', '=', 'pending')
+    .where('deleted_at', 'is', null)
+    .orderBy('id')
+    .execute();
+  for (const { id } of pending) await finishSave(tx, id, end);
 }
 
 /**

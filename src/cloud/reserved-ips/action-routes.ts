@@ -1,9 +1,16 @@
 /** Assigning and unassigning addresses, and what became of it. */
 import { Type } from 'typebox';
-import { invalid, notFound, quoted } from '../../http/errors.ts';
+import { invalid, quoted } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
 import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import { ActionList, ActionSchema, actionView } from '../actions/index.ts';
+import {
+  type ActedOn,
+  ActionList,
+  ActionSchema,
+  actionOf,
+  actionView,
+  pageOfActions,
+} from '../actions/index.ts';
 import { type Asked, assign, type CommandDeps, unassign } from './commands.ts';
 import { parameterOf, textOf, visible } from './path.ts';
 import { floatingIp, type Product, reservedIp } from './product.ts';
@@ -42,11 +49,11 @@ function act(commands: CommandDeps, request: Asked, product: Product, ip: string
 export function actionHistory(commands: CommandDeps, product: Product): Operation[] {
   const { db } = commands.store;
   const params = parameterOf(product);
-  const ofAddress = (row: ReservedIpRow) =>
-    db
-      .selectFrom('actions')
-      .where('resource_type', 'in', [reservedIp.resourceType, floatingIp.resourceType])
-      .where('resource_id', '=', String(row.number));
+  const address = (teamId: string, row: ReservedIpRow): ActedOn => ({
+    teamId,
+    types: [reservedIp.resourceType, floatingIp.resourceType],
+    id: String(row.number),
+  });
   const view = (action: Parameters<typeof actionView>[0]) => ({
     ...actionView(action),
     resource_type: product.resourceType,
@@ -65,12 +72,7 @@ export function actionHistory(commands: CommandDeps, product: Product): Operatio
       async handler(request) {
         const row = await visible(db, request, product, textOf(product, request.params));
         const page = pageOf(request.query);
-        const [rows, { total }] = await Promise.all([
-          ofAddress(row).selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute(),
-          ofAddress(row)
-            .select((eb) => eb.fn.countAll<number>().as('total'))
-            .executeTakeFirstOrThrow(),
-        ]);
+        const { rows, total } = await pageOfActions(db, address(request.caller.teamId, row), page);
         return paginated(request, page, 'actions', rows.map(view), total);
       },
     }),
@@ -84,11 +86,9 @@ export function actionHistory(commands: CommandDeps, product: Product): Operatio
       status: 200,
       response: Type.Object({ action: ActionSchema }),
       async handler(request) {
-        const { action_id, ...address } = request.params as Record<string, string> & { action_id: never };
-        const row = await visible(db, request, product, textOf(product, address));
-        const action = await ofAddress(row).selectAll().where('id', '=', action_id).executeTakeFirst();
-        if (!action) throw notFound();
-        return { action: view(action) };
+        const { action_id: id, ...path } = request.params as Record<string, string> & { action_id: never };
+        const row = await visible(db, request, product, textOf(product, path));
+        return { action: view(await actionOf(db, address(request.caller.teamId, row), id)) };
       },
     }),
   ];

@@ -1,9 +1,15 @@
-import { sql } from 'kysely';
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
 import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import { ActionList, ActionSchema, actionView } from '../actions/index.ts';
+import {
+  type ActedOn,
+  ActionList,
+  ActionSchema,
+  actionOf,
+  actionView,
+  pageOfActions,
+} from '../actions/index.ts';
 import { actOnVolume } from './act.ts';
 import type { VolumesDeps } from './context.ts';
 import { findVolume } from './row.ts';
@@ -14,12 +20,11 @@ const ActionAnswer = Type.Object({ action: ActionSchema });
 /** Attach, detach and resize, by id and by name, and how they went. */
 export function actionRoutes(deps: VolumesDeps): Operation[] {
   const { store } = deps;
-  const ofVolume = (teamId: string, volumeId: string) =>
-    store.db
-      .selectFrom('actions')
-      .where('team_id', '=', teamId)
-      .where('resource_type', '=', 'volume')
-      .where('resource_id', '=', volumeId.toLowerCase());
+  const volume = (teamId: string, volumeId: string): ActedOn => ({
+    teamId,
+    types: ['volume'],
+    id: volumeId.toLowerCase(),
+  });
 
   return [
     operation({
@@ -51,11 +56,7 @@ export function actionRoutes(deps: VolumesDeps): Operation[] {
         const { volume_id: id } = request.params;
         if (!(await findVolume(store.db, request.caller, { id }))) throw notFound();
         const page = pageOf(request.query);
-        const own = ofVolume(request.caller.teamId, id);
-        const [rows, { total }] = await Promise.all([
-          own.selectAll().orderBy('id', 'desc').limit(page.limit).offset(page.offset).execute(),
-          own.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
-        ]);
+        const { rows, total } = await pageOfActions(store.db, volume(request.caller.teamId, id), page);
         return paginated(request, page, 'actions', rows.map(actionView), total);
       },
     }),
@@ -84,13 +85,10 @@ export function actionRoutes(deps: VolumesDeps): Operation[] {
       status: 200,
       response: ActionAnswer,
       async handler(request) {
-        // Also of a volume that is gone: what a 2xx named stays to be found.
-        const action = await ofVolume(request.caller.teamId, request.params.volume_id)
-          .selectAll()
-          .where('id', '=', request.params.action_id)
-          .executeTakeFirst();
-        if (!action) throw notFound();
-        return { action: actionView(action) };
+        const { volume_id: id, action_id: actionId } = request.params;
+        return {
+          action: actionView(await actionOf(store.db, volume(request.caller.teamId, id), actionId)),
+        };
       },
     }),
   ];
