@@ -1,10 +1,12 @@
 /** An incusd that is killed in the middle of what makes disks: the next tries end in the world of an undisturbed run. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
-import { engineName, volumePath } from '../../src/engine/compute/incus/spec.ts';
-import type { Compute } from '../../src/engine/compute/port.ts';
+import { engineName, volumeKey, volumePath } from '../../src/engine/compute/incus/spec.ts';
+import type { Compute, VolumeAttachment } from '../../src/engine/compute/port.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { until } from '../support/until.ts';
@@ -113,25 +115,29 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   );
 
   // The delays, in ms, hit the making of the device, and what has it appear inside.
-  test.each([8, 12])(
+  test.each([8, 10, 12])(
     '%i ms into an attach: the volume is there, and gone after its detach',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
       const volume = await engine.volume('506f78a4-e098-11e5-ad9f-000f53306ae1');
       await killed(ms, () => compute.attachVolume('droplet-21', volume));
       expect(await compute.get('droplet-21')).toMatchObject({ state: 'running', volumes: [volume.id] });
-      const isThere = async () => {
-        const look = ['sh', '-c', 'test -e "$1"', 'sh', volumePath(volume.name)];
-        return (await execute(incus.client, pathOf(incus, 'droplet-21'), look)).code === 0;
-      };
-      await until(isThere, 5_000, 'the volume is seen inside', 50);
-      await compute.attachVolume('droplet-21', volume);
-      await compute.detachVolume('droplet-21', volume.id);
-      expect(await compute.get('droplet-21')).toMatchObject({ volumes: [] });
-      expect(await isThere()).toBe(false);
+      await seenUntilDetached(volume);
     },
     30_000,
   );
+
+  // The moment between the two that the delays above seldom hit: the device is made, and mounted nowhere.
+  test('a volume whose device was made and never mounted is there, too, and gone after its detach', async () => {
+    await compute.create(machineSpec(engine, 21));
+    const volume = await engine.volume('506f78a4-e098-11e5-ad9f-000f53306ae1');
+    const encoded = (text: string) => text.replaceAll('-', '--').replaceAll('/', '-');
+    const file = `unix.${encoded(volumeKey(volume.id))}.${encoded(volumePath(volume.name).slice(1))}`;
+    const path = join(incus.directory, 'devices', engineName(incus.id, 'droplet-21'), file);
+    await writeFile(path, '');
+    await compute.attachVolume('droplet-21', volume);
+    await seenUntilDetached(volume);
+  }, 30_000);
 
   test('a replacement that was never finished goes with its machine', async () => {
     await compute.create(machineSpec(engine, 21));
@@ -146,6 +152,20 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     await compute.delete('droplet-21');
     expect(await compute.get('droplet-21')).toBeUndefined();
   }, 30_000);
+
+  /** That an attached volume can be read inside, can be attached again, and detached. */
+  async function seenUntilDetached(volume: VolumeAttachment): Promise<void> {
+    const path = volumePath(volume.name);
+    const inside = async (script: string) =>
+      (await execute(incus.client, pathOf(incus, 'droplet-21'), ['sh', '-c', script, 'sh', path])).code;
+    const isThere = async () => (await inside('test -e "$1"')) === 0;
+    await until(isThere, 5_000, 'the volume is seen inside', 50);
+    expect(await inside('test -b "$1" && : < "$1"')).toBe(0);
+    await compute.attachVolume('droplet-21', volume);
+    await compute.detachVolume('droplet-21', volume.id);
+    expect(await compute.get('droplet-21')).toMatchObject({ volumes: [] });
+    expect(await isThere()).toBe(false);
+  }
 
   /** What a tiny machine was told for root's password. */
   const passwordOf = (name: string) => incus.client.text(`${pathOf(incus, name)}/files?path=/root/password`);

@@ -147,6 +147,16 @@ export const volumeDevice = ({ name, device }: VolumeAttachment): Record<string,
   required: 'false',
 });
 
+/**
+ * The device for `secondVolumeKey`: what the first one has left may or may not be mounted inside. Incus compares paths as
+ * written, mounts nothing where it finds a device of the same path, and insists on removing files it has in `/dev/`:
+ * written differently, this one is always mounted, and its removal leaves the other to `detachVolume`.
+ */
+export const secondVolumeDevice = (volume: VolumeAttachment): Record<string, string> => ({
+  ...volumeDevice(volume),
+  path: `/.${volumePath(volume.name)}`,
+});
+
 /** A nic that can send with its own addresses only; without an IPv6 address it cannot send IPv6 at all. */
 function nicDevice(nic: Nic, name: string, placement: Placement): Record<string, string> {
   return {

@@ -1,11 +1,12 @@
 /** Block volumes on machines. */
+import { posix } from 'node:path';
 import { EngineError } from '../../errors.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';
 import { execute } from './exec.ts';
 import { rewrite, update } from './instances.ts';
-import { secondVolumeKey, volumeDevice, volumeKey } from './spec.ts';
+import { secondVolumeDevice, secondVolumeKey, volumeDevice, volumeKey } from './spec.ts';
 
 /** The exit code of `letGo` for a volume that is in use. */
 const inUse = 16;
@@ -43,8 +44,8 @@ esac
 exit 0
 `;
 
-/** Takes away what `attachVolume` has left below the second device of a volume. */
-const takeAway = 'umount "$1" && rm -f "$1"';
+/** Takes away what `attachVolume` has left below the second device of a volume: its file, perhaps with a mount on it. */
+const takeAway = 'umount "$1" 2>/dev/null; rm -f "$1"';
 
 export function attachments(context: IncusContext): Pick<Compute, 'attachVolume' | 'detachVolume'> {
   const { client, path } = context;
@@ -53,15 +54,15 @@ export function attachments(context: IncusContext): Pick<Compute, 'attachVolume'
     async attachVolume(name, volume) {
       const machine = await context.complete(name);
       if (machine.devices[secondVolumeKey(volume.id)]) return;
-      const add = (key: string) =>
-        update(client, 'PATCH', path(name), { devices: { [key]: volumeDevice(volume) } });
+      const add = (key: string, device: Record<string, string>) =>
+        update(client, 'PATCH', path(name), { devices: { [key]: device } });
       try {
-        await add(volumeKey(volume.id));
+        await add(volumeKey(volume.id), volumeDevice(volume));
       } catch (error) {
         // A daemon that died in the middle has given the machine the device and has no record of it: it stumbles over
         // its file until the machine stops, and would not take it away either. A second one is recorded.
         if (!says(error, /failed to create device .* file exists/i)) throw error;
-        await add(secondVolumeKey(volume.id));
+        await add(secondVolumeKey(volume.id), secondVolumeDevice(volume));
       }
     },
     async detachVolume(name, volumeId) {
@@ -70,7 +71,7 @@ export function attachments(context: IncusContext): Pick<Compute, 'attachVolume'
       const device = keys.map((key) => machine.devices[key]).find(Boolean);
       if (!device) return;
       const inside = (script: string) =>
-        execute(client, path(name), ['sh', '-c', script, 'sh', device['path'] ?? '']);
+        execute(client, path(name), ['sh', '-c', script, 'sh', posix.normalize(device['path'] ?? '')]);
       if (machine.status === 'Running') {
         const { code, output } = await inside(letGo);
         if (code !== 0)
