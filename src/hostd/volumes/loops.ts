@@ -24,9 +24,13 @@ export async function loops(): Promise<Loop[]> {
   return found.filter((each) => each !== undefined);
 }
 
-/** The block device of a file, as large as the file; made where there is none. Throws Busy where it is going. */
-export async function attach(file: string): Promise<string> {
-  const there = (await loops()).find((each) => each.file === file);
+/**
+ * The block device of a file, as large as the file; made where there is none. `likely`: where to look first, as all loop
+ * devices of a machine are many. Throws Busy where it is going.
+ */
+export async function attach(file: string, likely?: string): Promise<string> {
+  const first = likely?.startsWith('/dev/loop') ? await loop(nameOf(likely)) : undefined;
+  const there = first?.file === file ? first : (await loops()).find((each) => each.file === file);
   if (there?.detaching) throw new Busy(`${there.device} (${file}) is being detached`);
   if (!there) return attachNew(file);
   const sectors = Number(await readFile(`/sys/block/${nameOf(there.device)}/size`, 'utf8'));

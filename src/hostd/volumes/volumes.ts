@@ -78,8 +78,9 @@ export function volumeStore({ directory, links }: { directory: string; links: st
 
   /** Sees to a volume's device and its link. Answers the device itself, and its size. */
   async function attachVolume(id: string): Promise<{ device: string; bytes: number }> {
-    const device = await attach(fileOf(id));
-    if ((await readlink(linkOf(id)).catch(() => undefined)) !== device) {
+    const linked = await readlink(linkOf(id)).catch(() => undefined);
+    const device = await attach(fileOf(id), linked);
+    if (linked !== device) {
       await mkdir(links, { recursive: true, mode: 0o700 });
       // Not renamed into place: Incus, which gives a device that comes to the machines that want it, sees only what
       // is created and removed.
@@ -111,9 +112,11 @@ export function volumeStore({ directory, links }: { directory: string; links: st
         const file = fileOf(volume.id);
         if (!(await exists(file))) await makeVolume(volume);
         const size = volume.sizeGib * GIB;
-        if ((await stat(file)).size < size) await grow(file, size);
+        const grows = (await stat(file)).size < size;
+        if (grows) await grow(file, size);
         const { device, bytes } = await attachVolume(volume.id);
-        await growth.grow(device, bytes);
+        // Where a crash comes between, `heal` does it.
+        if (grows) await growth.grow(device, bytes);
         return { device: linkOf(volume.id) };
       }),
     deleteVolume: (id) =>
