@@ -5,13 +5,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
-import { engineName, volumeKey, volumePath } from '../../src/engine/compute/incus/spec.ts';
+import { machinesOf } from '../../src/engine/compute/incus/machines.ts';
+import { engineName, madeKey, portName, volumeKey, volumePath } from '../../src/engine/compute/incus/spec.ts';
 import type { Compute, VolumeAttachment } from '../../src/engine/compute/port.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { until } from '../support/until.ts';
-import { type EngineUnderTest, machineSpec } from './compute.contract.ts';
-import { engineOf, pathOf } from './compute-lab.ts';
+import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute.contract.ts';
+import { engineOf } from './compute-lab.ts';
 
 const obstacle = await whyNoIncus();
 if (obstacle) console.warn(`SKIPPED: killing incusd: ${obstacle}`);
@@ -27,8 +28,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     incus = await startTestIncus();
     engine = await engineOf(incus);
     compute = engine.compute;
-    for (const { network } of machineSpec(engine, 11).nics)
-      if (network !== 'public') await compute.ensureNetwork(network);
+    await ensureNetworks(compute, machineSpec(engine, 21));
   }, 60_000);
   afterAll(() => engine?.remove(), 60_000);
   afterEach(async () => {
@@ -38,10 +38,10 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     if (left.length > 0) throw new Error(`left over: ${left.join(', ')}`);
   });
 
-  /** Kills the daemon `ms` into `act`, starts it again and acts until it works, as a control loop does. */
-  async function killed(ms: number, act: () => Promise<void>): Promise<void> {
+  /** Kills the daemon at a moment of `act`, starts it again and acts until it works, as a control loop does. */
+  async function killed(moment: () => Promise<unknown>, act: () => Promise<void>): Promise<void> {
     const first = act().catch((error: unknown) => error);
-    await delay(ms);
+    await moment();
     await incus.kill();
     await first;
     await incus.restart();
@@ -54,18 +54,58 @@ describe.skipIf(obstacle)('incusd is killed', () => {
       }
   }
 
+  const after = (ms: number) => () => delay(ms);
+  /** So many ms after the disk of this generation has been made for machine 21, beside the old one. */
+  const made = (root: number, ms: number) => async () => {
+    const isMade = async () => {
+      const { machine, replacement } = await both();
+      return (replacement ?? machine)?.config[madeKey]?.startsWith(`${root} `) ?? false;
+    };
+    await until(isMade, 10_000, 'there is a new disk', 1);
+    await delay(ms);
+  };
+  const both = () => machinesOf(incus.client, incus.id).findBoth('droplet-21');
+  /** All that is in Incus, by the port's names. */
+  const names = async () => {
+    const all = await incus.client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1');
+    return all.map(({ name }) => portName(name)).sort();
+  };
+
+  /** Makes machine 21, and keeps a disk of it that has root's password. */
+  async function create21(): Promise<void> {
+    await compute.create(machineSpec(engine, 21));
+    await compute.setRootPassword('droplet-21', 'mark');
+    await compute.save('droplet-21', disk);
+  }
+
+  /** Kills the daemon while machine 21 gets that disk; it runs in the end. */
+  async function replaceKilled(moment: () => Promise<unknown>, root: number): Promise<void> {
+    const spec = machineSpec(engine, 21, { source: { saved: disk.name }, root, diskGib: 9 + root });
+    const before = (await both()).machine?.name;
+    await killed(moment, async () => {
+      expect(await compute.get('droplet-21')).toMatchObject({ urn: 'do:droplet:21' });
+      await compute.replaceDisk(spec);
+    });
+    expect(await compute.list()).toMatchObject([
+      { name: 'droplet-21', state: 'stopped', root, size: { diskGib: 9 + root } },
+    ]);
+    expect((await both()).machine?.name).not.toBe(before);
+    await compute.start('droplet-21');
+    expect(await passwordOf('droplet-21')).toBe('root:mark\n');
+  }
+
   // The delays, in ms, hit the copy and its record.
   test.each([5, 30, 70])(
     '%i ms into a save: the disk is kept, once, and whole',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
       await compute.setRootPassword('droplet-21', 'mark');
-      await killed(ms, async () => {
+      await killed(after(ms), async () => {
         await compute.save('droplet-21', disk);
       });
       expect(await compute.listSaved()).toMatchObject([disk]);
       expect(await compute.list()).toMatchObject([{ name: 'droplet-21', state: 'running' }]);
-      const snapshots = `${pathOf(incus, 'droplet-21')}/snapshots`;
+      const snapshots = `${await incus.pathOf('droplet-21')}/snapshots`;
       expect(await incus.client.request('GET', snapshots)).toEqual([]);
       await compute.create(machineSpec(engine, 22, { source: { saved: disk.name } }));
       expect(await passwordOf('droplet-22')).toBe('root:mark\n');
@@ -78,7 +118,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
       await compute.save('droplet-21', disk);
-      await killed(ms, async () => {
+      await killed(after(ms), async () => {
         const spec = machineSpec(engine, 22, { source: { saved: disk.name } });
         await compute.create(spec);
         // What a control loop does with a machine that it finds stopped.
@@ -89,30 +129,53 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     30_000,
   );
 
-  // The delays, in ms, hit the making of the new disk and the stop. A renaming Incus itself does not survive: it renames
-  // its records of the volume and of the instance one after the other, and finds neither by the other's name again.
+  // The delays, in ms, hit the making of the new disk and the stop.
   test.each([20, 100, 400])(
     '%i ms into the replacement of a disk: the machine is there all the time, and gets its disk',
     async (ms) => {
-      await compute.create(machineSpec(engine, 21));
-      await compute.setRootPassword('droplet-21', 'mark');
-      await compute.save('droplet-21', disk);
-      const spec = machineSpec(engine, 21, { source: { saved: disk.name }, root: 2, diskGib: 11 });
-      await killed(ms, async () => {
-        expect(await compute.get('droplet-21')).toMatchObject({ urn: 'do:droplet:21' });
-        await compute.replaceDisk(spec);
-      });
-      const replaced = { root: 2, size: { diskGib: 11 } };
-      expect(await compute.list()).toMatchObject([{ name: 'droplet-21', state: 'stopped', ...replaced }]);
-      await compute.start('droplet-21');
-      expect(await passwordOf('droplet-21')).toBe('root:mark\n');
-      const instances = await incus.client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1');
-      expect(instances.map(({ name }) => name).sort()).toEqual(
-        ['droplet-21', 'image-5'].map((name) => engineName(incus.id, name)),
-      );
+      await create21();
+      await replaceKilled(after(ms), 2);
+      expect(await names()).toEqual(['droplet-21', 'image-5']);
     },
     30_000,
   );
+
+  // The delays, in ms, hit the deletion of the old disk, and what makes the new one the machine's.
+  test.each([5, 25, 45])(
+    '%i ms after a new disk has been made, twice: the machine has it',
+    async (ms) => {
+      await create21();
+      for (const root of [2, 3]) {
+        await compute.stop('droplet-21', force);
+        await replaceKilled(made(root, ms), root);
+        expect(await names()).toEqual(['droplet-21', 'image-5']);
+      }
+    },
+    60_000,
+  );
+
+  test('a machine with a new disk is like any other: saved, resized, with a volume, deleted', async () => {
+    await create21();
+    await replaceKilled(made(2, 30), 2);
+    await compute.deleteSaved(disk.name);
+    await killed(after(30), async () => {
+      await compute.save('droplet-21', disk);
+    });
+    const size = { vcpus: 2, memoryMib: 1024, diskGib: 20 };
+    await killed(after(5), () => compute.resize('droplet-21', size));
+    const volume = await engine.volume('506f78a4-e098-11e5-ad9f-000f53306ae1');
+    await killed(after(10), () => compute.attachVolume('droplet-21', volume));
+    expect(await compute.list()).toMatchObject([{ name: 'droplet-21', state: 'running', size }]);
+    await seenUntilDetached(volume);
+    await compute.create(machineSpec(engine, 21));
+    expect(await names()).toEqual(['droplet-21', 'image-5']);
+    await compute.create(machineSpec(engine, 22, { source: { saved: disk.name } }));
+    expect(await passwordOf('droplet-22')).toBe('root:mark\n');
+    await compute.stop('droplet-21', force);
+    await killed(after(10), () => compute.delete('droplet-21'));
+    expect(await compute.get('droplet-21')).toBeUndefined();
+    expect(await names()).toEqual(['droplet-22', 'image-5']);
+  }, 60_000);
 
   // The delays, in ms, hit the making of the device, and what has it appear inside.
   test.each([8, 10, 12])(
@@ -120,7 +183,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
       const volume = await engine.volume('506f78a4-e098-11e5-ad9f-000f53306ae1');
-      await killed(ms, () => compute.attachVolume('droplet-21', volume));
+      await killed(after(ms), () => compute.attachVolume('droplet-21', volume));
       expect(await compute.get('droplet-21')).toMatchObject({ state: 'running', volumes: [volume.id] });
       await seenUntilDetached(volume);
     },
@@ -136,6 +199,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     const path = join(incus.directory, 'devices', engineName(incus.id, 'droplet-21'), file);
     await writeFile(path, '');
     await compute.attachVolume('droplet-21', volume);
+    expect(await compute.get('droplet-21')).toMatchObject({ state: 'running', volumes: [volume.id] });
     await seenUntilDetached(volume);
   }, 30_000);
 
@@ -157,7 +221,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   async function seenUntilDetached(volume: VolumeAttachment): Promise<void> {
     const path = volumePath(volume.name);
     const inside = async (script: string) =>
-      (await execute(incus.client, pathOf(incus, 'droplet-21'), ['sh', '-c', script, 'sh', path])).code;
+      (await execute(incus.client, await incus.pathOf('droplet-21'), ['sh', '-c', script, 'sh', path])).code;
     const isThere = async () => (await inside('test -e "$1"')) === 0;
     await until(isThere, 5_000, 'the volume is seen inside', 50);
     expect(await inside('test -b "$1" && : < "$1"')).toBe(0);
@@ -168,5 +232,6 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   }
 
   /** What a tiny machine was told for root's password. */
-  const passwordOf = (name: string) => incus.client.text(`${pathOf(incus, name)}/files?path=/root/password`);
+  const passwordOf = async (name: string) =>
+    incus.client.text(`${await incus.pathOf(name)}/files?path=/root/password`);
 });

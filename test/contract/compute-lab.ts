@@ -3,21 +3,16 @@ import { expect } from 'vitest';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import { type IncusInstance, instancePath } from '../../src/engine/compute/incus/instances.ts';
-import { engineName, portName, volumePath } from '../../src/engine/compute/incus/spec.ts';
+import { volumePath } from '../../src/engine/compute/incus/spec.ts';
 import type { TestIncus } from '../support/incus.ts';
 import { type LoopDevice, loopDevice } from '../support/loop-device.ts';
 import type { EngineUnderTest } from './compute.contract.ts';
 
-/** The URL of a machine. */
-export const pathOf = (incus: TestIncus, name: string) => instancePath(engineName(incus.id, name));
-
 /** The compute port over a test's Incus, and the ways to change its world behind the port's back. */
 export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
   const { client } = incus;
-  const stop = (name: string) =>
-    client.request<void>('PUT', `${pathOf(incus, name)}/state`, {
-      body: { action: 'stop', force: true, timeout: 30 },
-    });
+  const stop = (path: string) =>
+    client.request<void>('PUT', `${path}/state`, { body: { action: 'stop', force: true, timeout: 30 } });
   const loops = new Map<string, LoopDevice>();
   const compute = incusCompute(incus);
   return {
@@ -25,7 +20,7 @@ export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
     image: incus.images.tiny,
     macPrefix: incus.macPrefix,
     publicIpv4: (host) => ({ address: `${incus.prefix}.${host}`, prefix: 24, gateway: `${incus.prefix}.1` }),
-    stopBehindOurBack: stop,
+    stopBehindOurBack: async (name) => stop(await incus.pathOf(name)),
     ipv6Prefix: `fd${incus.id.slice(0, 2)}:${incus.id}`,
     imageFile: incus.imageFile,
     async volume(id) {
@@ -36,20 +31,21 @@ export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
     async use(name, volume) {
       const sh = async (script: string) => {
         const command = ['sh', '-c', script];
-        expect(await execute(client, pathOf(incus, name), command)).toEqual({ code: 0, output: '' });
+        expect(await execute(client, await incus.pathOf(name), command)).toEqual({ code: 0, output: '' });
       };
       await sh(`mount -t ext4 ${volumePath(volume.name)} /tmp`);
       await sh('cd /tmp; exec 0<&- 1>&- 2>&-; sleep 3600 & echo $! > /root/pid');
       return () => sh('read pid < /root/pid; kill $pid');
     },
     deleteBehindOurBack: async (name) => {
-      await stop(name);
-      await client.request('DELETE', pathOf(incus, name));
+      const path = await incus.pathOf(name);
+      await stop(path);
+      await client.request('DELETE', path);
     },
     remove: async () => {
       await compute.close();
       for (const machine of await client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1'))
-        if (machine.status !== 'Stopped') await stop(portName(machine.name));
+        if (machine.status !== 'Stopped') await stop(instancePath(machine.name));
       for (const loop of loops.values()) await loop.remove();
       await incus.remove();
     },

@@ -8,6 +8,7 @@ import type {
   VolumeAttachment,
 } from '../../src/engine/compute/port.ts';
 import type { EngineErrorKind } from '../../src/engine/errors.ts';
+import { patiently } from '../support/incus.ts';
 
 /** An engine under test, and the ways to change its world behind the port's back. */
 export interface EngineUnderTest {
@@ -64,6 +65,12 @@ export function machineSpec(
   };
 }
 
+/** Makes the networks that a machine hangs on. */
+export async function ensureNetworks(compute: Compute, { nics }: InstanceSpec): Promise<void> {
+  for (const { network } of nics)
+    if (network !== 'public') await patiently(() => compute.ensureNetwork(network));
+}
+
 /** What every implementation of the compute port keeps, in one suite for all. */
 export function computeContract(name: string, makeEngine: () => Promise<EngineUnderTest>): void {
   describe(`compute port: ${name}`, () => {
@@ -73,7 +80,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
     beforeAll(async () => {
       engine = await makeEngine();
       compute = engine.compute;
-      await compute.ensureNetwork(vpc);
+      await ensureNetworks(compute, machineSpec(engine, 11));
     }, 60_000);
     afterAll(() => engine?.remove(), 60_000);
     afterEach(async () => {
@@ -219,6 +226,36 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       await compute.start('droplet-11');
       expect(await compute.get('droplet-11')).toMatchObject({ state: 'running', ...replaced, boot: 4 });
       expect(await compute.listSaved()).toHaveLength(1);
+    });
+
+    test('a machine whose disk was replaced, once and once more, is like any other', async () => {
+      await create(11);
+      const volume = await engine.volume(volumeIds[0]);
+      const size = { vcpus: 2, memoryMib: 1024, diskGib: 20 };
+      for (const root of [2, 3]) {
+        await compute.replaceDisk(machineSpec(engine, 11, { root }));
+        await create(11);
+        expect(await compute.list()).toMatchObject([{ state: 'stopped', root, size: { diskGib: 10 } }]);
+        await compute.setBoot('droplet-11', root);
+        await compute.start('droplet-11');
+        await compute.resize('droplet-11', size);
+        await compute.addIpv6('droplet-11', { address: `${engine.ipv6Prefix}::11`, prefix: 64 });
+        await compute.attachVolume('droplet-11', volume);
+        const changed = { state: 'running', boot: root, root, size, volumes: [volume.id], ipv6: true };
+        expect(await compute.list()).toMatchObject([changed]);
+        expect(await compute.get('droplet-11')).toMatchObject(changed);
+        await compute.detachVolume('droplet-11', volume.id);
+        await compute.setRootPassword('droplet-11', 'secret');
+        await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 5_000);
+        expect(await compute.usage('droplet-11')).toMatchObject({ memoryLimitBytes: 2 ** 30 });
+        const saved = { urn: `do:image:${root}`, name: `image-${root}` };
+        expect(await compute.save('droplet-11', saved)).toMatchObject(saved);
+        await compute.stop('droplet-11', graceful);
+      }
+      await compute.delete('droplet-11');
+      expect(await compute.list()).toEqual([]);
+      expect(await compute.get('droplet-11')).toBeUndefined();
+      expect(await compute.listSaved()).toHaveLength(2);
     });
 
     test('a disk that cannot be made leaves the machine with its old one', async () => {

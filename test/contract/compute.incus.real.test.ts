@@ -3,8 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { engineName } from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
-import { computeContract, type EngineUnderTest, machineSpec, until } from './compute.contract.ts';
-import { engineOf, pathOf } from './compute-lab.ts';
+import {
+  computeContract,
+  type EngineUnderTest,
+  ensureNetworks,
+  machineSpec,
+  until,
+} from './compute.contract.ts';
+import { engineOf } from './compute-lab.ts';
 
 const obstacle = await whyNoIncus();
 if (obstacle) console.warn(`SKIPPED: the compute contract on Incus: ${obstacle}`);
@@ -18,8 +24,7 @@ describe.skipIf(obstacle)('on Incus', () => {
     beforeAll(async () => {
       incus = await startTestIncus();
       engine = await engineOf(incus);
-      for (const { network } of machineSpec(engine, 11).nics)
-        if (network !== 'public') await engine.compute.ensureNetwork(network);
+      await ensureNetworks(engine.compute, machineSpec(engine, 11));
     }, 60_000);
     afterAll(() => engine?.remove(), 60_000);
 
@@ -27,7 +32,7 @@ describe.skipIf(obstacle)('on Incus', () => {
       await engine.compute.create(machineSpec(engine, 11));
       const { devices } = await incus.client.request<{ devices: Record<string, Record<string, string>> }>(
         'GET',
-        pathOf(incus, 'droplet-11'),
+        await incus.pathOf('droplet-11'),
       );
       for (const nic of [devices['eth0'], devices['eth1']])
         expect(nic).toMatchObject({
@@ -57,32 +62,35 @@ describe.skipIf(obstacle)('on Incus', () => {
 
     test('a machine made from a kept disk has its bytes, and an identity of its own', async () => {
       const { client } = incus;
-      const file = (name: string, path: string) => `${pathOf(incus, name)}/files?path=${path}`;
+      const file = async (name: string, path: string) => `${await incus.pathOf(name)}/files?path=${path}`;
       await engine.compute.create(machineSpec(engine, 16));
       const id = Buffer.from('0123456789abcdef0123456789abcdef\n');
       for (const path of ['/etc/machine-id', '/root/data'])
-        await client.request('POST', file('droplet-16', path), { body: id });
+        await client.request('POST', await file('droplet-16', path), { body: id });
       await engine.compute.save('droplet-16', { urn: 'do:image:5', name: 'image-5' });
       await engine.compute.create(machineSpec(engine, 17, { source: { saved: 'image-5' } }));
-      expect(await client.text(file('droplet-17', '/root/data'))).toBe(id.toString());
-      expect(await client.text(file('droplet-17', '/etc/machine-id'))).toBe('');
+      expect(await client.text(await file('droplet-17', '/root/data'))).toBe(id.toString());
+      expect(await client.text(await file('droplet-17', '/etc/machine-id'))).toBe('');
       const restored = machineSpec(engine, 16, { source: { saved: 'image-5' }, root: 2 });
       await engine.compute.replaceDisk(restored);
       await engine.compute.start('droplet-16');
-      expect(await client.text(file('droplet-16', '/etc/machine-id'))).toBe(id.toString());
+      expect(await client.text(await file('droplet-16', '/etc/machine-id'))).toBe(id.toString());
       // What the copy has been told at its start is no part of its own kept disks.
-      await client.request('POST', file('droplet-17', '/etc/machine-id'), { body: id });
+      await client.request('POST', await file('droplet-17', '/etc/machine-id'), { body: id });
       await engine.compute.save('droplet-17', { urn: 'do:image:6', name: 'image-6' });
       const again = machineSpec(engine, 17, { source: { saved: 'image-6' }, root: 2 });
       await engine.compute.replaceDisk(again);
       await engine.compute.start('droplet-17');
-      expect(await client.text(file('droplet-17', '/etc/machine-id'))).toBe(id.toString());
+      expect(await client.text(await file('droplet-17', '/etc/machine-id'))).toBe(id.toString());
       await engine.compute.deleteSaved('image-6');
       await engine.compute.deleteSaved('image-5');
       for (const name of ['droplet-16', 'droplet-17']) await engine.compute.delete(name);
     });
 
-    test('a machine that has lost its old disk waits for what is in the way of the new one', async () => {
+    test.each([
+      ['the new one', 2],
+      ['another new one', 3],
+    ])('a machine that has lost its old disk waits for what is in the way of %s', async (_, root) => {
       for (const id of [16, 17]) await engine.compute.create(machineSpec(engine, id));
       const { nics } = machineSpec(engine, 17);
       await expect(
@@ -90,16 +98,16 @@ describe.skipIf(obstacle)('on Incus', () => {
       ).rejects.toMatchObject({ kind: 'unavailable' });
       expect(await engine.compute.get('droplet-16')).toMatchObject({ state: 'stopped', root: 1 });
       await engine.compute.delete('droplet-17');
-      await engine.compute.replaceDisk(machineSpec(engine, 16, { root: 2 }));
+      await engine.compute.replaceDisk(machineSpec(engine, 16, { root }));
       await engine.compute.start('droplet-16');
-      expect(await engine.compute.get('droplet-16')).toMatchObject({ state: 'running', root: 2 });
+      expect(await engine.compute.get('droplet-16')).toMatchObject({ state: 'running', root });
       await engine.compute.delete('droplet-16');
     });
 
     test("root's password gets to the machine, and into no record of Incus", async () => {
       await engine.compute.create(machineSpec(engine, 18));
       await engine.compute.setRootPassword('droplet-18', 's3cret $x');
-      const kept = `${pathOf(incus, 'droplet-18')}/files?path=/root/password`;
+      const kept = `${await incus.pathOf('droplet-18')}/files?path=/root/password`;
       expect(await incus.client.text(kept)).toBe('root:s3cret $x\n');
       const operations = await incus.client.text('/1.0/operations?recursion=1');
       expect(operations).toContain('chpasswd');

@@ -8,8 +8,8 @@ import { makeDisk, makeSystem } from '../support/disk-images.ts';
 import { type ImportLab, importLab } from '../support/import-lab.ts';
 import { startTestIncus, whyNoIncus } from '../support/incus.ts';
 import type { EngineUnderTest } from './compute.contract.ts';
-import { machineSpec } from './compute.contract.ts';
-import { engineOf, pathOf } from './compute-lab.ts';
+import { ensureNetworks, machineSpec } from './compute.contract.ts';
+import { engineOf } from './compute-lab.ts';
 
 const run = promisify(execFile);
 const obstacle = await whyNoIncus();
@@ -44,10 +44,11 @@ describe.skipIf(obstacle)('an imported image on Incus', () => {
     expect(await compute.images()).toContain('custom-7');
 
     const spec = machineSpec(engine, 21, { source: { image: 'custom-7' } });
-    for (const { network } of spec.nics) if (network !== 'public') await compute.ensureNetwork(network);
+    await ensureNetworks(compute, spec);
     await compute.create(spec);
     expect(await compute.get(spec.name)).toMatchObject({ state: 'running' });
-    const file = (path: string) => `${pathOf(incus, spec.name)}/files?path=${encodeURIComponent(path)}`;
+    const machine = await incus.pathOf(spec.name);
+    const file = (path: string) => `${machine}/files?path=${encodeURIComponent(path)}`;
     const text = async (path: string) => {
       const { stdout } = await run('curl', [
         '-s',

@@ -153,7 +153,7 @@ describe.skipIf(obstacle)('on Incus', () => {
       const { id } = await running();
       const init = await lab.read(id, '/sbin/init');
       await act(id, { type: 'power_off' });
-      await lab.incus.client.request('DELETE', `${lab.path(id)}/files?path=/sbin/init`);
+      await lab.incus.client.request('DELETE', `${await lab.path(id)}/files?path=/sbin/init`);
       expect((await act(id, { type: 'power_on' })).status).toBe('errored');
       expect(await get(id)).toMatchObject({ status: 'off', locked: false });
       expect(await kept(id)).toContain('Failed to exec "/sbin/init"');
@@ -236,6 +236,6 @@ describe.skipIf(obstacle)('on Incus', () => {
 
   /** The process that is a droplet's init: the same as long as it was not started again. */
   async function pidOf(id: number): Promise<number> {
-    return (await lab.incus.client.request<{ pid: number }>('GET', `${lab.path(id)}/state`)).pid;
+    return (await lab.incus.client.request<{ pid: number }>('GET', `${await lab.path(id)}/state`)).pid;
   }
 });

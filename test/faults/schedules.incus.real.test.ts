@@ -96,7 +96,7 @@ describe.skipIf(obstacle)('on Incus', () => {
     const used = async () => (await lab.compute.usage(`droplet-${id}`))?.cpuSeconds ?? 0;
     const before = await used();
     const script = '(sleep 60; : > /root/enough) & while ! [ -e /root/enough ]; do :; done';
-    const burning = execute(lab.incus.client, lab.path(id), ['sh', '-c', script]);
+    const burning = execute(lab.incus.client, await lab.path(id), ['sh', '-c', script]);
     await until(async () => (await used()) >= before + seconds, deadlineMs, 'the droplet has been busy', 250);
     await lab.write(id, '/root/enough', '');
     await burning;

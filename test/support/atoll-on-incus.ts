@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import { macOf } from '../../src/cloud/droplets/host-entry.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
-import { type IncusInstance, instancePath } from '../../src/engine/compute/incus/instances.ts';
-import { engineName } from '../../src/engine/compute/incus/spec.ts';
+import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import type { Host } from '../../src/engine/host/port.ts';
 import { startAtoll, type TestAtoll, type TestAtollOptions } from './atoll.ts';
@@ -16,7 +15,7 @@ export interface AtollOnIncus {
   incus: TestIncus;
   compute: Compute;
   /** The URL in Incus of a droplet. */
-  path(droplet: number): string;
+  path(droplet: number): Promise<string>;
   /** What a file in a droplet's disk reads. */
   read(droplet: number, file: string): Promise<string>;
   write(droplet: number, file: string, content: string): Promise<void>;
@@ -48,17 +47,17 @@ export async function startAtollOnIncus(options: Omit<TestAtollOptions, 'real'> 
       },
     },
   });
-  const path = (droplet: number) => instancePath(engineName(id, `droplet-${droplet}`));
-  const fileOf = (droplet: number, file: string) => `${path(droplet)}/files?path=${file}`;
+  const path = (droplet: number) => incus.pathOf(`droplet-${droplet}`);
+  const fileOf = async (droplet: number, file: string) => `${await path(droplet)}/files?path=${file}`;
   return {
     atoll,
     incus,
     compute,
     path,
-    read: (droplet, file) => client.text(fileOf(droplet, file)),
+    read: async (droplet, file) => client.text(await fileOf(droplet, file)),
     async write(droplet, file, content) {
       const headers = { 'X-Incus-type': 'file', 'X-Incus-mode': '0755' };
-      await client.request('POST', fileOf(droplet, file), { body: Buffer.from(content), headers });
+      await client.request('POST', await fileOf(droplet, file), { body: Buffer.from(content), headers });
     },
     async everything() {
       const all = await client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1');

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
+import { instancePath } from '../../src/engine/compute/incus/instances.ts';
+import { machinesOf } from '../../src/engine/compute/incus/machines.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { importTinyImage, living, tinyImage } from './incus-image.ts';
 
@@ -29,6 +31,8 @@ export interface TestIncus {
   /** The file of an image that is none of `images`. */
   imageFile: string;
   directory: string;
+  /** The URL of a machine, by the port's name of it. */
+  pathOf(name: string): Promise<string>;
   /** Kills the daemon as a power cut would. */
   kill(): Promise<void>;
   /** Starts the daemon again after `kill`. */
@@ -72,6 +76,7 @@ export async function startTestIncus(): Promise<TestIncus> {
     images: { tiny: 'tiny', stubborn: 'stubborn' },
     imageFile: '',
     directory,
+    pathOf: async (name) => instancePath((await machinesOf(client, id).existing(name)).name),
     async kill() {
       const gone = once(daemon, 'exit');
       daemon.kill('SIGKILL');
@@ -128,7 +133,7 @@ async function furnish({ client, id, pool, publicNetwork, prefix }: TestIncus): 
 }
 
 /** Tries again while Incus is busy: bridges stumble over what another daemon on this machine starts or stops. */
-async function patiently(act: () => Promise<unknown>): Promise<void> {
+export async function patiently(act: () => Promise<unknown>): Promise<void> {
   for (let tries = 10; ; tries--)
     try {
       await act();

@@ -1,18 +1,16 @@
 import type { Clock } from '../../../control/clock.ts';
 import type { IncusClient } from './client.ts';
 import type { IncusInstance } from './instances.ts';
+import type { Machines } from './machines.ts';
 import type { Placement } from './spec.ts';
 
 /** What the parts of the compute port over Incus share. Machines go by the names of the port. */
-export interface IncusContext {
+export interface IncusContext extends Machines {
   client: IncusClient;
   /** Four hex digits, the Atoll's own. */
   id: string;
   clock: Clock;
   placement(): Promise<Placement>;
-  path(name: string): string;
-  find(name: string): Promise<IncusInstance | undefined>;
-  /** The machine, which is complete. Throws `failed` where there is none and `busy` where it is half-made. */
-  complete(name: string): Promise<IncusInstance>;
-  pullPlug(name: string): Promise<void>;
+  /** Stops an instance at once; one that is stopped is left alone. */
+  pullPlug(instance: IncusInstance): Promise<void>;
 }

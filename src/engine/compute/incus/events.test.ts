@@ -16,7 +16,7 @@ test('an event about another instance may mean anything', () => {
 });
 
 test('an event about a replacement names the droplet that it is for', () => {
-  expect(lifecycleEvent(message('instance-renamed', '/1.0/instances/at0a1bn-droplet-42'))).toEqual({
+  expect(lifecycleEvent(message('instance-deleted', '/1.0/instances/at0a1bn-droplet-42'))).toEqual({
     urn: 'do:droplet:42',
   });
 });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Clock, systemClock } from '../../../control/clock.ts';
 import { EngineError } from '../../errors.ts';
-import type { Compute, InstanceSpec, StopOptions } from '../port.ts';
+import type { Compute, Instance, InstanceSpec, StopOptions } from '../port.ts';
 import { bootAdmission } from './admission.ts';
 import { boot } from './boot.ts';
 import { incusClient } from './client.ts';
@@ -10,12 +10,13 @@ import { isNotFound, says } from './errors.ts';
 import { watchEvents } from './events.ts';
 import { storedImages } from './images.ts';
 import { insideMachines } from './inside.ts';
-import { type IncusInstance, instancePath, isUnborn, portInstances, update } from './instances.ts';
+import { type IncusInstance, instancePath, isUnborn, portInstances, remove, update } from './instances.ts';
+import { machinesOf } from './machines.ts';
 import { vpcNetworks } from './networks.ts';
 import { diskReplacement } from './replace.ts';
 import { savedDisks } from './saved.ts';
 import { forgetIdentity, sourceOf } from './source.ts';
-import { bootKey, engineName, instanceBody, type Placement, urnKey } from './spec.ts';
+import { bootKey, engineNames, instanceBody, type Placement, urnKey } from './spec.ts';
 import { attachments } from './volumes.ts';
 
 export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> {
@@ -39,19 +40,20 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     return { ...options, dropSysResource };
   }
 
-  const path = (name: string) => instancePath(engineName(options.id, name));
-  const find = (name: string) => client.find<IncusInstance>(path(name));
+  const machines = machinesOf(client, options.id);
+  /** Of the instance of this name in Incus. */
   const changeState = (name: string, change: { action: string; timeout: number; force?: boolean }) =>
-    client.request('PUT', `${path(name)}/state`, { body: change });
+    client.request('PUT', `${instancePath(name)}/state`, { body: change });
 
-  async function get(name: string) {
-    // The last look is for a stand-in that took its machine's name between the first two.
-    const instance = (await find(name)) ?? (await replacement.standIn(name)) ?? (await find(name));
-    const [found] = instance ? await portInstances(client, [instance]) : [];
-    return found;
+  async function get(name: string): Promise<Instance | undefined> {
+    const instance = await machines.find(name);
+    if (!instance) return undefined;
+    const [found] = await portInstances(client, [instance]);
+    // It has just gone: its replacement may be there.
+    return found ?? (instance.config[urnKey] ? get(name) : undefined);
   }
 
-  async function pullPlug(name: string): Promise<void> {
+  async function pullPlug({ name }: IncusInstance): Promise<void> {
     try {
       await changeState(name, { action: 'stop', timeout: forceTimeout, force: true });
     } catch (error) {
@@ -62,45 +64,40 @@ export function incusCompute(options: IncusComputeOptions): Compute {
   /** Deletes a machine of this owner that has never run, if nothing works on it. */
   async function discardUnborn(name: string, urn: string): Promise<void> {
     try {
-      const instance = await find(name);
+      const instance = await machines.find(name);
       if (!instance || !isUnborn(instance) || instance.config[urnKey] !== urn) return;
-      await client.request('DELETE', path(name));
+      await client.request('DELETE', instancePath(instance.name));
     } catch {
       // Why it could not be made matters more; what is left is discarded before its next start.
     }
   }
 
-  /**
-   * The machine, unless it has never run: then throws `busy`. While it is being made, a change or a start would spoil
-   * it for good (a directory where the root volume is to be, which cannot be removed any more). If nobody is making
-   * it any more, a create has died with the daemon, nobody knows how far it came, and it is deleted to be made anew.
-   */
-  async function complete(name: string): Promise<IncusInstance> {
-    const instance = await find(name);
-    if (!instance?.config[urnKey]) throw new EngineError('failed', `incus: ${name} is not there`);
-    if (!isUnborn(instance)) return instance;
-    const [found] = await portInstances(client, [instance]);
-    if (found?.state !== 'stopped') throw new EngineError('busy', `incus: ${name} is being made`);
-    await client.request('DELETE', path(name));
-    throw new EngineError('busy', `incus: ${name} was half-made and has been deleted`);
+  /** What is there under the name of what is to be made is left as it is. Throws where it is somebody else's. */
+  function leave(there: IncusInstance | undefined, { name, urn }: InstanceSpec, cause?: unknown): void {
+    if (there?.config[urnKey] !== urn)
+      throw new EngineError('rejected', `incus: ${name} belongs to another owner`, { cause });
   }
 
   async function create(spec: InstanceSpec): Promise<void> {
-    const body = instanceBody(spec, await sourceOf(context, spec.source), await placement());
+    const [, second] = engineNames(options.id, spec.name);
+    const [source, where, there] = await Promise.all([
+      sourceOf(context, spec.source),
+      placement(),
+      client.find<IncusInstance>(instancePath(second)),
+    ]);
+    if (there) return leave(there, spec);
+    const body = instanceBody(spec, source, where);
     await admission.enter();
     try {
-      await boot(context, spec.name, async () => {
+      await boot(context, body.name, async () => {
         await client.request('POST', '/1.0/instances', { body });
         if (body.start) return;
-        await forgetIdentity(context, spec.name);
-        await changeState(spec.name, { action: 'start', timeout: 30 });
+        await forgetIdentity(context, body.name);
+        await changeState(body.name, { action: 'start', timeout: 30 });
       });
     } catch (error) {
-      if (says(error, /UNIQUE constraint failed: instances/)) {
-        const there = await find(spec.name);
-        if (there?.config[urnKey] === spec.urn) return;
-        throw new EngineError('rejected', `incus: ${spec.name} belongs to another owner`, { cause: error });
-      }
+      if (says(error, /UNIQUE constraint failed: instances/))
+        return leave(await machines.find(spec.name), spec, error);
       if (isFinal(error)) await discardUnborn(spec.name, spec.urn);
       throw error;
     }
@@ -116,8 +113,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     }
   }
 
-  const context: IncusContext = { client, id: options.id, clock, placement, path, find, complete, pullPlug };
-  const replacement = diskReplacement(context);
+  const context: IncusContext = { ...machines, client, id: options.id, clock, placement, pullPlug };
 
   return {
     get,
@@ -127,42 +123,49 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     },
     create,
     async start(name) {
-      await complete(name);
+      const machine = await machines.complete(name);
       await admission.enter();
-      await boot(context, name, async () => {
+      await boot(context, machine.name, async () => {
         try {
-          await changeState(name, { action: 'start', timeout: 30 });
+          await changeState(machine.name, { action: 'start', timeout: 30 });
         } catch (error) {
           if (!says(error, /already running/i)) throw error;
         }
       });
     },
     async stop(name: string, { force, timeoutMs }: StopOptions) {
-      if (force) return pullPlug(name);
+      const machine = await machines.existing(name);
+      if (force) return pullPlug(machine);
       try {
-        await changeState(name, { action: 'stop', timeout: Math.max(1, Math.ceil(timeoutMs / 1000)) });
+        await changeState(machine.name, {
+          action: 'stop',
+          timeout: Math.max(1, Math.ceil(timeoutMs / 1000)),
+        });
       } catch (error) {
         if (says(error, /already stopped/i)) return;
         if (!isFinal(error) || isNotFound(error)) throw error;
-        await pullPlug(name);
+        await pullPlug(machine);
       }
     },
     async setBoot(name, generation) {
-      await complete(name);
-      await update(client, 'PATCH', path(name), { config: { [bootKey]: String(generation) } });
+      const machine = await machines.complete(name);
+      await update(client, 'PATCH', instancePath(machine.name), {
+        config: { [bootKey]: String(generation) },
+      });
     },
     async delete(name) {
-      await replacement.discard(name);
-      const instance = await find(name);
-      if (!instance) return;
+      const { machine, replacement } = await machines.findBoth(name);
+      // The machine goes last: without it the replacement would stand for it.
+      if (replacement) await remove(client, replacement.name);
+      if (!machine) return;
       try {
-        if (instance.status !== 'Stopped') await pullPlug(name);
-        await client.request('DELETE', path(name));
+        if (machine.status !== 'Stopped') await pullPlug(machine);
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
+      await remove(client, machine.name);
     },
-    replaceDisk: replacement.replaceDisk,
+    ...diskReplacement(context),
     ...insideMachines(context),
     ...attachments(context),
     ...savedDisks(context),

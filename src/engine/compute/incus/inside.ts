@@ -3,7 +3,7 @@ import { EngineError } from '../../errors.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { execute } from './exec.ts';
-import { sizeOf, update } from './instances.ts';
+import { type IncusInstance, instancePath, sizeOf, update } from './instances.ts';
 import { rootDevice, withIpv6 } from './spec.ts';
 
 type Inside = Pick<Compute, 'resize' | 'addIpv6' | 'setRootPassword' | 'console' | 'usage'>;
@@ -18,11 +18,11 @@ interface InstanceUsage {
 }
 
 export function insideMachines(context: IncusContext): Inside {
-  const { client, path, complete, find } = context;
+  const { client, complete, existing, find } = context;
 
   /** Why its last start failed: a machine whose init cannot be run at all has printed nothing. */
-  async function startErrors(name: string): Promise<string> {
-    const log = await client.text(`${path(name)}/logs/lxc.log`).catch(() => '');
+  async function startErrors({ name }: IncusInstance): Promise<string> {
+    const log = await client.text(`${instancePath(name)}/logs/lxc.log`).catch(() => '');
     return log
       .split(/^/m)
       .filter((line) => line.includes(' ERROR '))
@@ -38,7 +38,7 @@ export function insideMachines(context: IncusContext): Inside {
         config: { 'limits.cpu': String(size.vcpus), 'limits.memory': `${size.memoryMib}MiB` },
         devices: { root: rootDevice(diskGib, pool) },
       };
-      await update(client, 'PATCH', path(name), body);
+      await update(client, 'PATCH', instancePath(machine.name), body);
     },
     async addIpv6(name, address) {
       const machine = await complete(name);
@@ -47,7 +47,7 @@ export function insideMachines(context: IncusContext): Inside {
         const add = `ip -6 addr replace ${address.address}/${address.prefix} dev eth0 nodad`;
         const { gateway } = address;
         const route = gateway ? ` && ip -6 route replace default via ${gateway} dev eth0` : '';
-        const { code, output } = await execute(client, path(name), ['sh', '-c', add + route]);
+        const { code, output } = await execute(client, instancePath(machine.name), ['sh', '-c', add + route]);
         if (code !== 0) throw new EngineError('failed', `incus: ${name}: ${add}: ${output.trim()} (${code})`);
       }
       // Written last: it is what the port shows.
@@ -55,20 +55,22 @@ export function insideMachines(context: IncusContext): Inside {
         config: { 'raw.lxc': withIpv6(machine.config['raw.lxc'] ?? '', address) },
         devices: { eth0: { ...machine.devices['eth0'], 'ipv6.address': address.address } },
       };
-      await update(client, 'PATCH', path(name), body);
+      await update(client, 'PATCH', instancePath(machine.name), body);
     },
     async setRootPassword(name, password) {
-      const { code, output } = await execute(client, path(name), ['chpasswd'], `root:${password}\n`);
+      const path = instancePath((await existing(name)).name);
+      const { code, output } = await execute(client, path, ['chpasswd'], `root:${password}\n`);
       if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${output.trim()} (${code})`);
     },
     async console(name) {
-      const machine = await find(name);
-      const printed = await client.text(`${path(name)}/console`);
-      const why = machine?.status === 'Stopped' ? await startErrors(name) : '';
+      const machine = await existing(name);
+      const printed = await client.text(`${instancePath(machine.name)}/console`);
+      const why = machine.status === 'Stopped' ? await startErrors(machine) : '';
       return (printed + why).slice(-consoleLength);
     },
     async usage(name) {
-      const state = await client.find<InstanceUsage>(`${path(name)}/state`);
+      const machine = await find(name);
+      const state = machine && (await client.find<InstanceUsage>(`${instancePath(machine.name)}/state`));
       if (state?.status !== 'Running') return undefined;
       return {
         cpuSeconds: state.cpu.usage / 1e9,

@@ -1,7 +1,7 @@
 import type { Instance, InstanceState, MachineSize } from '../port.ts';
 import type { IncusClient } from './client.ts';
-import { says } from './errors.ts';
-import { bootKey, isReplacement, madeKey, portName, rootKey, urnKey, volumeIds } from './spec.ts';
+import { isNotFound, says } from './errors.ts';
+import { bootKey, madeKey, portName, replacesKey, rootKey, urnKey, volumeIds } from './spec.ts';
 
 /** What Incus tells about an instance, as far as it matters here. */
 export interface IncusInstance {
@@ -36,20 +36,21 @@ function isDoubtful({ status, config }: IncusInstance): boolean {
   return status === 'Stopped' && config[powerKey] !== 'STOPPED';
 }
 
+/** `instances` without those that are to replace one of the others; where that has gone, they stand for it. */
+export function withoutReplacements(instances: IncusInstance[]): IncusInstance[] {
+  const names = new Set(instances.map(({ name }) => name));
+  return instances.filter(({ config }) => !names.has(config[replacesKey] ?? ''));
+}
+
 /**
- * Instances in the eyes of the port. The ones without URN are somebody else's, or kept disks, and left out. A
- * replacement stands for its machine where that has gone, and is left out otherwise.
+ * Instances in the eyes of the port. The ones without URN are somebody else's, or kept disks, and left out.
  *
  * Incus shows an instance as `Stopped` from the first moment of its creation until its init runs, and a change
  * of its config at that time spoils it (the root volume cannot be made any more). So a doubtful one is
  * `transitional` while an operation works on it.
  */
 export async function portInstances(client: IncusClient, instances: IncusInstance[]): Promise<Instance[]> {
-  const marked = instances.filter(({ config }) => config[urnKey]);
-  const machines = new Set(
-    marked.filter(({ name }) => !isReplacement(name)).map(({ name }) => portName(name)),
-  );
-  const ours = marked.filter(({ name }) => !isReplacement(name) || !machines.has(portName(name)));
+  const ours = withoutReplacements(instances).filter(({ config }) => config[urnKey]);
   const underWay = ours.some(isDoubtful) ? await pathsUnderWay(client) : new Set<string>();
   const seen = await Promise.all(
     ours.map(async (instance) => {
@@ -117,6 +118,15 @@ export async function update(
     await client.request(method, path, { body });
   } catch (error) {
     if (!says(error, /failed to write backup file/i)) throw error;
+  }
+}
+
+/** Deletes an instance that does not run; one that is gone already is fine. */
+export async function remove(client: IncusClient, name: string): Promise<void> {
+  try {
+    await client.request('DELETE', instancePath(name));
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
   }
 }
 

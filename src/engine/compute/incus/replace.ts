@@ -1,54 +1,55 @@
 /**
- * A machine gets another disk: a second instance is made beside it, and takes its place when it is complete. So
- * what cannot be made leaves the machine unharmed, and a crash at any moment leaves one that can be finished.
+ * A machine gets another disk: a second instance is made beside it, under the one of its two names that is free, and is
+ * the machine from the moment in which the old one is deleted. So what cannot be made leaves the machine unharmed, and a
+ * crash at any moment leaves one that can be finished. Nothing is renamed: an incusd that is killed while it renames an
+ * instance leaves one that it can neither start nor rename nor repair.
  */
 import { EngineError } from '../../errors.ts';
-import type { InstanceSpec } from '../port.ts';
+import type { Compute, InstanceSpec } from '../port.ts';
 import type { IncusContext } from './context.ts';
-import { isNotFound } from './errors.ts';
-import { type IncusInstance, instancePath, isUnderWay, ownConfig, rewrite, update } from './instances.ts';
+import {
+  type IncusInstance,
+  instancePath,
+  isUnderWay,
+  ownConfig,
+  remove,
+  rewrite,
+  update,
+} from './instances.ts';
 import { keepIdentity, sourceOf } from './source.ts';
 import {
   bytesKey,
-  engineName,
+  engineNames,
   instanceConfig,
   instanceDevices,
   madeKey,
-  replacementName,
+  replacesKey,
   rootDevice,
   rootKey,
   urnKey,
 } from './spec.ts';
 
-export function diskReplacement(context: IncusContext) {
-  const { client, id, find, path } = context;
-  const pathBeside = (name: string) => instancePath(replacementName(id, name));
-  const beside = (name: string) => client.find<IncusInstance>(pathBeside(name));
-
-  /** Removes what was to replace a machine; one that is gone already is fine. */
-  async function discard(name: string): Promise<void> {
-    try {
-      await client.request('DELETE', pathBeside(name));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  }
+export function diskReplacement(context: IncusContext): Pick<Compute, 'replaceDisk'> {
+  const { client, id, complete, findBoth } = context;
 
   /** Makes the new disk, without the addresses and volumes, which the machine still has. */
   async function make(spec: InstanceSpec, machine: IncusInstance): Promise<void> {
     const placement = await context.placement();
     const source = await sourceOf(context, spec.source);
+    const [first, second] = engineNames(id, spec.name);
+    const name = machine.name === first ? second : first;
     try {
       await client.request('POST', '/1.0/instances', {
         body: {
-          name: replacementName(id, spec.name),
+          name,
           type: 'container',
           profiles: [],
           source: source.source,
-          // It stands in for the machine between the two steps of the swap, with the old generation.
+          // Once the machine has gone it stands for it until it is furnished, with the old generation.
           config: {
             ...source.config,
             [urnKey]: spec.urn,
+            [replacesKey]: machine.name,
             [rootKey]: machine.config[rootKey] ?? '1',
             'security.idmap.isolated': 'true',
           },
@@ -57,29 +58,19 @@ export function diskReplacement(context: IncusContext) {
       });
     } catch (error) {
       if (error instanceof EngineError && error.kind !== 'unavailable' && error.kind !== 'busy')
-        await discard(spec.name);
+        await remove(client, name);
       throw error;
     }
-    await update(client, 'PATCH', pathBeside(spec.name), { config: { [madeKey]: purpose(spec) } });
-  }
-
-  /** The machine goes, what was made beside it gets its name. */
-  async function swap(name: string): Promise<void> {
-    await context.pullPlug(name);
-    await client.request('DELETE', path(name));
-    await takePlace(name);
-  }
-
-  async function takePlace(name: string): Promise<void> {
-    await client.request('POST', pathBeside(name), { body: { name: engineName(id, name) } });
+    await update(client, 'PATCH', instancePath(name), { config: { [madeKey]: purpose(spec) } });
   }
 
   /**
-   * The new machine becomes what it is to be, its generation included. The old disk is gone: as there is no way back,
-   * what fails is told as what passes, to be tried until it works.
+   * From here on there is no way back, as a deletion that failed may have taken the old disk: what fails is told as what
+   * passes, to be tried until it works.
    */
-  async function finish(spec: InstanceSpec): Promise<void> {
+  async function commit(spec: InstanceSpec, old?: IncusInstance): Promise<void> {
     try {
+      if (old) await remove(client, old.name);
       await furnish(spec);
     } catch (error) {
       if (!(error instanceof EngineError) || error.kind === 'busy') throw error;
@@ -87,8 +78,9 @@ export function diskReplacement(context: IncusContext) {
     }
   }
 
+  /** The new machine becomes what it is to be, its generation included, and is no replacement any more. */
   async function furnish(spec: InstanceSpec): Promise<void> {
-    const machine = await context.complete(spec.name);
+    const machine = await complete(spec.name);
     const placement = await context.placement();
     const { [bytesKey]: bytes } = machine.config;
     await rewrite(client, machine, {
@@ -102,35 +94,34 @@ export function diskReplacement(context: IncusContext) {
     });
   }
 
-  async function replaceDisk(spec: InstanceSpec): Promise<void> {
-    const { name } = spec;
-    let [machine, replacement] = await Promise.all([find(name), beside(name)]);
-    if (!machine && replacement?.config[madeKey]) {
-      // The swap died half-way.
-      await takePlace(name);
-      [machine, replacement] = [await find(name), undefined];
-    }
-    if (!machine?.config[urnKey]) throw new EngineError('failed', `incus: ${name} is not there`);
-    if (machine.config[urnKey] !== spec.urn)
-      throw new EngineError('rejected', `incus: ${name} belongs to another owner`);
-    if (replacement && (await isUnderWay(client, replacement.name)))
-      throw new EngineError('busy', `incus: another disk of ${name} is being made`);
-    if (machine.config[rootKey] === String(spec.root)) return discard(name);
-    if (machine.config[madeKey] === purpose(spec)) return finish(spec);
-    machine = await context.complete(name);
-    if (replacement?.config[madeKey] !== purpose(spec)) {
-      await discard(name);
-      await make(spec, machine);
-    }
-    await swap(name);
-    await finish(spec);
+  /** The machine, which has to be complete to be replaced. */
+  async function replaceable(name: string): Promise<IncusInstance> {
+    const machine = await complete(name);
+    // It stands for one that has gone, and another disk is wanted now: it must not count as the replacement of that.
+    if (machine.config[replacesKey])
+      await update(client, 'PATCH', instancePath(machine.name), { config: { [replacesKey]: '' } });
+    return machine;
   }
 
   return {
-    replaceDisk,
-    /** What stands in for a machine that has gone, until it takes its name. */
-    standIn: beside,
-    discard,
+    async replaceDisk(spec) {
+      const { name, root, urn } = spec;
+      const { machine, replacement } = await findBoth(name);
+      if (!machine?.config[urnKey]) throw new EngineError('failed', `incus: ${name} is not there`);
+      if (machine.config[urnKey] !== urn)
+        throw new EngineError('rejected', `incus: ${name} belongs to another owner`);
+      if (replacement && (await isUnderWay(client, replacement.name)))
+        throw new EngineError('busy', `incus: another disk of ${name} is being made`);
+      const isMade = replacement?.config[madeKey] === purpose(spec);
+      const isDone = machine.config[rootKey] === String(root);
+      if (replacement && (isDone || !isMade)) await remove(client, replacement.name);
+      if (isDone) return;
+      if (machine.config[madeKey] === purpose(spec)) return commit(spec);
+      const old = await replaceable(name);
+      if (!isMade) await make(spec, old);
+      await context.pullPlug(old);
+      await commit(spec, old);
+    },
   };
 }
 

@@ -5,22 +5,15 @@
 import { EngineError } from '../../errors.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
-import { isNotFound, says } from './errors.ts';
-import { type IncusInstance, isUnderWay, ownConfig, rewrite } from './instances.ts';
+import { says } from './errors.ts';
+import { type IncusInstance, instancePath, isUnderWay, ownConfig, remove, rewrite } from './instances.ts';
 import { bytesKey, engineName, portName, savedKey } from './spec.ts';
 
 type Saved = Pick<Compute, 'save' | 'listSaved' | 'deleteSaved'>;
 
 export function savedDisks(context: IncusContext): Saved {
-  const { client, id, path, find } = context;
-
-  async function remove(url: string): Promise<void> {
-    try {
-      await client.request('DELETE', url);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  }
+  const { client, id } = context;
+  const find = (name: string) => client.find<IncusInstance>(instancePath(engineName(id, name)));
 
   /** About what a disk takes: its own blocks, and those it shares with what it was made from. */
   async function bytesOf(machine: IncusInstance): Promise<number> {
@@ -28,7 +21,7 @@ export function savedDisks(context: IncusContext): Saved {
     const [state, origin] = await Promise.all([
       client.request<{ disk: Record<string, { usage: number }> | null }>(
         'GET',
-        `${path(portName(machine.name))}/state`,
+        `${instancePath(machine.name)}/state`,
       ),
       image === undefined ? undefined : client.find<{ size: number }>(`/1.0/images/${image}`),
     ]);
@@ -41,7 +34,7 @@ export function savedDisks(context: IncusContext): Saved {
     if (there.config[savedKey] !== urn)
       throw new EngineError('rejected', `incus: ${name} belongs to another owner`);
     if (await isUnderWay(client, there.name)) throw new EngineError('busy', `incus: ${name} is being made`);
-    await remove(path(name));
+    await remove(client, there.name);
   }
 
   /**
@@ -101,7 +94,7 @@ export function savedDisks(context: IncusContext): Saved {
     },
     async deleteSaved(name) {
       const there = await find(name);
-      if (there?.config[savedKey]) await remove(path(name));
+      if (there?.config[savedKey]) await remove(client, there.name);
     },
   };
 }

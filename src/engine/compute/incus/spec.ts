@@ -6,6 +6,8 @@ export const urnKey = 'user.atoll.urn';
 export const bootKey = 'user.atoll.boot';
 /** The generation of its disk. */
 export const rootKey = 'user.atoll.root';
+/** On what is to replace a machine: the name in Incus of that machine. Gone when it has taken its place. */
+export const replacesKey = 'user.atoll.replaces';
 /** What the disk of a replacement was made for; set when it is complete. */
 export const madeKey = 'user.atoll.made';
 /** The owner of a kept disk, which is an instance that never runs. */
@@ -38,17 +40,18 @@ export function vpcNetworkName(id: string, vpcId: string): string {
 }
 
 /**
- * The name of a machine in Incus. All Incus daemons of a host share one nft table, in which chains are named after
- * machines: so two Atolls must not have one of the same name.
+ * The name in Incus of what is made there. All Incus daemons of a host share one nft table, in which chains are named
+ * after machines: so two Atolls must not have one of the same name.
  */
 export const engineName = (id: string, name: string): string => `at${id}-${name}`;
 
-/** The name in Incus of what will take the place of a machine: the same one with another disk. */
-export const replacementName = (id: string, name: string): string => `at${id}n-${name}`;
+/** The two names that a machine may have in Incus: the one it is made under, and the other one (see replace.ts). */
+export const engineNames = (id: string, name: string): [string, string] => [
+  engineName(id, name),
+  `at${id}n-${name}`,
+];
 
-export const isReplacement = (name: string): boolean => /^at[0-9a-f]{4}n-/.test(name);
-
-/** The port's name of a machine, or of the one that a replacement is for, by its name in Incus. */
+/** The port's name of a machine or kept disk, by its name in Incus. */
 export const portName = (name: string): string => name.replace(/^at[0-9a-f]{4}n?-/, '');
 
 /** The bridge that a nic hangs on. */

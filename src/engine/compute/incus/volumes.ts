@@ -5,7 +5,7 @@ import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';
 import { execute } from './exec.ts';
-import { rewrite, update } from './instances.ts';
+import { instancePath, rewrite, update } from './instances.ts';
 import { secondVolumeDevice, secondVolumeKey, volumeDevice, volumeKey } from './spec.ts';
 
 /** The exit code of `letGo` for a volume that is in use. */
@@ -48,14 +48,14 @@ exit 0
 const takeAway = 'umount "$1" 2>/dev/null; rm -f "$1"';
 
 export function attachments(context: IncusContext): Pick<Compute, 'attachVolume' | 'detachVolume'> {
-  const { client, path } = context;
+  const { client } = context;
 
   return {
     async attachVolume(name, volume) {
       const machine = await context.complete(name);
       if (machine.devices[secondVolumeKey(volume.id)]) return;
       const add = (key: string, device: Record<string, string>) =>
-        update(client, 'PATCH', path(name), { devices: { [key]: device } });
+        update(client, 'PATCH', instancePath(machine.name), { devices: { [key]: device } });
       try {
         await add(volumeKey(volume.id), volumeDevice(volume));
       } catch (error) {
@@ -70,8 +70,9 @@ export function attachments(context: IncusContext): Pick<Compute, 'attachVolume'
       const keys = [volumeKey(volumeId), secondVolumeKey(volumeId)];
       const device = keys.map((key) => machine.devices[key]).find(Boolean);
       if (!device) return;
+      const path = posix.normalize(device['path'] ?? '');
       const inside = (script: string) =>
-        execute(client, path(name), ['sh', '-c', script, 'sh', posix.normalize(device['path'] ?? '')]);
+        execute(client, instancePath(machine.name), ['sh', '-c', script, 'sh', path]);
       if (machine.status === 'Running') {
         const { code, output } = await inside(letGo);
         if (code !== 0)
