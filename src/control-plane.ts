@@ -13,7 +13,6 @@ import { reservedIpReconciler, sweepReservedIps } from './cloud/reserved-ips/ind
 import { sweepVolumes, volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
 import type { Clock } from './control/clock.ts';
 import { controlLoop } from './control/loop.ts';
-import { nudge } from './control/reconcile.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
@@ -138,9 +137,11 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       const id = urn?.match(/^do:droplet:(\d+)$/)?.[1];
       // A gap in the stream: anything may have happened.
       if (id === undefined) return void sweep();
-      nudge(loopStore.db, dropletKind, id, clock.now()).catch((error: Error) =>
-        log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
-      );
+      loop
+        .saw(dropletKind, id)
+        .catch((error: Error) =>
+          log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
+        );
     }, ended.signal);
   }
 

@@ -8,7 +8,18 @@ import { EngineError } from '../engine/errors.ts';
 import type { Log } from '../log.ts';
 import { type Address, connectionOptions } from '../store/open.ts';
 import type { Clock } from './clock.ts';
-import { type Claim, claim, fail, finish, forget, ownerLock, reap, renew, wakeChannel } from './reconcile.ts';
+import {
+  type Claim,
+  claim,
+  fail,
+  finish,
+  forget,
+  nudge,
+  ownerLock,
+  reap,
+  renew,
+  wakeChannel,
+} from './reconcile.ts';
 
 /** What became of a run that did not throw. */
 export interface Outcome {
@@ -22,9 +33,20 @@ export interface Reconciler {
   kind: string;
   /**
    * Brings one resource to what is wanted. Never runs twice at once for one id. Throws to be tried again later,
-   * with growing pauses. `attempts`: failed runs in a row before this one.
+   * with growing pauses.
    */
-  reconcile(id: string, run: { attempts: number; signal: AbortSignal }): Promise<Outcome | void>;
+  reconcile(id: string, run: Run): Promise<Outcome | void>;
+}
+
+export interface Run {
+  /** Failed runs in a row before this one. */
+  attempts: number;
+  signal: AbortSignal;
+  /**
+   * To be called before each look at the world: what was seen of the resource until then (`ControlLoop.saw`), mostly this
+   * run's own doing, needs no other run.
+   */
+  looking(): void;
 }
 
 export interface LoopOptions {
@@ -43,6 +65,11 @@ export interface LoopOptions {
 export interface ControlLoop {
   /** Connects and begins. Keeps reconnecting by itself afterwards. */
   start(): Promise<void>;
+  /**
+   * Has a resource looked at because something was seen of it: once more after a run of this loop that has begun its
+   * last look. See `nudge`. Throws where the database cannot be reached.
+   */
+  saw(kind: string, id: string): Promise<void>;
   /** Takes nothing new and waits for what is running, at most `graceMs`. */
   stop(graceMs?: number): Promise<void>;
   /** Drops dead in the middle of whatever it does, as kill -9 would: for tests of recovery. */
@@ -68,6 +95,8 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   const resyncMs = options.resyncMs ?? 2000;
   const reconcilers = new Map(options.reconcilers.map((reconciler) => [reconciler.kind, reconciler]));
   const running = new Set<Promise<void>>();
+  /** The runs under way, and whether something was seen of their resources since they last looked. */
+  const looks = new Map<string, { outdated: boolean }>();
   // Losing a claim or a "done" in a crash of the database only means one more idempotent run.
   const pool = new pg.Pool({
     ...connectionOptions(options.address, 'atoll-claims'),
@@ -166,13 +195,21 @@ export function controlLoop(options: LoopOptions): ControlLoop {
 
   async function work(claimed: Claim, owner: number): Promise<void> {
     const { kind, id, attempts } = claimed;
+    const look = { outdated: false };
+    looks.set(keyOf(kind, id), look);
     try {
-      const outcome = await reconcilers.get(kind)?.reconcile(id, {
-        attempts: Math.max(0, attempts),
-        signal: ended.signal,
-      });
+      const outcome = await reconcilers
+        .get(kind)
+        ?.reconcile(id, {
+          attempts: Math.max(0, attempts),
+          signal: ended.signal,
+          looking: () => {
+            look.outdated = false;
+          },
+        })
+        .finally(() => looks.delete(keyOf(kind, id)));
       if (outcome?.forget) await forget(pool, owner, claimed);
-      else await finish(pool, owner, claimed, outcome?.again);
+      else await finish(pool, owner, claimed, look.outdated ? clock.now() : outcome?.again);
     } catch (error) {
       const message = (error as Error).message;
       const due = new Date(clock.now().getTime() + backoffMs(error, attempts, random));
@@ -219,6 +256,11 @@ export function controlLoop(options: LoopOptions): ControlLoop {
       resync();
       keepLeases();
     },
+    async saw(kind, id) {
+      const look = looks.get(keyOf(kind, id));
+      if (look) look.outdated = true;
+      else await nudge(pool, kind, id, clock.now());
+    },
     async stop(graceMs = 10_000) {
       quiet();
       await Promise.race([
@@ -240,3 +282,5 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     },
   };
 }
+
+const keyOf = (kind: string, id: string): string => `${kind} ${id}`;

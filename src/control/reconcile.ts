@@ -27,15 +27,18 @@ export async function wake(tx: Queryable, kind: string, id: string, at: Date): P
  * Marks a resource dirty because something was seen of it. Unlike `wake` it forgets no backoff: a run that fails is seen
  * too, by what it did before it failed, and would be tried again for ever without a pause.
  */
-export async function nudge(db: Queryable, kind: string, id: string, at: Date): Promise<void> {
-  await sql`
-    with nudged as (
-      insert into reconcile as r (kind, id, due) values (${kind}, ${id}, ${at})
-      on conflict on constraint reconcile_pkey do update set wanted = r.wanted + 1,
-        due = case when r.attempts = 0 then least(r.due, excluded.due) else r.due end
-      returning kind
-    )
-    select pg_notify(${wakeChannel}, kind) from nudged`.execute(db);
+export async function nudge(client: Queries, kind: string, id: string, at: Date): Promise<void> {
+  await client.query({
+    name: 'reconcile-nudge',
+    text: `with nudged as (
+        insert into reconcile as r (kind, id, due) values ($1, $2, $3)
+        on conflict on constraint reconcile_pkey do update set wanted = r.wanted + 1,
+          due = case when r.attempts = 0 then least(r.due, excluded.due) else r.due end
+        returning kind
+      )
+      select pg_notify('${wakeChannel}', kind) from nudged`,
+    values: [kind, id, at],
+  });
 }
 
 export interface Claim {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
 import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
-import { nudge, wake } from '../../src/control/reconcile.ts';
+import { wake } from '../../src/control/reconcile.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
@@ -95,10 +95,10 @@ describe('the control loop', () => {
 
   it('counts the failures of one that is seen to change in each of its runs, and pauses between them', async () => {
     const begun: number[] = [];
-    await start(async (id, { attempts }) => {
+    const loop = await start(async (id, { attempts }) => {
       begun.push(Date.now());
       if (attempts === 2) return;
-      await nudge(database.store.db, 'thing', id, new Date());
+      await loop.saw('thing', id);
       throw new Error('not yet');
     });
     await wakeThing('a');
@@ -122,12 +122,48 @@ describe('the control loop', () => {
     expect(seen).toEqual([0, 0, 0, 1]);
   });
 
-  it('runs once more for what was seen during a run', async () => {
+  it('runs for what is seen between runs, and once more for what is seen after the last look of a run', async () => {
     let runs = 0;
-    await start(async (id) => {
-      if (++runs === 1) await nudge(database.store.db, 'thing', id, new Date());
+    const loop = await start(async (id, { looking }) => {
+      looking();
+      if (++runs === 2) await loop.saw('thing', id);
+    });
+    await loop.saw('thing', 'a');
+    await until(() => clean('a'));
+    expect(runs).toBe(1);
+    await loop.saw('thing', 'a');
+    await until(() => runs === 3);
+    await until(() => clean('a'));
+    expect(runs).toBe(3);
+  });
+
+  it('needs no other run for what is seen before the last look of a run', async () => {
+    let runs = 0;
+    const loop = await start(async (id, { looking }) => {
+      runs++;
+      looking();
+      await loop.saw('thing', id);
+      looking();
     });
     await wakeThing('a');
+    await until(() => clean('a'));
+    expect(runs).toBe(1);
+    expect((await row('a'))?.wanted).toBe(1);
+  });
+
+  it('runs for what is seen by a loop that does not run it, though another one does', async () => {
+    let runs = 0;
+    const held = gate();
+    await start(async (_, { looking }) => {
+      runs++;
+      await held.opened;
+      looking();
+    });
+    await wakeThing('a');
+    await until(() => runs === 1);
+    const other = await start(async () => void runs++);
+    await other.saw('thing', 'a');
+    held.open();
     await until(() => clean('a'));
     expect(runs).toBe(2);
   });

@@ -137,7 +137,7 @@ it('a pool that dies between any two of its own steps ends with what was asked f
         log: silentLog,
         compute: atoll.compute,
         context: simulatedContext,
-      }).reconcile(id, { attempts: 0, signal: new AbortController().signal });
+      }).reconcile(id, { attempts: 0, signal: new AbortController().signal, looking: () => {} });
     const survived = await run(dying).then(
       () => true,
       () => false,

@@ -1,7 +1,7 @@
 /** Brings one droplet to what is wanted: observe, plan, take the steps, look again; then write down what is. */
 import { sql } from 'kysely';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { digest } from '../../engine/host/digest.ts';
 import type { HostDroplet } from '../../engine/host/port.ts';
@@ -31,14 +31,12 @@ const rounds = 16;
 export function dropletReconciler(options: DropletReconcilerOptions): Reconciler {
   const { compute, host, store, log, clock } = options;
 
-  async function reconcile(
-    id: string,
-    run: { attempts: number; signal: AbortSignal },
-  ): Promise<Outcome | void> {
+  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     for (let round = 0; round < rounds && !run.signal.aborted; round++) {
       const [row] = await dropletRows(store.db, [Number(id)]);
       if (!row || row.gone_at) return { forget: true };
       const entry = hostEntry(row, options.context.network);
+      run.looking();
       const observed = await observe(row);
       const next = plan(desiredOf(row, entry), observed);
       if ('wait' in next) throw new EngineError('busy', next.wait);

@@ -18,6 +18,16 @@ function undoable({ undo, root }: DropletRow, { instance }: Observed): Undo {
   return { ...others, root: before, ...(image_id !== undefined && { image_id }) };
 }
 
+/** As what the droplet shows from now on: as what it was found, and off where there is nothing. */
+function found(
+  { root_done }: DropletRow,
+  { instance }: Observed,
+): Partial<Pick<DropletRow, 'status' | 'power'>> {
+  if (instance?.state === 'transitional') return {};
+  const runs = root_done > 0 && instance?.state === 'running';
+  return runs ? { status: 'active', power: 'on' } : { status: 'off', power: 'off' };
+}
+
 /**
  * Ends the pending action of a droplet as errored, in the caller's transaction, with all that it had begun.
  * False where another action is pending by now, or none.
@@ -32,8 +42,14 @@ export async function undoAction(
   const undo = undoable(row, observed);
   const changed = await tx
     .updateTable('droplets')
-    .set({ ...undo, pending_action_id: null, undo: null, new_password: null, console })
-    .$if(row.root_done === 0, (query) => query.set({ status: 'off' }))
+    .set({
+      ...undo,
+      ...found(row, observed),
+      pending_action_id: null,
+      undo: null,
+      new_password: null,
+      console,
+    })
     .where('id', '=', row.id)
     .where('pending_action_id', '=', row.pending_action_id)
     .returning('id')
