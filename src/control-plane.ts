@@ -117,6 +117,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         for (const swept of all) {
           if (swept.woken + swept.orphans > 0) log.info(swept, 'the sweep found what was out of step');
         }
+        loop.look();
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {
@@ -156,6 +157,8 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     async start() {
       await ensurePool(store.db, publicPool, context.network.ipv4);
       await loop.start();
+      // What the loop's own runs wake is looked for when they end.
+      store.onWrite(loop.look);
       watchEngine();
       sweepRegularly();
       ready = true;

@@ -1,7 +1,7 @@
 /**
  * The control loop: claims dirty resources and has their reconciler bring the world to what is wanted. It is
- * level-triggered: a wake carries no hint of what changed. It is woken by notifications, by the next due time
- * and by a resync. Any number of loops share one database.
+ * level-triggered: a wake carries no hint of what changed. It is woken by the commits of its own process, by other loops'
+ * notifications, by the next due time and by a resync. Any number of loops share one database.
  */
 import pg from 'pg';
 import { EngineError } from '../engine/errors.ts';
@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import { type Address, connectionOptions } from '../store/open.ts';
 import type { Clock } from './clock.ts';
 import {
+  announce,
   type Claim,
   claim,
   fail,
@@ -65,6 +66,8 @@ export interface LoopOptions {
 export interface ControlLoop {
   /** Connects and begins. Keeps reconnecting by itself afterwards. */
   start(): Promise<void>;
+  /** Looks for due work now, and soon has the loops of other processes look: after a commit that may have woken something. */
+  look(): void;
   /**
    * Has a resource looked at because something was seen of it: once more after a run of this loop that has begun its
    * last look. See `nudge`. Throws where the database cannot be reached.
@@ -79,6 +82,9 @@ export interface ControlLoop {
 const leaseRenewalMs = 15_000;
 /** The least time between two claims, in real ms: each takes what has fallen due meanwhile, in one statement. */
 const claimPauseMs = 4;
+
+/** How long wakes are gathered before other loops are told of them, in real ms. */
+const announcePauseMs = 25;
 
 /** How long to wait before try number `attempts` + 1: 0.25 s doubling to 30 s, ± 20 %; busy objects 0.2 s. */
 export function backoffMs(error: unknown, attempts: number, random: () => number): number {
@@ -110,6 +116,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   let pumping = false;
   let pumpAgain = false;
   let filledAt = 0;
+  let announcing: NodeJS.Timeout | undefined;
   let cancelDue = () => {};
   let cancelResync = () => {};
   let cancelRenewal = () => {};
@@ -127,7 +134,9 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     };
     client.on('error', lost);
     client.on('end', () => lost());
-    client.on('notification', () => pump());
+    client.on('notification', ({ payload }) => {
+      if (payload !== String(owner)) pump();
+    });
     await client.connect();
     await client.query('select pg_advisory_lock($1, $2)', [ownerLock, owner]);
     await client.query(`listen ${wakeChannel}`);
@@ -174,6 +183,18 @@ export function controlLoop(options: LoopOptions): ControlLoop {
         pumpAgain = false;
         pump();
       });
+  }
+
+  /** Tells the other loops that there may be work, once for all that comes close together. */
+  function announceSoon(): void {
+    const mine = session;
+    if (announcing || !mine) return;
+    announcing = setTimeout(() => {
+      announcing = undefined;
+      // Who is not told finds it at its next resync.
+      if (session === mine) announce(pool, mine.owner).catch(() => {});
+    }, announcePauseMs);
+    announcing.unref();
   }
 
   async function fill(): Promise<void> {
@@ -245,6 +266,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
 
   function quiet(): void {
     ended.abort();
+    clearTimeout(announcing);
     cancelDue();
     cancelResync();
     cancelRenewal();
@@ -256,10 +278,18 @@ export function controlLoop(options: LoopOptions): ControlLoop {
       resync();
       keepLeases();
     },
+    look() {
+      pump();
+      announceSoon();
+    },
     async saw(kind, id) {
       const look = looks.get(keyOf(kind, id));
-      if (look) look.outdated = true;
-      else await nudge(pool, kind, id, clock.now());
+      if (look) {
+        look.outdated = true;
+        return;
+      }
+      await nudge(pool, kind, id, clock.now());
+      pump();
     },
     async stop(graceMs = 10_000) {
       quiet();

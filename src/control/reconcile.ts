@@ -12,12 +12,12 @@ type Queries = Pick<pg.Pool, 'query'>;
 /** The first key of the session advisory lock that a loop holds while it lives; the second is its owner number. */
 export const ownerLock = 0x61746f;
 
-/** The channel that wakes loops; the payload is the kind. */
+/** The channel on which a loop tells the others that there may be work; the payload is its owner number. */
 export const wakeChannel = 'atoll_wake';
 
 /**
- * Marks a resource dirty, due at `at`, in the caller's transaction, and wakes the loops when it commits.
- * Any backoff is forgotten: what is wanted has changed.
+ * Marks a resource dirty, due at `at`, in the caller's transaction. Any backoff is forgotten: what is wanted has changed.
+ * The loop that listens to the store (`ControlLoop.look`) hears of the commit.
  */
 export async function wake(tx: Queryable, kind: string, id: string, at: Date): Promise<void> {
   await sql`select wake(${kind}, ${id}, ${at})`.execute(tx);
@@ -30,13 +30,9 @@ export async function wake(tx: Queryable, kind: string, id: string, at: Date): P
 export async function nudge(client: Queries, kind: string, id: string, at: Date): Promise<void> {
   await client.query({
     name: 'reconcile-nudge',
-    text: `with nudged as (
-        insert into reconcile as r (kind, id, due) values ($1, $2, $3)
-        on conflict on constraint reconcile_pkey do update set wanted = r.wanted + 1,
-          due = case when r.attempts = 0 then least(r.due, excluded.due) else r.due end
-        returning kind
-      )
-      select pg_notify('${wakeChannel}', kind) from nudged`,
+    text: `insert into reconcile as r (kind, id, due) values ($1, $2, $3)
+      on conflict on constraint reconcile_pkey do update set wanted = r.wanted + 1,
+        due = case when r.attempts = 0 then least(r.due, excluded.due) else r.due end`,
     values: [kind, id, at],
   });
 }
@@ -81,6 +77,15 @@ export async function claim(
     claims: rows.filter(({ due }) => due === null),
     next: rows.find(({ due }) => due !== null)?.due ?? undefined,
   };
+}
+
+/** Tells the other loops that there may be work. */
+export async function announce(client: Queries, owner: number): Promise<void> {
+  await client.query({
+    name: 'reconcile-announce',
+    text: 'select pg_notify($1, $2)',
+    values: [wakeChannel, String(owner)],
+  });
 }
 
 /** Gives a resource back as done. `again`: when to look at it once more though nobody asks. */

@@ -42,8 +42,12 @@ export function connectionOptions(address: Address, applicationName: string): pg
 export function openStore(address: Address, options: { name: string; connections?: number }): Store {
   const pool = openPool(address, options.name, options.connections ?? 10);
   const single = openPool(address, options.name, 1);
+  const listeners: (() => void)[] = [];
+  const written = () => {
+    for (const listener of listeners) listener();
+  };
   const [db, aside] = [pool, single].map(
-    (each) => new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(each) }) }),
+    (each) => new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(each, written) }) }),
   ) as [Kysely<DB>, Kysely<DB>];
   return {
     db,
@@ -58,6 +62,9 @@ export function openStore(address: Address, options: { name: string; connections
           if (attempt >= attempts || typeof code !== 'string' || !repeatable.has(code)) throw error;
         }
       }
+    },
+    onWrite(listener) {
+      listeners.push(listener);
     },
     async close() {
       await Promise.all([db.destroy(), aside.destroy()]);

@@ -8,11 +8,15 @@ export const stalePlan = '0A000';
 /** So that lists of varying length cannot fill a connection's memory with plans. */
 const maxStatements = 300;
 
+/** Whether a statement may write: a `select … for update` passes for one that does. */
+const mayWrite = (text: string): boolean => /\b(?:insert|update|delete|wake)\b/i.test(text);
+
 /**
  * The pool for kysely, whose statements get names here by their text. Where a plan has gone stale, the query is
  * done again without (a transaction must be repeated as a whole) and the connection closed after its use.
+ * @param written called when a statement or transaction that may have written has ended
  */
-export function preparing(pool: pg.Pool): PostgresPool {
+export function preparing(pool: pg.Pool, written: () => void): PostgresPool {
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
     const known = names.get(text);
@@ -23,7 +27,9 @@ export function preparing(pool: pg.Pool): PostgresPool {
   };
   const wrap = (client: pg.PoolClient): PostgresPoolClient => {
     let stale = false;
+    let wrote = false;
     const query = async (text: string, parameters: readonly unknown[] = []) => {
+      wrote ||= mayWrite(text);
       const values = [...parameters];
       const name = values.length > 0 && !stale ? nameOf(text) : undefined;
       if (!name) return await client.query(text, values);
@@ -40,7 +46,10 @@ export function preparing(pool: pg.Pool): PostgresPool {
     return {
       // The other overload is for cursors, which kysely uses only when it is given their constructor.
       query: query as unknown as PostgresPoolClient['query'],
-      release: (destroy) => client.release(stale || destroy),
+      release: (destroy) => {
+        client.release(stale || destroy);
+        if (wrote) written();
+      },
     };
   };
   return {

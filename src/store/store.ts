@@ -19,5 +19,7 @@ export interface Store {
   pool: pg.Pool;
   /** Runs `work` in one transaction: all of it or nothing. Repeats it on a serialization failure or deadlock. */
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T>;
+  /** Has `listener` called after each commit of this store that may have written something. */
+  onWrite(listener: () => void): void;
   close(): Promise<void>;
 }

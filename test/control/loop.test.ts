@@ -18,7 +18,10 @@ afterEach(async () => {
   await database.drop();
 });
 
-async function start(reconcile: Reconciler['reconcile'], workers = 4): Promise<ControlLoop> {
+async function start(
+  reconcile: Reconciler['reconcile'],
+  { workers = 4, resyncMs = 50 } = {},
+): Promise<ControlLoop> {
   const loop = controlLoop({
     address: database.address,
     clock: systemClock,
@@ -26,7 +29,7 @@ async function start(reconcile: Reconciler['reconcile'], workers = 4): Promise<C
     reconcilers: [{ kind: 'thing', reconcile }],
     workers,
     random: Math.random,
-    resyncMs: 50,
+    resyncMs,
   });
   loops.push(loop);
   await loop.start();
@@ -176,6 +179,31 @@ describe('the control loop', () => {
     expect(runs).toBe(3);
   });
 
+  it('hears of commits at once, and tells the other loops, without waiting for a resync', async () => {
+    const held = gate();
+    const ran: string[] = [];
+    const startOne = (name: string) =>
+      start(
+        async (id) => {
+          ran.push(`${name} has ${id}`);
+          await held.opened;
+        },
+        { workers: 1, resyncMs: 1e9 },
+      );
+    const first = await startOne('first');
+    await startOne('second');
+    database.store.onWrite(first.look);
+    await wakeThing('a');
+    await until(() => ran.length === 1);
+    // Who has it is busy: the other one takes the next.
+    await wakeThing('b');
+    await until(() => ran.length === 2);
+    held.open();
+    expect([...ran].sort()).toEqual(
+      ran[0] === 'first has a' ? ['first has a', 'second has b'] : ['first has b', 'second has a'],
+    );
+  });
+
   it('takes over at once what a killed loop held', async () => {
     const never = new Promise<void>(() => {});
     let begun = 0;
@@ -196,8 +224,8 @@ describe('the control loop', () => {
   it('shares the work of one database among loops without doing any of it twice', async () => {
     const ran: string[] = [];
     const reconcile = async (id: string) => void ran.push(id);
-    await start(reconcile, 2);
-    await start(reconcile, 2);
+    await start(reconcile, { workers: 2 });
+    await start(reconcile, { workers: 2 });
     const ids = Array.from({ length: 60 }, (_, n) => `r${n}`);
     await database.store.transaction(async (tx) => {
       for (const id of ids) await wake(tx, 'thing', id, new Date());
@@ -216,10 +244,13 @@ describe('the control loop', () => {
   it('finishes what is under way when it is stopped, and takes nothing new', async () => {
     const held = gate();
     const ran: string[] = [];
-    const loop = await start(async (id) => {
-      await held.opened;
-      ran.push(id);
-    }, 1);
+    const loop = await start(
+      async (id) => {
+        await held.opened;
+        ran.push(id);
+      },
+      { workers: 1 },
+    );
     await wakeThing('a');
     await until(async () => (await row('a'))?.owner !== null);
     await wakeThing('b');

@@ -31,3 +31,24 @@ test('a statement with parameters is prepared once per connection', async () => 
   );
   expect(rows).toEqual([{ n: 1 }]);
 });
+
+test('who listens hears of each commit that may have written, after it, and of no reading', async () => {
+  const { db, store, heard } = await listening();
+  await sql`select ${3}::int`.execute(db);
+  await store.transaction((tx) => sql`select ${4}::int`.execute(tx));
+  expect(heard).toEqual([]);
+  await store.transaction(async (tx) => {
+    await sql`insert into written values (${1})`.execute(tx);
+    expect(heard).toEqual([]);
+  });
+  await sql`with changed as (update written set n = ${2} returning n) select n from changed`.execute(db);
+  expect(heard).toEqual(['written', 'written']);
+});
+
+async function listening() {
+  const { store } = database;
+  await store.pool.query('create table written (n integer)');
+  const heard: string[] = [];
+  store.onWrite(() => heard.push('written'));
+  return { db: store.db, store, heard };
+}

@@ -48,14 +48,16 @@ export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet 
 }
 
 function publicInterface(row: DropletRow, network: PublicNetwork): MetadataInterface {
-  const ipv4 = splitRange(network.ipv4);
-  const ipv6 = splitRange(network.ipv6);
-  return {
+  const { netmask, gateway } = splitRange(network.ipv4);
+  const outside: MetadataInterface = {
     type: 'public',
     mac: macOf(row.id, 0),
-    ipv4: { ip_address: row.public_ipv4, netmask: ipv4.netmask, gateway: ipv4.gateway },
-    ...(row.public_ipv6 === null
-      ? {}
-      : { ipv6: { ip_address: row.public_ipv6, cidr: ipv6.prefix, gateway: ipv6.gateway } }),
+    ipv4: { ip_address: row.public_ipv4, netmask, gateway },
+  };
+  if (row.public_ipv6 === null) return outside;
+  const ipv6 = splitRange(network.ipv6);
+  return {
+    ...outside,
+    ipv6: { ip_address: row.public_ipv6, cidr: ipv6.prefix, gateway: ipv6.gateway },
   };
 }

@@ -74,25 +74,19 @@ export const dropletViews =
 function networksOf(row: DropletRow, network: PublicNetwork): DropletView['networks'] {
   if (row.status === 'new') return { v4: [], v6: [] };
   const outside = splitRange(network.ipv4);
-  const outside6 = splitRange(network.ipv6);
   const vpc = splitRange(row.vpc_range);
   return {
     v4: [
       { ip_address: row.public_ipv4, netmask: outside.netmask, gateway: outside.gateway, type: 'public' },
       { ip_address: row.private_ipv4, netmask: vpc.netmask, gateway: vpc.gateway, type: 'private' },
     ],
-    v6:
-      row.public_ipv6 === null
-        ? []
-        : [
-            {
-              ip_address: row.public_ipv6,
-              netmask: outside6.prefix,
-              gateway: outside6.gateway,
-              type: 'public',
-            },
-          ],
+    v6: row.public_ipv6 === null ? [] : [networkOf6(row.public_ipv6, network)],
   };
+}
+
+function networkOf6(address: string, network: PublicNetwork): DropletView['networks']['v6'][number] {
+  const { prefix, gateway } = splitRange(network.ipv6);
+  return { ip_address: address, netmask: prefix, gateway, type: 'public' };
 }
 
 /** Droplets as JSON text. */
