@@ -223,7 +223,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     const inside = async (script: string) =>
       (await execute(incus.client, await incus.pathOf('droplet-21'), ['sh', '-c', script, 'sh', path])).code;
     const isThere = async () => (await inside('test -e "$1"')) === 0;
-    await until(isThere, 5_000, 'the volume is seen inside', 50);
+    await until(isThere, 20_000, 'the volume is seen inside', 50);
     expect(await inside('test -b "$1" && : < "$1"')).toBe(0);
     await compute.attachVolume('droplet-21', volume);
     await compute.detachVolume('droplet-21', volume.id);

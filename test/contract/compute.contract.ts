@@ -9,6 +9,7 @@ import type {
 } from '../../src/engine/compute/port.ts';
 import type { EngineErrorKind } from '../../src/engine/errors.ts';
 import { patiently } from '../support/incus.ts';
+import { until } from '../support/until.ts';
 
 /** An engine under test, and the ways to change its world behind the port's back. */
 export interface EngineUnderTest {
@@ -246,7 +247,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
         expect(await compute.get('droplet-11')).toMatchObject(changed);
         await compute.detachVolume('droplet-11', volume.id);
         await compute.setRootPassword('droplet-11', 'secret');
-        await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 5_000);
+        await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 20_000);
         expect(await compute.usage('droplet-11')).toMatchObject({ memoryLimitBytes: 2 ** 30 });
         const saved = { urn: `do:image:${root}`, name: `image-${root}` };
         expect(await compute.save('droplet-11', saved)).toMatchObject(saved);
@@ -390,7 +391,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
 
     test('console and usage tell of a machine that runs', async () => {
       await create(11);
-      await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 5_000);
+      await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 20_000);
       const usage = await compute.usage('droplet-11');
       expect(usage?.memoryLimitBytes).toBe(512 * 2 ** 20);
       expect(usage?.memoryBytes).toBeLessThan(512 * 2 ** 20);
@@ -449,13 +450,4 @@ function refusal(kind: EngineErrorKind) {
 /** The kinds of the failures among `results`. */
 function kindsOf(results: PromiseSettledResult<void>[]): EngineErrorKind[] {
   return results.flatMap((result) => (result.status === 'rejected' ? [result.reason.kind] : []));
-}
-
-/** Waits for what an engine does in its own time. */
-export async function until(condition: () => boolean, timeoutMs = 5_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('what was waited for did not happen');
-    await delay(10);
-  }
 }

@@ -3,13 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { engineName } from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
-import {
-  computeContract,
-  type EngineUnderTest,
-  ensureNetworks,
-  machineSpec,
-  until,
-} from './compute.contract.ts';
+import { until } from '../support/until.ts';
+import { computeContract, type EngineUnderTest, ensureNetworks, machineSpec } from './compute.contract.ts';
 import { engineOf } from './compute-lab.ts';
 
 const obstacle = await whyNoIncus();

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { paths } from '../../src/config.ts';
 import type { Host } from '../../src/engine/host/port.ts';
+import { until } from '../support/until.ts';
 import type { ContractHost } from './host.contract.ts';
 
 const run = promisify(execFile);
@@ -252,15 +253,6 @@ export function volumeBytes(host: Host): Pick<ContractHost, 'read' | 'write'> {
       return buffer.toString().replace(/\0.*/s, '');
     },
   };
-}
-
-/** Polls until `condition` holds; fails after 15 s. */
-export async function until(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 15_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('the condition did not come true within 15 s');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** What can be done inside of a namespace. */

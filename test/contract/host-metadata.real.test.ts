@@ -2,8 +2,9 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host } from '../../src/engine/host/port.ts';
+import { until } from '../support/until.ts';
 import { hostDroplet } from './host.contract.ts';
-import { hostLab, type Lab, labIsPossible, until } from './host-lab.ts';
+import { hostLab, type Lab, labIsPossible } from './host-lab.ts';
 
 describe.runIf(await labIsPossible())(
   'the process of the metadata service',

@@ -20,7 +20,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { paths } from '../../src/config.ts';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host } from '../../src/engine/host/port.ts';
-import { hostLab, type Lab, labIsPossible, until, volumeBytes } from './host-lab.ts';
+import { until } from '../support/until.ts';
+import { hostLab, type Lab, labIsPossible, volumeBytes } from './host-lab.ts';
 
 const run = promisify(execFile);
 const possible = await labIsPossible();

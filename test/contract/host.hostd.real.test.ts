@@ -4,8 +4,9 @@ import { paths } from '../../src/config.ts';
 import { digest } from '../../src/engine/host/digest.ts';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
+import { until } from '../support/until.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
-import { hostLab, type Lab, labIsPossible, until, volumeBytes } from './host-lab.ts';
+import { hostLab, type Lab, labIsPossible, volumeBytes } from './host-lab.ts';
 
 const possible = await labIsPossible();
 

@@ -4,7 +4,7 @@
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 10_000,
+  deadlineMs = 20_000,
   what = condition.toString(),
   intervalMs = 5,
 ): Promise<void> {
