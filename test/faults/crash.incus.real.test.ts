@@ -12,5 +12,5 @@ crashContract({
   stop: () => lab.close(),
   // Together they take every kind of step that there is.
   only: ['create', 'reboot', 'resize', 'snapshot', 'restore', 'destroy'],
-  patience: { deadlineMs: 60_000, intervalMs: 25 },
+  patience: { deadlineMs: 120_000, intervalMs: 25 },
 });

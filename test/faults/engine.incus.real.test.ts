@@ -15,7 +15,8 @@ const obstacle = await whyNoIncus();
 if (obstacle) console.warn(`SKIPPED: faults on Incus: ${obstacle}`);
 
 const run = promisify(execFile);
-const deadlineMs = 60_000;
+/** A daemon that could not bring a network up when it started tries again after a minute. */
+const deadlineMs = 120_000;
 /** Looking takes CPU time from what is looked at. */
 const lookMs = 50;
 const broken = 'debian-13-x64';
