@@ -48,6 +48,7 @@ export async function seedDroplets(atoll: BenchAtoll, count: number): Promise<vo
      select list, block, other, 0 from droplet_blocks, generate_series(0, 7) other
      on conflict do nothing`,
   );
-  // What autovacuum does within a minute.
+  // What autovacuum and the checkpointer do within minutes.
   await database.query('vacuum (analyze)');
+  await database.query('checkpoint');
 }

@@ -104,7 +104,9 @@ async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {
   const source = await diskSource(store.db, row.image_id, context.imageHost);
   if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
   const volumes: VolumeAttachment[] = [];
-  for (const volume of await attachedVolumes(store.db, row.id)) {
+  // Most droplets are made without any.
+  const attached = row.volume_ids.length > 0 ? await attachedVolumes(store.db, row.id) : [];
+  for (const volume of attached) {
     const device = await volumeDevice(store.db, host, volume);
     volumes.push({ id: volume.id, name: volume.name, device });
   }
