@@ -1,7 +1,7 @@
 /**
  * The control loop: claims dirty resources and has their reconciler bring the world to what is wanted. It is
- * level-triggered: a wake carries no hint of what changed. It is woken by the commits of its own process, by other loops'
- * notifications, by the next due time and by a resync. Any number of loops share one database.
+ * level-triggered: a wake carries no hint of what changed. It is woken by the commits of its own process, by other
+ * loops' notifications, by the next due time and by a resync. Any number of loops share one database.
  */
 import pg from 'pg';
 import { EngineError } from '../engine/errors.ts';
@@ -214,23 +214,30 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     if (next) cancelDue = clock.after(Math.max(1, next.getTime() - clock.now().getTime()), pump);
   }
 
-  async function work(claimed: Claim, owner: number): Promise<void> {
-    const { kind, id, attempts } = claimed;
+  /** One run of a claimed resource's reconciler. */
+  async function run({ kind, id, attempts }: Claim): Promise<Outcome> {
     const look = { outdated: false };
     looks.set(keyOf(kind, id), look);
     try {
-      const outcome = await reconcilers
-        .get(kind)
-        ?.reconcile(id, {
-          attempts: Math.max(0, attempts),
-          signal: ended.signal,
-          looking: () => {
-            look.outdated = false;
-          },
-        })
-        .finally(() => looks.delete(keyOf(kind, id)));
-      if (outcome?.forget) await forget(pool, owner, claimed);
-      else await finish(pool, owner, claimed, look.outdated ? clock.now() : outcome?.again);
+      const outcome = await reconcilers.get(kind)?.reconcile(id, {
+        attempts: Math.max(0, attempts),
+        signal: ended.signal,
+        looking: () => {
+          look.outdated = false;
+        },
+      });
+      return look.outdated && !outcome?.forget ? { again: clock.now() } : (outcome ?? {});
+    } finally {
+      looks.delete(keyOf(kind, id));
+    }
+  }
+
+  async function work(claimed: Claim, owner: number): Promise<void> {
+    const { kind, id, attempts } = claimed;
+    try {
+      const outcome = await run(claimed);
+      if (outcome.forget) await forget(pool, owner, claimed);
+      else await finish(pool, owner, claimed, outcome.again);
     } catch (error) {
       const message = (error as Error).message;
       const due = new Date(clock.now().getTime() + backoffMs(error, attempts, random));

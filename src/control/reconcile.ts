@@ -16,8 +16,8 @@ export const ownerLock = 0x61746f;
 export const wakeChannel = 'atoll_wake';
 
 /**
- * Marks a resource dirty, due at `at`, in the caller's transaction. Any backoff is forgotten: what is wanted has changed.
- * The loop that listens to the store (`ControlLoop.look`) hears of the commit.
+ * Marks a resource dirty, due at `at`, in the caller's transaction. Any backoff is forgotten: what is wanted has
+ * changed. The loop that listens to the store (`ControlLoop.look`) hears of the commit.
  */
 export async function wake(tx: Queryable, kind: string, id: string, at: Date): Promise<void> {
   await sql`select wake(${kind}, ${id}, ${at})`.execute(tx);

@@ -18,7 +18,7 @@ function undoable({ undo, root }: DropletRow, { instance }: Observed): Undo {
   return { ...others, root: before, ...(image_id !== undefined && { image_id }) };
 }
 
-/** As what the droplet shows from now on: as what it was found, and off where there is nothing. */
+/** What the droplet is shown as from now on: as it was found, and off where there is nothing. */
 function found(
   { root_done }: DropletRow,
   { instance }: Observed,

@@ -86,7 +86,8 @@ export async function abandonSaves(
 
 /**
  * Deletes images at once for the API, and what was offered of them; their bytes follow. Those that are deleted
- * already stay as they are, and with `type` those that have become another one. One statement: also without a transaction it is done as a whole.
+ * already stay as they are, and with `type` those that have become another one. One statement: also without a
+ * transaction it is done as a whole.
  */
 export async function deleteImages(
   db: Queryable,

@@ -12,9 +12,9 @@ const clearingMs = 5_000;
 const pollMs = 50;
 
 /**
- * Calls `start`, which starts the machine of this name in Incus. Throws `failed` where init did not live, and what `start` throws; the machine
- * is seen as stopped by then. Until Incus has cleared up it shows one whose init is dead as running, which would pass
- * for a success.
+ * Calls `start`, which starts the machine of this name in Incus. Throws `failed` where init did not live, and what
+ * `start` throws; the machine is seen as stopped by then. Until Incus has cleared up it shows one whose init is dead as
+ * running, which would pass for a success.
  */
 export async function boot(context: IncusContext, name: string, start: () => Promise<void>): Promise<void> {
   try {

@@ -11,9 +11,13 @@ import { bytesKey, engineName, portName, savedKey } from './spec.ts';
 
 type Saved = Pick<Compute, 'save' | 'listSaved' | 'deleteSaved'>;
 
+/** What is there under the name of a kept disk. Half-made ones, and others', are answered too. */
+export const findSaved = ({ client, id }: IncusContext, name: string): Promise<IncusInstance | undefined> =>
+  client.find(instancePath(engineName(id, name)));
+
 export function savedDisks(context: IncusContext): Saved {
   const { client, id } = context;
-  const find = (name: string) => client.find<IncusInstance>(instancePath(engineName(id, name)));
+  const find = (name: string) => findSaved(context, name);
 
   /** About what a disk takes: its own blocks, and those it shares with what it was made from. */
   async function bytesOf(machine: IncusInstance): Promise<number> {

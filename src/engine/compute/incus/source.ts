@@ -1,27 +1,27 @@
 import { EngineError } from '../../errors.ts';
 import type { DiskSource } from '../port.ts';
 import type { IncusContext } from './context.ts';
-import { type IncusInstance, instancePath } from './instances.ts';
-import { bytesKey, engineName, type InstanceSource, savedKey } from './spec.ts';
+import { instancePath } from './instances.ts';
+import { findSaved } from './saved.ts';
+import { bytesKey, type InstanceSource, savedKey } from './spec.ts';
 
 /** @throws EngineError `rejected` where there is no such kept disk; an image that is not there is told by Incus */
-export async function sourceOf({ client, id }: IncusContext, from: DiskSource): Promise<InstanceSource> {
+export async function sourceOf(context: IncusContext, from: DiskSource): Promise<InstanceSource> {
   if ('image' in from) return { source: { type: 'image', alias: from.image }, config: {} };
-  const name = engineName(id, from.saved);
-  const disk = await client.find<IncusInstance>(instancePath(name));
+  const disk = await findSaved(context, from.saved);
   if (!disk?.config[savedKey] || !disk.config[bytesKey])
     throw new EngineError('rejected', `incus: there is no saved disk ${from.saved}`);
   return {
-    source: { type: 'copy', source: name },
+    source: { type: 'copy', source: disk.name },
     config: { [savedKey]: '', [bytesKey]: disk.config[bytesKey] },
   };
 }
 
 /**
- * For the instance of this name in Incus. A copy of another machine's disk must not take itself for that one: systemd makes a new machine id where the file
- * is empty (machine-id(5)). Its host keys are cloud-init's, which makes new ones for a new droplet. Incus empties the
- * file when it starts the copy: were it written through the files API, Incus would sync the whole pool after that,
- * and a start meanwhile takes a second longer.
+ * For the instance of this name in Incus. A copy of another machine's disk must not take itself for that one: systemd
+ * makes a new machine id where the file is empty (machine-id(5)). Its host keys are cloud-init's, which makes new ones
+ * for a new droplet. Incus empties the file when it starts the copy: were it written through the files API, Incus would
+ * sync the whole pool after that, and a start meanwhile takes a second longer.
  */
 export async function forgetIdentity({ client }: IncusContext, name: string): Promise<void> {
   const metadata = `${instancePath(name)}/metadata`;

@@ -151,8 +151,8 @@ export const volumeDevice = ({ name, device }: VolumeAttachment): Record<string,
 });
 
 /**
- * The device for `secondVolumeKey`: what the first one has left may or may not be mounted inside. Incus compares paths as
- * written, mounts nothing where it finds a device of the same path, and insists on removing files it has in `/dev/`:
+ * The device for `secondVolumeKey`: what the first one has left may or may not be mounted inside. Incus compares paths
+ * as written, mounts nothing where it finds a device of the same path, and insists on removing files it has in `/dev/`:
  * written differently, this one is always mounted, and its removal leaves the other to `detachVolume`.
  */
 export const secondVolumeDevice = (volume: VolumeAttachment): Record<string, string> => ({
