@@ -4,7 +4,7 @@ import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet, order } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
-import { actOnVolume, createVolume, getVolume } from '../support/volumes.ts';
+import { unknownVolume, volumesOf } from '../support/volumes.ts';
 
 let atoll: TestAtoll;
 beforeAll(async () => {
@@ -12,15 +12,8 @@ beforeAll(async () => {
 });
 afterAll(() => atoll.close());
 
-const create = (extra?: object) => createVolume(atoll.api, extra);
-const get = (id: string) => getVolume(atoll.api, id);
-const act = (id: string, body: object) => actOnVolume(atoll.api, id, body);
-const droplet = async (extra?: object): Promise<number> => (await createDroplet(atoll.api, extra)).id;
-const refused = async (status: number, path: string, body: object): Promise<string> =>
-  (await atoll.api.expect(status, 'POST', path, body)).message;
-const held = async (id: string) => (await atoll.host.volumes()).volumes.find((volume) => volume.id === id);
+const { create, get, act, droplet, refused, held } = volumesOf(() => atoll);
 const hanging = async (id: number) => (await atoll.compute.get(`droplet-${id}`))?.volumes;
-const unknown = '00000000-0000-4000-8000-000000000000';
 
 describe('attaching and detaching', () => {
   it('hangs a volume on a running droplet, and takes it off with its data', async () => {
@@ -185,7 +178,15 @@ describe('volumes of a new droplet', () => {
     const [taken, far, free] = await Promise.all([create(), create({ region: 'fra1' }), create()]);
     await droplet({ volumes: [taken.id] });
     const before = (await atoll.api.expect(200, 'GET', '/v2/droplets')).meta.total;
-    for (const volumes of [[unknown], ['no-such'], [7], [{}], [taken.id], [far.id], [free.id, free.id]]) {
+    for (const volumes of [
+      [unknownVolume],
+      ['no-such'],
+      [7],
+      [{}],
+      [taken.id],
+      [far.id],
+      [free.id, free.id],
+    ]) {
       expect(await refused(422, '/v2/droplets', { ...order, volumes })).toMatch(/^volumes\[\d\] /);
     }
     const many = Array.from({ length: 16 }, () => free.id);

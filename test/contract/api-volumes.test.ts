@@ -5,9 +5,8 @@ import { systemClock } from '../../src/control/clock.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
-import { createDroplet } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
-import { actOnVolume, createVolume, getVolume, newName, volumeOrder } from '../support/volumes.ts';
+import { createVolume, newName, unknownVolume, volumeOrder, volumesOf } from '../support/volumes.ts';
 
 let atoll: TestAtoll;
 beforeAll(async () => {
@@ -15,14 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => atoll.close());
 
-const create = (extra?: object) => createVolume(atoll.api, extra);
-const get = (id: string) => getVolume(atoll.api, id);
-const act = (id: string, body: object) => actOnVolume(atoll.api, id, body);
-const droplet = async (extra?: object): Promise<number> => (await createDroplet(atoll.api, extra)).id;
-const refused = async (status: number, path: string, body: object): Promise<string> =>
-  (await atoll.api.expect(status, 'POST', path, body)).message;
-const held = async (id: string) => (await atoll.host.volumes()).volumes.find((volume) => volume.id === id);
-const unknown = '00000000-0000-4000-8000-000000000000';
+const { create, get, act, droplet, refused, held } = volumesOf(() => atoll);
 
 describe('creating volumes', () => {
   it('answers the volume, then makes its bytes with the filesystem that was asked for', async () => {
@@ -71,7 +63,7 @@ describe('creating volumes', () => {
     [{ filesystem_type: 'ext4', filesystem_label: 'x'.repeat(17) }, /^filesystem_label .*16/],
     [{ filesystem_type: 'xfs', filesystem_label: 'x'.repeat(13) }, /^filesystem_label .*12/],
     [{ filesystem_type: 'xfs', filesystem_label: 'a b' }, /^filesystem_label /],
-    [{ snapshot_id: unknown }, /^snapshot_id /],
+    [{ snapshot_id: unknownVolume }, /^snapshot_id /],
     [{ snapshot_id: 'none' }, /^snapshot_id /],
     [{ tags: ['a b'] }, /^tags\[0\] /],
   ])('refuses %j and says why', async (extra, message) => {
@@ -227,7 +219,7 @@ describe('tags', () => {
     expect((await atoll.api.expect(200, 'GET', path)).snapshot.tags).toEqual(['late']);
     await atoll.api.expect(204, 'DELETE', '/v2/tags/late/resources', { resources });
     expect((await get(id)).tags).toEqual([]);
-    const wrong = { resources: [{ resource_id: unknown, resource_type: 'volume' }] };
+    const wrong = { resources: [{ resource_id: unknownVolume, resource_type: 'volume' }] };
     await atoll.api.expect(404, 'POST', '/v2/tags/late/resources', wrong);
   });
 });
@@ -237,13 +229,13 @@ describe('the sweep', () => {
     const { host, database } = atoll;
     const { id } = await create();
     await until(async () => (await held(id)) !== undefined);
-    await host.ensureVolume({ id: unknown, sizeGib: 1 });
-    await host.snapshotVolume(unknown, unknown);
+    await host.ensureVolume({ id: unknownVolume, sizeGib: 1 });
+    await host.snapshotVolume(unknownVolume, unknownVolume);
     await host.deleteVolume(id);
     const swept = await sweepVolumes({ store: database.store, clock: systemClock, log: silentLog, host });
     expect(swept).toMatchObject({ orphans: 2 });
-    expect(await held(unknown)).toBeUndefined();
-    expect((await host.volumes()).snapshots).not.toContain(unknown);
+    expect(await held(unknownVolume)).toBeUndefined();
+    expect((await host.volumes()).snapshots).not.toContain(unknownVolume);
     await until(async () => (await held(id)) !== undefined);
   });
 });

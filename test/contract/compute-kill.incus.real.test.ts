@@ -11,8 +11,8 @@ import type { Compute, VolumeAttachment } from '../../src/engine/compute/port.ts
 import { EngineError } from '../../src/engine/errors.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { until } from '../support/until.ts';
-import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute.contract.ts';
 import { engineOf } from './compute-lab.ts';
+import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
 
 const obstacle = await whyNoIncus();
 if (obstacle) console.warn(`SKIPPED: killing incusd: ${obstacle}`);

@@ -6,7 +6,7 @@ import { type IncusInstance, instancePath } from '../../src/engine/compute/incus
 import { volumePath } from '../../src/engine/compute/incus/spec.ts';
 import type { TestIncus } from '../support/incus.ts';
 import { type LoopDevice, loopDevice } from '../support/loop-device.ts';
-import type { EngineUnderTest } from './compute.contract.ts';
+import type { EngineUnderTest } from './compute-under-test.ts';
 
 /** The compute port over a test's Incus, and the ways to change its world behind the port's back. */
 export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {

@@ -1,76 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import type {
-  Compute,
-  ComputeEvent,
-  InstanceSpec,
-  Nic,
-  VolumeAttachment,
-} from '../../src/engine/compute/port.ts';
+import type { Compute, ComputeEvent, InstanceSpec } from '../../src/engine/compute/port.ts';
 import type { EngineErrorKind } from '../../src/engine/errors.ts';
-import { patiently } from '../support/incus.ts';
 import { until } from '../support/until.ts';
+import { type EngineUnderTest, ensureNetworks, machineSpec, vpc } from './compute-under-test.ts';
 
-/** An engine under test, and the ways to change its world behind the port's back. */
-export interface EngineUnderTest {
-  compute: Compute;
-  /** One that `images()` lists. */
-  image: string;
-  /** The first five bytes of the public nic's MAC; the sixth is the host part. */
-  macPrefix: string;
-  /** The public address with this host part. */
-  publicIpv4(host: number): Nic['ipv4'];
-  /** The first half of the public IPv6 range. */
-  ipv6Prefix: string;
-  stopBehindOurBack(name: string): Promise<void>;
-  deleteBehindOurBack(name: string): Promise<void>;
-  /** A new block device of the host, with a filesystem, as a volume of this id. */
-  volume(id: string): Promise<VolumeAttachment>;
-  /** Mounts a volume inside a machine and keeps it busy there; the answer lets go of it, but not of the mount. */
-  use(name: string, volume: VolumeAttachment): Promise<() => Promise<void>>;
-  /** The file of an image. */
-  imageFile: string;
-  remove(): Promise<void>;
-}
-
-const vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042e4';
 const otherVpc = 'c0ffee00-9653-4bd1-bef5-d6bff52042e4';
 const volumeIds = ['506f78a4-e098-11e5-ad9f-000f53306ae1', '506f78a4-e098-11e5-ad9f-000f53306ae2'] as const;
 const graceful = { force: false, timeoutMs: 10_000 };
 const force = { force: true, timeoutMs: 0 };
-
-/** What `id` is to be; its addresses follow from it. */
-export function machineSpec(
-  engine: EngineUnderTest,
-  id: number,
-  change: Partial<InstanceSpec> = {},
-): InstanceSpec {
-  const hex = id.toString(16).padStart(2, '0');
-  // The bit of locally administered addresses keeps the private one apart.
-  const privateMac = `${engine.macPrefix}:${hex}`.replace(/^10/, '12');
-  return {
-    urn: `do:droplet:${id}`,
-    name: `droplet-${id}`,
-    source: { image: engine.image },
-    vcpus: 1,
-    memoryMib: 512,
-    diskGib: 10,
-    root: 1,
-    volumes: [],
-    boot: 1,
-    nics: [
-      { network: 'public', mac: `${engine.macPrefix}:${hex}`, ipv4: engine.publicIpv4(id) },
-      { network: vpc, mac: privateMac, ipv4: { address: `10.1.0.${id}`, prefix: 24 } },
-    ],
-    ...change,
-  };
-}
-
-/** Makes the networks that a machine hangs on. */
-export async function ensureNetworks(compute: Compute, { nics }: InstanceSpec): Promise<void> {
-  for (const { network } of nics)
-    if (network !== 'public') await patiently(() => compute.ensureNetwork(network));
-}
 
 /** What every implementation of the compute port keeps, in one suite for all. */
 export function computeContract(name: string, makeEngine: () => Promise<EngineUnderTest>): void {

@@ -4,8 +4,9 @@ import { engineName } from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { until } from '../support/until.ts';
-import { computeContract, type EngineUnderTest, ensureNetworks, machineSpec } from './compute.contract.ts';
+import { computeContract } from './compute.contract.ts';
 import { engineOf } from './compute-lab.ts';
+import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
 
 const obstacle = await whyNoIncus();
 if (obstacle) console.warn(`SKIPPED: the compute contract on Incus: ${obstacle}`);

@@ -7,9 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeDisk, makeSystem } from '../support/disk-images.ts';
 import { type ImportLab, importLab } from '../support/import-lab.ts';
 import { startTestIncus, whyNoIncus } from '../support/incus.ts';
-import type { EngineUnderTest } from './compute.contract.ts';
-import { ensureNetworks, machineSpec } from './compute.contract.ts';
 import { engineOf } from './compute-lab.ts';
+import type { EngineUnderTest } from './compute-under-test.ts';
+import { ensureNetworks, machineSpec } from './compute-under-test.ts';
 
 const run = promisify(execFile);
 const obstacle = await whyNoIncus();
