@@ -3,8 +3,10 @@ import { dirname, join } from 'node:path';
 import { paths, readConfig } from '../config.ts';
 import { type Finding, probeHost } from '../host/capabilities.ts';
 import { findDaemon } from '../host/processes.ts';
+import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
-import { checkout, controlName } from './control-plane.ts';
+import { checkout, controlName, hostdHealth } from './control-plane.ts';
+import { poolText } from './status.ts';
 
 function versionOf(directory: string): string {
   return (JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }).version;
@@ -21,6 +23,10 @@ export function formatFindings(findings: Finding[]): string {
     .join('\n');
 }
 
+function poolRemedy({ mode }: PoolStatus): string {
+  return mode === 'qgroup' ? 'hostd counts it anew; see atoll logs hostd' : './atoll up mends it';
+}
+
 export default defineCommand({
   help: `
 Usage: atoll doctor
@@ -35,6 +41,14 @@ Tells what this machine can and cannot do, and what to do about it. The simulate
     // The file system that the home is, or will be, on.
     const directory = existsSync(home) ? home : existsSync(dirname(home)) ? dirname(home) : '/';
     const findings = await probeHost({ directory, ...(config && { port: config.listen.port }) });
+    const pool = config?.mode === 'real' ? (await hostdHealth(home))?.pool : undefined;
+    if (pool)
+      findings.push({
+        name: 'storage pool',
+        ok: pool.inForce,
+        detail: poolText(pool),
+        remedy: poolRemedy(pool),
+      });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
   },

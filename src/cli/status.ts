@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { paths, readConfig } from '../config.ts';
 import { incusdPid } from '../host/incusd.ts';
 import { findDaemon, parseStat } from '../host/processes.ts';
+import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
-import { controlName, hostdName } from './control-plane.ts';
+import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
 
 interface ProcessStatus {
@@ -53,6 +54,17 @@ async function dropletCount(home: string): Promise<number | null> {
   }
 }
 
+/** How the disks of droplets are limited, in a line. */
+export function poolText({ mode, inForce, repairs, repairedAt, trouble }: PoolStatus): string {
+  if (mode === undefined) return 'the storage pool is not mounted';
+  const how = mode === 'squota' ? 'simple quotas' : 'quota groups';
+  const now = inForce ? `disks are limited by ${how}` : `disks are NOT limited: ${how} have lost count`;
+  const before = repairs > 0 ? `; counted anew ${repairs} times, last at ${repairedAt}` : '';
+  return mode === 'none'
+    ? 'disks are NOT limited: no quotas in the pool'
+    : now + before + (trouble ? ` (${trouble})` : '');
+}
+
 export default defineCommand({
   help: `
 Usage: atoll status [--json]
@@ -79,13 +91,23 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
     const ok = healthy && processes.every(({ pid }) => pid !== null);
-    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };
+    const pool = (await hostdHealth(home))?.pool;
+    const status = {
+      home,
+      mode: config.mode,
+      url: publicUrl(config),
+      healthy,
+      droplets,
+      processes,
+      ...(pool && { pool }),
+    };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
     else {
       console.log(
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
+      if (pool && !pool.inForce) console.log(poolText(pool));
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

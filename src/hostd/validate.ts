@@ -117,6 +117,13 @@ export function parseSnapshot(value: unknown): { volume: string } {
   return checked(snapshot, value);
 }
 
+const diskLimit = z.strictObject({ bytes: z.int().min(2 ** 20), room: z.boolean() });
+
+/** Checks what claims to be the limit of a disk. Throws InvalidEntry. */
+export function parseDiskLimit(value: unknown): { bytes: number; room: boolean } {
+  return checked(diskLimit, value);
+}
+
 /**
  * Checks what claims to be the publication of the reserved address `ip`: that it is one, and that its target is an
  * address that a droplet may have. Throws InvalidEntry.

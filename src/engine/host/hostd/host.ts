@@ -21,8 +21,13 @@ interface Answer {
   };
 }
 
+export interface HostdHost extends Host {
+  /** What the compute engine of the same host needs of it: see `LimitDisk` there. */
+  limitDisk(instance: string, limit: { bytes: number; room: boolean }): Promise<void>;
+}
+
 /** The host port over hostd's unix socket. What hostd answers is described in hostd's protocol.ts. */
-export function hostdHost({ socketPath }: { socketPath: string }): Host {
+export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
   const pool = new Pool('http://hostd', { socketPath, connections: 32 });
 
   /** Answers with a status in `expected`; anything else is an EngineError. */
@@ -96,6 +101,9 @@ export function hostdHost({ socketPath }: { socketPath: string }): Host {
     },
     async addresses() {
       return (await call('GET', '/addresses')).body.addresses ?? [];
+    },
+    async limitDisk(instance, limit) {
+      await call('PUT', `/disks/${instance}`, limit);
     },
     close: () => pool.close(),
   };
