@@ -136,6 +136,7 @@ export interface Droplets {
   region: string;
   root: Generated<number>;
   root_done: Generated<number>;
+  root_password_hash: string | null;
   size: string;
   status: Generated<string>;
   stop: Generated<string>;

@@ -80,15 +80,20 @@ async function attach({ compute, host, store }: StepDeps, row: DropletRow, volum
   await compute.attachVolume(instanceName(row.id), { id: volume.id, name: volume.name, device });
 }
 
-/** The letter goes first: a crash in between sends the same one again, and no password is set that nobody knows. */
+/**
+ * The letter goes first: a crash in between sends the same one again, and no password is set that nobody knows. One
+ * whose hash is in the vendor data is set by the machine's first boot.
+ */
 async function setPassword({ compute, mail, store }: StepDeps, row: DropletRow): Promise<void> {
-  if (row.new_password === null) return;
+  const { new_password: password, root_password_hash: hash } = row;
+  if (password === null) return;
   await mail.send({
     name: `droplet-${row.id}-password`,
-    subject: `Your new root password for ${row.name}`,
-    text: `Droplet: ${row.name} (${row.id})\nIP address: ${row.public_ipv4}\nUsername: root\nPassword: ${row.new_password}`,
+    subject: hash === null ? `Your new root password for ${row.name}` : `Your new Droplet: ${row.name}`,
+    text: `Droplet: ${row.name} (${row.id})\nIP address: ${row.public_ipv4}\nUsername: root\nPassword: ${password}\n
+Log in with it over SSH or at the console, and then change it with: passwd`,
   });
-  await compute.setRootPassword(instanceName(row.id), row.new_password);
+  if (hash === null) await compute.setRootPassword(instanceName(row.id), password);
   await store.db.updateTable('droplets').set({ new_password: null }).where('id', '=', row.id).execute();
 }
 

@@ -67,6 +67,10 @@ export interface OrderedImage {
   /** GiB. */
   minDisk: number;
   distribution: string;
+  /** Imported: such a droplet has no root password, as on DigitalOcean. */
+  custom?: boolean;
+  /** Of a snapshot or backup: the droplet that it was taken of. */
+  dropletId?: number | null;
 }
 
 /**
@@ -84,7 +88,13 @@ export async function orderImage(
     : undefined;
   if (!own) return orderableImage(idOrSlug, host);
   if (own.status === 'available')
-    return { id: own.id, minDisk: own.min_disk_gib, distribution: own.distribution };
+    return {
+      id: own.id,
+      minDisk: own.min_disk_gib,
+      distribution: own.distribution,
+      custom: own.type === 'custom',
+      dropletId: own.droplet_id,
+    };
   throw invalid(
     'image',
     own.status === 'error'
