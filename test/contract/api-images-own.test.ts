@@ -86,7 +86,6 @@ describe('a custom image', () => {
     ['url', 'file:///etc/passwd'],
     ['url', 'no address'],
     ['url', 'https://user:secret@example.com/x'],
-    ['region', 'atl1'],
     ['region', 'mars1'],
     ['distribution', 'Windows'],
     ['name', 'x'.repeat(256)],

@@ -66,7 +66,7 @@ const changes: Record<string, ChangeFor> = {
   rebuild: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
       throw invalid('image', 'is missing: the id or slug of the image to rebuild from.');
-    return newDisk(droplet, await orderImage(tx, caller.teamId, ask.image, context.imageHost));
+    return newDisk(droplet, await orderImage(tx, caller.teamId, ask.image, placeOf(droplet, context)));
   },
   restore: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
@@ -84,7 +84,7 @@ const changes: Record<string, ChangeFor> = {
         `${quoted(String(ask.image))} is not a backup or snapshot of this Droplet. To use another image, rebuild.`,
       );
     }
-    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, context.imageHost));
+    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, placeOf(droplet, context)));
   },
   snapshot: async ({ tx, caller, droplet, ask, at }) => {
     await newSavedImage(tx, {
@@ -158,6 +158,9 @@ function newDisk(droplet: LockedDroplet, image: { id: number; minDisk: number })
   }
   return { image_id: image.id, root: droplet.root + 1, power: 'on' };
 }
+
+/** Where an image is to be used for a droplet's disk. */
+const placeOf = ({ region }: LockedDroplet, { imageHost: host }: DropletContext) => ({ region, host });
 
 /** The disk that a droplet has, GiB. */
 const diskOf = (droplet: LockedDroplet): number => droplet.disk_gib ?? findSize(droplet.size)?.disk ?? 0;
