@@ -12,7 +12,7 @@ import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
 import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
 import { deleteImages } from './saved.ts';
-import type { ImageCreate, ImageUpdate } from './schema.ts';
+import { distributionOf, type ImageCreate, type ImageUpdate } from './schema.ts';
 
 export interface ImageCommandDeps {
   store: Store;
@@ -45,7 +45,7 @@ export async function createCustomImage(
         team_id: caller.teamId,
         name: body.name,
         description: body.description ?? '',
-        distribution: body.distribution ?? 'Unknown',
+        distribution: distributionOf(body.distribution ?? ''),
         type: 'custom',
         status: 'NEW',
         regions: [region],
@@ -84,7 +84,7 @@ export async function updateImage(
       throw unprocessable('name, distribution or description is missing: it says what to change.');
     const changed = {
       name: body.name ?? image.name,
-      distribution: body.distribution ?? image.distribution,
+      distribution: body.distribution === undefined ? image.distribution : distributionOf(body.distribution),
       description: body.description ?? image.description,
     };
     await tx.updateTable('images').set(changed).where('id', '=', image.id).execute();
