@@ -49,16 +49,19 @@ export async function createDroplets(
   const names = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
-  const image = await orderImage(store.db, caller.teamId, body.image, deps.context.imageHost);
+  const region = findRegion(body.region);
+  if (!region)
+    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
+  const image = await orderImage(store.db, caller.teamId, body.image, {
+    region: region.slug,
+    host: deps.context.imageHost,
+  });
   if (size.disk < image.minDisk) {
     throw invalid(
       'size',
       `${size.slug} has a disk of ${size.disk} GB; this image needs ${image.minDisk} GB.`,
     );
   }
-  const region = findRegion(body.region);
-  if (!region)
-    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
   if (body.volumes?.length && names.length > 1) {
