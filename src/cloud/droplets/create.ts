@@ -5,7 +5,6 @@ import type { Clock } from '../../control/clock.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
-import { countSql } from '../../store/counters.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { exhausted, growPool, keepAhead, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
@@ -78,6 +77,7 @@ export async function createDroplets(
 
   return store.transaction(async (tx) => {
     const at = clock.now();
+    // First: whoever waits for a place holds nothing that others wait for.
     await checkLimit(tx, caller.teamId, names.length);
     const vpc = body.vpc_uuid
       ? await findVpc(tx, caller.teamId, body.vpc_uuid)
@@ -256,10 +256,10 @@ function checkUserData(userData: string | null | undefined): void {
   }
 }
 
+/** The last places of a team are given to one request at a time; before them, creates do not wait for each other. */
 async function checkLimit(tx: Tx, teamId: string, more: number): Promise<void> {
   const { rows } = await sql<{ allowed: boolean }>`
-    select ${countSql(teamId, 'droplet')} + ${more}::int
-      <= droplet_limit as allowed from teams where id = ${teamId}`.execute(tx);
+    select take_droplet_room(${teamId}::uuid, ${more}::int, ${maxNames}::int) as allowed`.execute(tx);
   if (!rows[0]?.allowed) {
     throw unprocessable('creating this/these droplet(s) will exceed your droplet limit. Destroy some first.');
   }

@@ -6,6 +6,7 @@ import type { Outcome, Reconciler } from '../../control/loop.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
+import { holdDroplets } from '../pending/index.ts';
 import { volumeDevice } from './device.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
 import { volumeKind } from './wanted.ts';
@@ -73,6 +74,7 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     const action = await resizeOf(row);
     if (action === undefined) return;
     await store.transaction(async (tx) => {
+      await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
       await tx
         .updateTable('volumes')
         .set({ pending_action_id: null })
@@ -90,6 +92,7 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     const found = volumes.find(({ id }) => id === row.id);
     if (action === undefined) return;
     await store.transaction(async (tx) => {
+      await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
       await tx
         .updateTable('volumes')
         .set({ pending_action_id: null, size_gib: found?.sizeGib ?? row.size_gib })
