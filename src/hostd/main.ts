@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { paths, readConfig } from '../config.ts';
 import { sleep, systemClock } from '../control/clock.ts';
 import { type Agent, hostAgent } from './agent.ts';
+import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { imageConversions } from './images/conversions.ts';
 import { closeServer } from './listen.ts';
@@ -61,6 +62,7 @@ async function serve(home: string, group: string): Promise<void> {
     reserved,
     volumes,
     conversions,
+    cloud: cloudFile(paths(home).hostdState),
     network,
     metadataServes: metadata.serves,
   });

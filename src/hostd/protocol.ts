@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/host/digest.ts';
 import type { Agent } from './agent.ts';
+import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';
 import type { Conversions } from './images/conversions.ts';
 import { convertImage } from './images/route.ts';
@@ -8,7 +9,14 @@ import { errorText, log } from './log.ts';
 import type { PublicNetwork } from './network.ts';
 import { InUse, Stale } from './registry.ts';
 import type { Reserved } from './reserved.ts';
-import { InvalidEntry, parseAddress, parsePublication, parseSnapshot, parseVolume } from './validate.ts';
+import {
+  InvalidEntry,
+  parseAddress,
+  parseCloudMark,
+  parsePublication,
+  parseSnapshot,
+  parseVolume,
+} from './validate.ts';
 import { NoRoom } from './volumes/copy.ts';
 import { Busy } from './volumes/loops.ts';
 import { Missing, type Volumes } from './volumes/volumes.ts';
@@ -23,6 +31,7 @@ export interface ProtocolParts {
   reserved: Reserved;
   volumes: Volumes;
   conversions: Conversions;
+  cloud: CloudFile;
   network: PublicNetwork;
   metadataServes: () => boolean;
 }
@@ -70,6 +79,8 @@ const named = [
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
+ * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
+ * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
  * - `GET /healthz`: `{droplets, metadata, trouble}`: how many, whether the metadata service answers, and what
  *   could not be repaired.
  * Errors are `{error}`. Who may connect is decided by the socket's permissions; what they send is checked.
@@ -108,7 +119,7 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, network, metadataServes } = parts;
+  const { agent, droplets, reserved, volumes, conversions, cloud, network, metadataServes } = parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -125,6 +136,19 @@ function operationsOf(parts: ProtocolParts): Operations {
       return { digest: digest(entry) };
     },
     'GET /droplets': async () => ({ ids: droplets.all().map((entry) => entry.id) }),
+
+    'GET /survey': async () => ({
+      droplets: droplets.all().map(({ id, ipv4, ipv6 }) => ({ id, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
+      newest: Math.max(droplets.newest(), reserved.newest()),
+    }),
+    async 'GET /cloud'() {
+      const mark = await cloud.read();
+      return mark ? { mark } : {};
+    },
+    async 'PUT /cloud'({ body }) {
+      await cloud.write(parseCloudMark(await body()));
+      return {};
+    },
 
     'PUT /volumes/{id}': async ({ id, body }) => volumes.ensureVolume(parseVolume(await body(), id)),
     async 'DELETE /volumes/{id}'({ id }) {
