@@ -5,6 +5,7 @@ import { paths, poolDirectory, readConfig } from '../config.ts';
 import { sleep, systemClock } from '../control/clock.ts';
 import { poolQuotas } from '../host/pool-quotas.ts';
 import { type Agent, hostAgent } from './agent.ts';
+import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { run } from './exec.ts';
 import { imageConversions } from './images/conversions.ts';
@@ -74,6 +75,7 @@ async function serve(home: string, group: string): Promise<void> {
     volumes,
     conversions,
     pool,
+    cloud: cloudFile(paths(home).hostdState),
     network,
     metadataServes: metadata.serves,
   });

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/host/digest.ts';
 import type { Agent } from './agent.ts';
+import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';
 import type { Conversions } from './images/conversions.ts';
 import { convertImage } from './images/route.ts';
@@ -12,6 +13,7 @@ import type { Reserved } from './reserved.ts';
 import {
   InvalidEntry,
   parseAddress,
+  parseCloudMark,
   parseDiskLimit,
   parsePublication,
   parseSnapshot,
@@ -32,6 +34,7 @@ export interface ProtocolParts {
   volumes: Volumes;
   conversions: Conversions;
   pool: PoolCare;
+  cloud: CloudFile;
   network: PublicNetwork;
   metadataServes: () => boolean;
 }
@@ -80,6 +83,8 @@ const named = [
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
+ * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
+ * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
  * - `PUT /disks/{instance}` with `{bytes, room}`: limits the disk of an instance of Incus, see pool.ts; 404 where there
  *   is none.
  * - `GET /healthz`: `{droplets, metadata, trouble, pool}`: how many, whether the metadata service answers, what
@@ -120,7 +125,7 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, pool, network, metadataServes } = parts;
+  const { agent, droplets, reserved, volumes, conversions, pool, cloud, network, metadataServes } = parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -137,6 +142,19 @@ function operationsOf(parts: ProtocolParts): Operations {
       return { digest: digest(entry) };
     },
     'GET /droplets': async () => ({ ids: droplets.all().map((entry) => entry.id) }),
+
+    'GET /survey': async () => ({
+      droplets: droplets.all().map(({ id, ipv4, ipv6 }) => ({ id, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
+      newest: Math.max(droplets.newest(), reserved.newest()),
+    }),
+    async 'GET /cloud'() {
+      const mark = await cloud.read();
+      return mark ? { mark } : {};
+    },
+    async 'PUT /cloud'({ body }) {
+      await cloud.write(parseCloudMark(await body()));
+      return {};
+    },
 
     'PUT /volumes/{id}': async ({ id, body }) => volumes.ensureVolume(parseVolume(await body(), id)),
     async 'DELETE /volumes/{id}'({ id }) {

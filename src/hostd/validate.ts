@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import type { CloudMark } from '../engine/cloud-mark.ts';
 import type { HostAddress, HostDroplet, HostVolume } from '../engine/host/port.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 
@@ -82,6 +83,8 @@ const volume = z.strictObject({
 
 const snapshot = z.strictObject({ volume: uuid });
 
+const cloudMark: z.ZodType<CloudMark> = z.strictObject({ cloud: uuid, since: z.iso.datetime() });
+
 const publishedAddress = z.strictObject({
   generation: z.int().min(0),
   entry: z.strictObject({ ip: text(64), target: z.union([ipv4, ipv6]).optional() }),
@@ -110,6 +113,11 @@ export function parsePublication(value: unknown, id: number, network: PublicNetw
 export function parseVolume(value: unknown, id: string): HostVolume {
   const { sizeGib, filesystem, fromSnapshot } = checked(volume, value);
   return { id, sizeGib, ...(filesystem && { filesystem }), ...(fromSnapshot && { fromSnapshot }) };
+}
+
+/** Checks what claims to say whose this host is. Throws InvalidEntry. */
+export function parseCloudMark(value: unknown): CloudMark {
+  return checked(cloudMark, value);
 }
 
 /** Checks what claims to name the volume that a snapshot is taken of. Throws InvalidEntry. */

@@ -96,6 +96,12 @@ export interface AutoscalePools {
   user_id: string;
 }
 
+export interface Cloud {
+  created_at: Generated<Date>;
+  id: Generated<string>;
+  only_one: Generated<boolean>;
+}
+
 export interface Counters {
   kind: string;
   n: number;
@@ -127,6 +133,7 @@ export interface Droplets {
   image_id: number;
   name: string;
   new_password: string | null;
+  nonce: Generated<string>;
   pending_action_id: number | null;
   power: Generated<string>;
   private_ipv4: string;
@@ -159,6 +166,7 @@ export interface Images {
   id: Generated<number>;
   min_disk_gib: number;
   name: string;
+  nonce: Generated<string>;
   regions: string[];
   status: string;
   team_id: string;
@@ -175,6 +183,13 @@ export interface ImageTransfers {
   recipient_team_id: string | null;
   status: Generated<string>;
   team_id: string;
+}
+
+export interface Quarantined {
+  found_at: Date;
+  kind: string;
+  name: string;
+  urn: string;
 }
 
 export interface Reconcile {
@@ -307,11 +322,13 @@ export interface DB {
   audit: Audit;
   autoscale_history: AutoscaleHistory;
   autoscale_pools: AutoscalePools;
+  cloud: Cloud;
   counters: Counters;
   droplet_blocks: DropletBlocks;
   droplets: Droplets;
   image_transfers: ImageTransfers;
   images: Images;
+  quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;
   ssh_keys: SshKeys;

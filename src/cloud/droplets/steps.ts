@@ -36,7 +36,7 @@ export async function takeStep(
   entry: HostDroplet,
 ): Promise<void> {
   const { compute, host } = deps;
-  const name = instanceName(row.id);
+  const name = instanceName(row);
   switch (step.do) {
     case 'publish':
       return host.publish(entry, row.version);
@@ -77,7 +77,7 @@ async function attach({ compute, host, store }: StepDeps, row: DropletRow, volum
   // Detached meanwhile: the next look has another plan.
   if (!volume) return;
   const device = await volumeDevice(store.db, host, volume);
-  await compute.attachVolume(instanceName(row.id), { id: volume.id, name: volume.name, device });
+  await compute.attachVolume(instanceName(row), { id: volume.id, name: volume.name, device });
 }
 
 /**
@@ -93,14 +93,19 @@ async function setPassword({ compute, mail, store }: StepDeps, row: DropletRow):
     text: `Droplet: ${row.name} (${row.id})\nIP address: ${row.public_ipv4}\nUsername: root\nPassword: ${password}\n
 Log in with it over SSH or at the console, and then change it with: passwd`,
   });
-  if (hash === null) await compute.setRootPassword(instanceName(row.id), password);
+  if (hash === null) await compute.setRootPassword(instanceName(row), password);
   await store.db.updateTable('droplets').set({ new_password: null }).where('id', '=', row.id).execute();
 }
 
 /** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
 async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
-  const saved = { urn: imageUrn(imageId), name: savedName(imageId) };
-  const { bytes } = await compute.save(instanceName(row.id), saved);
+  const image = await store.db
+    .selectFrom('images')
+    .select(['id', 'nonce'])
+    .where('id', '=', imageId)
+    .executeTakeFirstOrThrow();
+  const saved = { urn: imageUrn(imageId), name: savedName(image) };
+  const { bytes } = await compute.save(instanceName(row), saved);
   await finishSave(store.db, imageId, { bytes });
 }
 
@@ -118,7 +123,7 @@ async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {
   const outside = splitRange(context.network.ipv4);
   return {
     urn: dropletUrn(row.id),
-    name: instanceName(row.id),
+    name: instanceName(row),
     source,
     ...machineSize(row),
     root: row.root,

@@ -130,13 +130,13 @@ export async function diskSource(
   }
   const own = await db
     .selectFrom('images')
-    .select('type')
+    .select(['id', 'nonce', 'type'])
     .where('id', '=', imageId)
     .where('status', '=', 'available')
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
   if (!own) return undefined;
-  return own.type === 'custom' ? { image: customName(imageId) } : { saved: savedName(imageId) };
+  return own.type === 'custom' ? { image: customName(own) } : { saved: savedName(own) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */

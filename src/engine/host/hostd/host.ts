@@ -1,6 +1,7 @@
 import { Pool } from 'undici';
+import type { CloudMark } from '../../cloud-mark.ts';
 import { EngineError, type EngineErrorKind } from '../../errors.ts';
-import type { Host, HostAddress } from '../port.ts';
+import type { Host, HostAddress, HostSurvey } from '../port.ts';
 
 /** How long a host may take to answer, ms. */
 const TIMEOUT_MS = 30_000;
@@ -18,6 +19,9 @@ interface Answer {
     volumes?: { id: string; sizeGib: number }[];
     snapshots?: string[];
     addresses?: HostAddress[];
+    droplets?: HostSurvey['droplets'];
+    newest?: number;
+    mark?: CloudMark;
   };
 }
 
@@ -72,6 +76,19 @@ export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
     },
     async list() {
       return (await call('GET', '/droplets')).body.ids ?? [];
+    },
+    async survey() {
+      const { body } = await call('GET', '/survey');
+      // Whoever takes "nothing" for an answer gives out what is taken: a hostd of before must be restarted first.
+      if (!body.droplets || body.newest === undefined)
+        throw new EngineError('unavailable', `hostd at ${socketPath} is of an older release`);
+      return { droplets: body.droplets, newest: body.newest };
+    },
+    async mark() {
+      return (await call('GET', '/cloud')).body.mark;
+    },
+    async setMark(mark) {
+      await call('PUT', '/cloud', mark);
     },
 
     async ensureVolume({ id, ...volume }) {
