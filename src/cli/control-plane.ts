@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node
 import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { join, relative } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { type Config, configSchema, paths } from '../config.ts';
 import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
 import { asUser, canExecute, type User } from '../host/user.ts';
@@ -154,8 +155,11 @@ export async function ensureHostd(home: string, config: Config): Promise<string>
   return reason;
 }
 
-/** Whether hostd answers that it is well. */
-export async function hostdAnswers(home: string): Promise<boolean> {
+/** Whether hostd answers. */
+export const hostdAnswers = async (home: string): Promise<boolean> => (await hostdHealth(home)) !== undefined;
+
+/** What hostd says of itself; undefined where it does not answer. `trouble`: what it cannot put right. */
+export async function hostdHealth(home: string): Promise<{ trouble?: string } | undefined> {
   const request = httpRequest({
     socketPath: paths(home).hostdSocket,
     path: '/healthz',
@@ -163,11 +167,13 @@ export async function hostdAnswers(home: string): Promise<boolean> {
     timeout: 5000,
   });
   return await new Promise((resolve) => {
-    request.once('error', () => resolve(false));
+    request.once('error', () => resolve(undefined));
     request.once('timeout', () => request.destroy());
     request.once('response', (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
+      json(response).then(
+        (body) => resolve(response.statusCode === 200 ? (body as { trouble?: string }) : undefined),
+        () => resolve(undefined),
+      );
     });
     request.end();
   });

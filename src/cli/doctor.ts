@@ -5,6 +5,7 @@ import { type Finding, probeHost } from '../host/capabilities.ts';
 import { findDaemon } from '../host/processes.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName } from './control-plane.ts';
+import { troubles } from './missing.ts';
 
 function versionOf(directory: string): string {
   return (JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }).version;
@@ -25,7 +26,8 @@ export default defineCommand({
   help: `
 Usage: atoll doctor
 
-Tells what this machine can and cannot do, and what to do about it. The simulated mode needs none of it.
+Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
+wrong with the Atoll of this home: volumes whose bytes are missing, and what hostd cannot put right.
 `,
   async run({ home }) {
     console.log(
@@ -37,5 +39,7 @@ Tells what this machine can and cannot do, and what to do about it. The simulate
     const findings = await probeHost({ directory, ...(config && { port: config.listen.port }) });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
+    const wrong = config ? await troubles(home, config) : [];
+    if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
   },
 });

@@ -5,6 +5,7 @@ import { findDaemon, parseStat } from '../host/processes.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdName } from './control-plane.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { findMissingBytes } from './missing.ts';
 
 interface ProcessStatus {
   name: string;
@@ -78,14 +79,19 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
+    const missing = await findMissingBytes(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
-    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };
+    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, missing, processes };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
     else {
       console.log(
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
+      if (missing && missing.length > 0)
+        console.log(
+          `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
+        );
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

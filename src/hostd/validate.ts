@@ -65,6 +65,9 @@ const publication: z.ZodType<Publication> = z.strictObject({
   entry: z.strictObject({ id: dropletId, mac, ipv4, ipv6: ipv6.optional(), metadata }),
 });
 
+/** Whether it may be made where it is absent: only who says so has it made. */
+const make = z.boolean().default(false);
+
 /** DigitalOcean's largest volume has 16 TiB. */
 const volume = z.strictObject({
   sizeGib: z
@@ -78,9 +81,10 @@ const volume = z.strictObject({
     ])
     .optional(),
   fromSnapshot: uuid.optional(),
+  make,
 });
 
-const snapshot = z.strictObject({ volume: uuid });
+const snapshot = z.strictObject({ volume: uuid, make });
 
 const publishedAddress = z.strictObject({
   generation: z.int().min(0),
@@ -107,13 +111,14 @@ export function parsePublication(value: unknown, id: number, network: PublicNetw
 }
 
 /** Checks what claims to be a volume. Throws InvalidEntry. */
-export function parseVolume(value: unknown, id: string): HostVolume {
-  const { sizeGib, filesystem, fromSnapshot } = checked(volume, value);
-  return { id, sizeGib, ...(filesystem && { filesystem }), ...(fromSnapshot && { fromSnapshot }) };
+export function parseVolume(value: unknown, id: string): { volume: HostVolume; make: boolean } {
+  const { sizeGib, filesystem, fromSnapshot, make } = checked(volume, value);
+  const parts = { ...(filesystem && { filesystem }), ...(fromSnapshot && { fromSnapshot }) };
+  return { volume: { id, sizeGib, ...parts }, make };
 }
 
 /** Checks what claims to name the volume that a snapshot is taken of. Throws InvalidEntry. */
-export function parseSnapshot(value: unknown): { volume: string } {
+export function parseSnapshot(value: unknown): { volume: string; make: boolean } {
   return checked(snapshot, value);
 }
 

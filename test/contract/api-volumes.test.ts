@@ -225,17 +225,26 @@ describe('tags', () => {
 });
 
 describe('the sweep', () => {
-  it('deletes what has no owner, and makes what is missing', async () => {
+  it('deletes what has no owner, and never makes again what is missing', async () => {
     const { host, database } = atoll;
     const { id } = await create();
     await until(async () => (await held(id)) !== undefined);
-    await host.ensureVolume({ id: unknownVolume, sizeGib: 1 });
-    await host.snapshotVolume(unknownVolume, unknownVolume);
+    await host.ensureVolume({ id: unknownVolume, sizeGib: 1 }, { make: true });
+    await host.snapshotVolume(unknownVolume, unknownVolume, { make: true });
     await host.deleteVolume(id);
     const swept = await sweepVolumes({ store: database.store, clock: systemClock, log: silentLog, host });
     expect(swept).toMatchObject({ orphans: 2 });
     expect(await held(unknownVolume)).toBeUndefined();
     expect((await host.volumes()).snapshots).not.toContain(unknownVolume);
-    await until(async () => (await held(id)) !== undefined);
+    const { db } = database.store;
+    await until(async () => {
+      const row = await db
+        .selectFrom('volumes')
+        .select('missing_at')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      return row.missing_at !== null;
+    });
+    expect(await held(id)).toBeUndefined();
   });
 });

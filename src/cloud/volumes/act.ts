@@ -9,6 +9,7 @@ import type { Tx } from '../../store/store.ts';
 import { beginOnDroplet, type LockedDroplet, lockDroplet } from '../pending/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
+import { checkBytes } from './missing.ts';
 import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
 import { volumeKind } from './wanted.ts';
@@ -54,6 +55,7 @@ async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
       `names a Droplet in ${droplet.region}, but the volume is in ${volume.region}: both must be in the same region.`,
     );
   }
+  checkBytes(volume);
   await checkRoom(tx, droplet);
   const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
   await tagResources(tx, tags, 'volume', [volume.id], deps.clock);
@@ -97,6 +99,7 @@ async function resize(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
     throw invalid('size_gigabytes', 'is missing: a resize needs the new size in GiB.');
   const volume = await locked(tx, request, reference);
   if (volume.pending_action_id !== null) throw unprocessable('Volume already has a pending event.');
+  checkBytes(volume);
   if (size_gib <= volume.size_gib) {
     throw invalid(
       'size_gigabytes',

@@ -20,12 +20,12 @@ export async function sweepVolumes({ store, clock, log, host }: VolumeReconciler
   const [volumes, snapshots] = await Promise.all([
     store.db
       .selectFrom('volumes')
-      .select(['id', 'size_gib', 'deleted_at'])
+      .select(['id', 'size_gib', 'missing_at', 'deleted_at'])
       .where('gone_at', 'is', null)
       .execute(),
     store.db
       .selectFrom('volume_snapshots')
-      .select(['id', 'status', 'deleted_at'])
+      .select(['id', 'status', 'missing_at', 'deleted_at'])
       .where('gone_at', 'is', null)
       .execute(),
   ]);
@@ -54,9 +54,11 @@ export async function sweepVolumes({ store, clock, log, host }: VolumeReconciler
     if (!owners.has(id)) await orphan('volume snapshot', id, () => host.deleteVolumeSnapshot(id));
 
   const sizes = new Map(found.volumes.map(({ id, sizeGib }) => [id, sizeGib]));
-  for (const { id, size_gib, deleted_at } of volumes)
-    if (deleted_at || (sizes.get(id) ?? 0) < size_gib) await rouse(volumeKind, id);
-  for (const { id, status, deleted_at } of snapshots)
-    if (deleted_at || status === 'pending') await rouse(volumeSnapshotKind, id);
+  for (const { id, size_gib, missing_at, deleted_at } of volumes)
+    if (deleted_at || missing_at || (sizes.get(id) ?? 0) < size_gib) await rouse(volumeKind, id);
+  const kept = new Set(found.snapshots);
+  for (const { id, status, missing_at, deleted_at } of snapshots)
+    if (deleted_at || missing_at || status === 'pending' || !kept.has(id))
+      await rouse(volumeSnapshotKind, id);
   return swept;
 }
