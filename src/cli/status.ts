@@ -6,6 +6,7 @@ import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { findMissingBytes } from './missing.ts';
 
 interface ProcessStatus {
   name: string;
@@ -90,6 +91,7 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
+    const missing = await findMissingBytes(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const pool = (await hostdHealth(home))?.pool;
     const status = {
@@ -98,6 +100,7 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
       url: publicUrl(config),
       healthy,
       droplets,
+      missing,
       processes,
       ...(pool && { pool }),
     };
@@ -108,6 +111,10 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
       );
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
       if (pool && !pool.inForce) console.log(poolText(pool));
+      if (missing && missing.length > 0)
+        console.log(
+          `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
+        );
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

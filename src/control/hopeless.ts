@@ -9,6 +9,9 @@ export interface Explanations {
   rejected: string;
 }
 
+const missing =
+  'Bytes that this needs are missing on the host. The operator finds which, and what to do about it, in: ./atoll doctor';
+
 /**
  * Why trying again cannot help, for a person; undefined where it may. What the engine said stays in the log.
  * `attempts`: failed runs in a row before this one.
@@ -19,6 +22,8 @@ export function hopeless(error: unknown, attempts: number, why: Explanations): s
     case 'exhausted':
     case 'rejected':
       return why[kind];
+    case 'missing':
+      return missing;
     case 'failed':
       return attempts + 1 < tries
         ? undefined

@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { paths, poolDirectory, readConfig } from '../config.ts';
 import { sleep, systemClock } from '../control/clock.ts';
@@ -146,6 +147,10 @@ function parts(home: string) {
       macOf: (ip) => droplets.having(ip)?.mac,
     }),
     // The kernel tells the files behind loop devices by their real paths.
-    volumes: volumeStore({ directory: paths(realpathSync(home)).volumes, links: `/dev/atoll-${config.id}` }),
+    volumes: volumeStore({
+      directory: paths(realpathSync(home)).volumes,
+      known: join(paths(home).hostdState, 'volumes-directory'),
+      links: `/dev/atoll-${config.id}`,
+    }),
   };
 }

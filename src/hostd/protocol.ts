@@ -20,6 +20,7 @@ import {
   parseVolume,
 } from './validate.ts';
 import { NoRoom } from './volumes/copy.ts';
+import { Away } from './volumes/directory.ts';
 import { Busy } from './volumes/loops.ts';
 import { Missing, type Volumes } from './volumes/volumes.ts';
 
@@ -76,9 +77,10 @@ const named = [
  *   generation is stale, 400 where it is no entry, 423 where an address of it is another droplet's still, 500
  *   where it could not be saved, or the host could not be made like it.
  * - `GET /droplets`: `{ids}` of the droplets in force; `GET /droplets/{id}`: `{digest}` of its entry, or 404.
- * - `PUT /volumes/{uuid}` with `{sizeGib, filesystem, fromSnapshot}`: `{device}`; `DELETE /volumes/{uuid}`;
- *   `PUT /snapshots/{uuid}` with `{volume}`: `{bytes}`; `DELETE /snapshots/{uuid}`; `GET /volumes`: `{volumes,
- *   snapshots}`. 404 where what it is to be made from is absent, 423 while it is in use, 507 without room.
+ * - `PUT /volumes/{uuid}` with `{sizeGib, filesystem, fromSnapshot, make}`: `{device}`; `DELETE /volumes/{uuid}`;
+ *   `PUT /snapshots/{uuid}` with `{volume, make}`: `{bytes}`; `DELETE /snapshots/{uuid}`; `GET /volumes`: `{volumes,
+ *   snapshots}`. 410 where it is absent and may not be made, or what it is to be made from is absent, 423 while it is
+ *   in use, 503 while the directory of the volumes is away, 507 without room.
  * - `PUT /addresses/{ip}` with `{generation, entry}`, `DELETE /addresses/{ip}?generation=N`, as with droplets;
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
@@ -156,13 +158,18 @@ function operationsOf(parts: ProtocolParts): Operations {
       return {};
     },
 
-    'PUT /volumes/{id}': async ({ id, body }) => volumes.ensureVolume(parseVolume(await body(), id)),
+    async 'PUT /volumes/{id}'({ id, body }) {
+      const { volume, make } = parseVolume(await body(), id);
+      return volumes.ensureVolume(volume, { make });
+    },
     async 'DELETE /volumes/{id}'({ id }) {
       await volumes.deleteVolume(id);
       return {};
     },
-    'PUT /snapshots/{id}': async ({ id, body }) =>
-      volumes.snapshotVolume(parseSnapshot(await body()).volume, id),
+    async 'PUT /snapshots/{id}'({ id, body }) {
+      const { volume, make } = parseSnapshot(await body());
+      return volumes.snapshotVolume(volume, id, { make });
+    },
     async 'DELETE /snapshots/{id}'({ id }) {
       await volumes.deleteVolumeSnapshot(id);
       return {};
@@ -201,9 +208,11 @@ function operationsOf(parts: ProtocolParts): Operations {
 function statusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
   if (error instanceof InvalidEntry) return 400;
-  if (error instanceof Missing || error instanceof NoDisk) return 404;
+  if (error instanceof NoDisk) return 404;
+  if (error instanceof Missing) return 410;
   if (error instanceof Stale) return 409;
   if (error instanceof InUse || error instanceof Busy) return 423;
+  if (error instanceof Away) return 503;
   if (error instanceof NoRoom) return 507;
   return 500;
 }

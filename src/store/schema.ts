@@ -278,6 +278,8 @@ export interface Volumes {
   filesystem_type: Generated<string>;
   gone_at: Date | null;
   id: Generated<string>;
+  made_at: Date | null;
+  missing_at: Date | null;
   name: string;
   pending_action_id: number | null;
   region: string;
@@ -295,6 +297,7 @@ export interface VolumeSnapshots {
   filesystem_type: Generated<string>;
   gone_at: Date | null;
   id: Generated<string>;
+  missing_at: Date | null;
   name: string;
   region: string;
   size_gib: number;

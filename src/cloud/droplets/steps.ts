@@ -72,11 +72,12 @@ export async function takeStep(
   }
 }
 
-async function attach({ compute, host, store }: StepDeps, row: DropletRow, volumeId: string): Promise<void> {
+async function attach(deps: StepDeps, row: DropletRow, volumeId: string): Promise<void> {
+  const { compute, store } = deps;
   const volume = (await attachedVolumes(store.db, row.id)).find(({ id }) => id === volumeId);
   // Detached meanwhile: the next look has another plan.
   if (!volume) return;
-  const device = await volumeDevice(store.db, host, volume);
+  const device = await volumeDevice(deps, volume);
   await compute.attachVolume(instanceName(row), { id: volume.id, name: volume.name, device });
 }
 
@@ -110,14 +111,14 @@ async function save({ compute, store }: StepDeps, row: DropletRow, imageId: numb
 }
 
 async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {
-  const { store, host, context } = deps;
+  const { store, context } = deps;
   const source = await diskSource(store.db, row.image_id, context.imageHost);
   if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
   const volumes: VolumeAttachment[] = [];
   // Most droplets are made without any.
   const attached = row.volume_ids.length > 0 ? await attachedVolumes(store.db, row.id) : [];
   for (const volume of attached) {
-    const device = await volumeDevice(store.db, host, volume);
+    const device = await volumeDevice(deps, volume);
     volumes.push({ id: volume.id, name: volume.name, device });
   }
   const outside = splitRange(context.network.ipv4);

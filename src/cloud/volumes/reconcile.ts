@@ -3,11 +3,13 @@ import { endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler } from '../../control/loop.ts';
+import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { holdDroplets } from '../pending/index.ts';
 import { volumeDevice } from './device.ts';
+import { lookAgainMs } from './missing.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
 import { volumeKind } from './wanted.ts';
 
@@ -25,13 +27,17 @@ const whyNot = {
 };
 
 export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+  /** Missing bytes that the log has told of. */
+  const told = new Set<string>();
+
   async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
     const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     if (row.deleted_at) return remove(row);
     try {
-      await volumeDevice(store.db, host, row);
+      await volumeDevice({ store, clock, host }, row);
     } catch (error) {
+      if (error instanceof EngineError && error.kind === 'missing') return waitFor(row, error);
       const reason = hopeless(error, run.attempts, whyNot);
       if (!reason || !(await resizeOf(row))) throw error;
       log.warn(
@@ -40,7 +46,18 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
       );
       return undoResize(row, reason);
     }
+    if (told.delete(id)) log.info({ volume: id }, 'the bytes of a volume are back');
     await endResize(row);
+  }
+
+  /** The bytes of a volume, or of the snapshot it is made from, are missing: nothing is made until they are back. */
+  async function waitFor(row: VolumeRow, error: EngineError): Promise<Outcome> {
+    if (!told.has(row.id))
+      log.error({ volume: row.id, error: error.message }, 'the bytes of a volume are missing');
+    told.add(row.id);
+    const reason = hopeless(error, 0, whyNot);
+    if (reason) await undoResize(row, reason);
+    return { again: new Date(clock.now().getTime() + lookAgainMs) };
   }
 
   async function remove({ id }: VolumeRow): Promise<Outcome | void> {
@@ -88,9 +105,9 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
   /** The volume is as large as it was found, and the action errs. */
   async function undoResize(row: VolumeRow, message: string): Promise<void> {
     const action = await resizeOf(row);
+    if (action === undefined) return;
     const { volumes } = await host.volumes();
     const found = volumes.find(({ id }) => id === row.id);
-    if (action === undefined) return;
     await store.transaction(async (tx) => {
       await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
       await tx

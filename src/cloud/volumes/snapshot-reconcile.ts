@@ -4,6 +4,7 @@ import type { Outcome, Reconciler } from '../../control/loop.ts';
 import { wake } from '../../control/reconcile.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { volumeDevice } from './device.ts';
+import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import type { VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
 import { type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
@@ -13,13 +14,16 @@ import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 const notTold = { exhausted: 'no room', rejected: 'refused' };
 
 export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+  /** Missing bytes that the log has told of. */
+  const told = new Set<string>();
+
   async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
     const row = await selectSnapshots(store.db).where('id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     const wanting = row.deleted_at && row.status !== 'error' ? await wantsFrom(id) : undefined;
     // One that is deleted is still taken where a volume is to be made from it.
     if (row.deleted_at && !(wanting && row.status === 'pending')) return remove(row, wanting);
-    if (row.status !== 'pending') return;
+    if (row.status !== 'pending') return look(row);
     try {
       const { bytes } = await take(row);
       await finish(row, { status: 'available', bytes });
@@ -31,14 +35,31 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
     }
   }
 
+  /** Looks whether the bytes of one that was taken are still there: it is never taken again. */
+  async function look({ id, volume_id, missing_at }: SnapshotRow): Promise<Outcome | void> {
+    try {
+      await host.snapshotVolume(volume_id, id, { make: false });
+    } catch (error) {
+      if (!(error instanceof EngineError && error.kind === 'missing')) throw error;
+      if (!told.has(id))
+        log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
+      told.add(id);
+      await snapshotIsMissing(store.db, id, clock.now());
+      return { again: new Date(clock.now().getTime() + lookAgainMs) };
+    }
+    if (missing_at === null) return;
+    if (told.delete(id)) log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
+    await store.db.updateTable('volume_snapshots').set({ missing_at: null }).where('id', '=', id).execute();
+  }
+
   async function take(row: SnapshotRow): Promise<{ bytes: number }> {
     const volume = await selectVolumes(store.db)
       .where('volumes.id', '=', row.volume_id)
       .where('volumes.gone_at', 'is', null)
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
-    await volumeDevice(store.db, host, volume);
-    return host.snapshotVolume(row.volume_id, row.id);
+    await volumeDevice({ store, clock, host }, volume);
+    return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
   /** Writes down how it went; both the volume and we may have waited for it. */
@@ -75,11 +96,10 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
       .selectFrom('volumes')
       .select('id')
       .where('snapshot_id', '=', snapshotId)
+      .where('made_at', 'is', null)
       .where('deleted_at', 'is', null)
-      .execute();
-    if (wanting.length === 0) return undefined;
-    const made = new Set((await host.volumes()).volumes.map((volume) => volume.id));
-    return wanting.find((volume) => !made.has(volume.id))?.id;
+      .executeTakeFirst();
+    return wanting?.id;
   }
 
   return { kind: volumeSnapshotKind, reconcile };

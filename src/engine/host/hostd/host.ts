@@ -91,15 +91,15 @@ export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
       await call('PUT', '/cloud', mark);
     },
 
-    async ensureVolume({ id, ...volume }) {
-      const { body } = await call('PUT', `/volumes/${id}`, volume, COPY_TIMEOUT_MS);
+    async ensureVolume({ id, ...volume }, { make }) {
+      const { body } = await call('PUT', `/volumes/${id}`, { ...volume, make }, COPY_TIMEOUT_MS);
       return { device: body.device ?? '' };
     },
     async deleteVolume(id) {
       await call('DELETE', `/volumes/${id}`);
     },
-    async snapshotVolume(id, snapshotId) {
-      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id }, COPY_TIMEOUT_MS);
+    async snapshotVolume(id, snapshotId, { make }) {
+      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id, make }, COPY_TIMEOUT_MS);
       return { bytes: body.bytes ?? 0 };
     },
     async deleteVolumeSnapshot(snapshotId) {
@@ -127,7 +127,9 @@ export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
 }
 
 function kindOf(status: number): EngineErrorKind {
+  if (status === 410) return 'missing';
   if (status === 423) return 'busy';
+  if (status === 503) return 'unavailable';
   if (status === 507) return 'exhausted';
   return status < 500 ? 'rejected' : 'failed';
 }
