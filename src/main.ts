@@ -23,7 +23,7 @@ async function run(home: string): Promise<void> {
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
     : { socketDir: paths(home).postgresSocket };
-  const store = openStore(address, { name: 'atoll-control', connections: 7 });
+  const store = openStore(address, { name: 'atoll-control', connections: 3 });
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
   const plane = controlPlane({

@@ -176,16 +176,30 @@ export interface ImageTransfers {
   team_id: string;
 }
 
+export interface Loops {
+  lease_until: Date;
+  lost_at: Date | null;
+  owner: number;
+  started_at: Generated<Date>;
+}
+
 export interface Reconcile {
   attempts: Generated<number>;
+  claim: number | null;
   done: Generated<number>;
   due: Date;
   id: string;
   kind: string;
+  lane: Generated<string>;
   last_error: string | null;
   lease_until: Date | null;
   owner: number | null;
+  waiting_for: string | null;
+  waiting_since: Date | null;
+  waiting_until: Date | null;
+  waits: Generated<number>;
   wanted: Generated<number>;
+  woken_at: Date | null;
 }
 
 export interface ReservedIps {
@@ -311,6 +325,7 @@ export interface DB {
   droplets: Droplets;
   image_transfers: ImageTransfers;
   images: Images;
+  loops: Loops;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;
   ssh_keys: SshKeys;

@@ -26,10 +26,12 @@ async function start(
     address: database.address,
     clock: systemClock,
     log: silentLog,
-    reconcilers: [{ kind: 'thing', reconcile }],
+    store: database.store,
+    reconcilers: [{ kind: 'thing', lane: 'quick', reconcile }],
     workers,
     random: Math.random,
     resyncMs,
+    lease: { ms: 5_000, goneMs: 300 },
   });
   loops.push(loop);
   await loop.start();

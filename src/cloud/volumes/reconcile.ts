@@ -2,12 +2,13 @@
 import { endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { volumeDevice } from './device.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
+import { wakeDeletedSnapshot } from './snapshot-row.ts';
 import { volumeKind } from './wanted.ts';
 
 export interface VolumeReconcilerOptions {
@@ -17,6 +18,9 @@ export interface VolumeReconcilerOptions {
   host: Host;
 }
 
+/** Copies of volumes and of their snapshots at once, each: more only make each other slower. */
+export const mostCopies = 2;
+
 const whyNot = {
   exhausted:
     'The host has no room for this. Delete volumes or snapshots that are not needed, then try again.',
@@ -24,14 +28,14 @@ const whyNot = {
 };
 
 export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
-  async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
+  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     if (row.deleted_at) return remove(row);
     try {
-      await volumeDevice(store.db, host, row);
+      await volumeDevice(store.db, host, row, run);
     } catch (error) {
-      const reason = hopeless(error, run.attempts, whyNot);
+      const reason = hopeless(error, run, whyNot);
       if (!reason || !(await resizeOf(row))) throw error;
       log.warn(
         { volume: id, error: (error as Error).message },
@@ -40,9 +44,11 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
       return undoResize(row, reason);
     }
     await endResize(row);
+    // A snapshot that was deleted is kept until what is made from it is there.
+    if (row.snapshot_id !== null) await wakeDeletedSnapshot(store.db, row.snapshot_id, clock.now());
   }
 
-  async function remove({ id }: VolumeRow): Promise<Outcome | void> {
+  async function remove({ id, snapshot_id }: VolumeRow): Promise<Outcome | void> {
     const waiting = await store.db
       .selectFrom('volume_snapshots')
       .select('id')
@@ -54,6 +60,7 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     if (waiting) return;
     await host.deleteVolume(id);
     await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+    if (snapshot_id !== null) await wakeDeletedSnapshot(store.db, snapshot_id, clock.now());
     return { forget: true };
   }
 
@@ -86,8 +93,9 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
   /** The volume is as large as it was found, and the action errs. */
   async function undoResize(row: VolumeRow, message: string): Promise<void> {
     const action = await resizeOf(row);
-    const { volumes } = await host.volumes();
-    const found = volumes.find(({ id }) => id === row.id);
+    // A host that does not answer has grown it or will: it is as large as was asked for then.
+    const there = await host.volumes().catch(() => undefined);
+    const found = there?.volumes.find(({ id }) => id === row.id);
     if (action === undefined) return;
     await store.transaction(async (tx) => {
       await tx
@@ -100,5 +108,5 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     });
   }
 
-  return { kind: volumeKind, reconcile };
+  return { kind: volumeKind, lane: 'quick', mostSlow: mostCopies, reconcile };
 }
