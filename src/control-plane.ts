@@ -15,6 +15,7 @@ import type { Clock } from './control/clock.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
 import type { Lease } from './control/loops.ts';
+import type { LoopMetrics } from './control/metrics.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
@@ -57,6 +58,8 @@ export interface ControlPlaneOptions {
 
 export interface ControlPlane {
   server: FastifyInstance;
+  /** What the loop counts of its runs. */
+  metrics: LoopMetrics;
   /** Begins to reconcile; the caller listens on `server` when it wants to. */
   start(): Promise<void>;
   /** Drains: requests under way are answered, steps under way are finished. Engines and store stay open. */
@@ -179,6 +182,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
 
   return {
     server,
+    metrics: loop.metrics,
     async start() {
       await ensurePool(store.db, publicPool, context.network.ipv4);
       await loop.start();

@@ -8,6 +8,7 @@ import type { DropletContext } from './cloud/droplets/index.ts';
 import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
+import { openOperatorPort } from './control/operator-port.ts';
 import { controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
 import { migrate } from './store/migrate.ts';
@@ -44,9 +45,15 @@ async function run(home: string): Promise<void> {
     }),
   });
 
+  const operator = await openOperatorPort({ db: store.db, clock: systemClock, log, metrics: plane.metrics }, [
+    { socket: paths(home).operatorSocket },
+    ...(config.metrics ? [config.metrics] : []),
+  ]);
+
   const end = async (signal: string) => {
     log.info({ signal }, 'draining');
     await plane.stop();
+    await operator.close();
     await engines.close();
     await store.close();
     log.info({}, 'stopped');

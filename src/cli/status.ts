@@ -1,10 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { paths, readConfig } from '../config.ts';
+import type { LoopReport } from '../control/operator-port.ts';
 import { incusdPid } from '../host/incusd.ts';
 import { findDaemon, parseStat } from '../host/processes.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdName } from './control-plane.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { loopLines } from './loop-lines.ts';
+import { request } from './request.ts';
+
+/** What the control loop says of itself, or null where it does not answer. */
+async function loopReport(home: string): Promise<LoopReport | null> {
+  try {
+    const socketPath = paths(home).operatorSocket;
+    const { status, body } = await request('http://operator/loop', { socketPath, timeoutMs: 5000 });
+    return status === 200 ? (body as LoopReport) : null;
+  } catch {
+    return null;
+  }
+}
 
 interface ProcessStatus {
   name: string;
@@ -57,7 +71,8 @@ export default defineCommand({
   help: `
 Usage: atoll status [--json]
 
-Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
+Shows what runs, and what the control loop has to do: per kind what is due, running, waiting and failing, since when,
+and how long it took of late from a request until it was done. Exit code 0 if all does and the API is healthy, 1 otherwise.
 `,
   options: { json: { type: 'boolean' } },
   async run({ home, values }) {
@@ -79,7 +94,8 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
     const ok = healthy && processes.every(({ pid }) => pid !== null);
-    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };
+    const loop = healthy ? await loopReport(home) : null;
+    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes, loop };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
     else {
       console.log(
@@ -92,6 +108,7 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
           `  ${pid === null ? '✗' : '✓'} ${name.padEnd(10)}${pid === null ? 'does not run' : `pid ${pid}`.padEnd(14)}${size}`,
         );
       }
+      for (const line of loop ? loopLines(loop, new Date()) : []) console.log(line);
     }
     return ok ? 0 : 1;
   },

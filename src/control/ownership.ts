@@ -67,6 +67,7 @@ export function ownership(options: OwnershipOptions): Ownership {
     settings: '-c synchronous_commit=off',
     prepare,
     connected: options.connected,
+    lost: giveUpSoon,
   });
 
   async function prepare(client: pg.Client): Promise<void> {
@@ -103,6 +104,16 @@ export function ownership(options: OwnershipOptions): Ownership {
   /** Gives up by itself before anybody else can have taken over. */
   function expire(): void {
     if (age() >= lease.ms * (1 - margin)) loseAll('the lease could not be renewed in time');
+  }
+
+  /** Others miss our lock from now on: unless there is a new session before they may take over, all is lost. */
+  function giveUpSoon(): void {
+    setTimeout(
+      () => {
+        if (!session.connected() && !isFresh()) loseAll('there is no session with the database');
+      },
+      Math.max(0, lease.goneMs * (1 - margin) - age()) + 1,
+    ).unref();
   }
 
   function renewNow(): Promise<void> {
