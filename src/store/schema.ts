@@ -185,6 +185,13 @@ export interface ImageTransfers {
   team_id: string;
 }
 
+export interface Loops {
+  lease_until: Date;
+  lost_at: Date | null;
+  owner: number;
+  started_at: Generated<Date>;
+}
+
 export interface Quarantined {
   found_at: Date;
   kind: string;
@@ -194,14 +201,21 @@ export interface Quarantined {
 
 export interface Reconcile {
   attempts: Generated<number>;
+  claim: number | null;
   done: Generated<number>;
   due: Date;
   id: string;
   kind: string;
+  lane: Generated<string>;
   last_error: string | null;
   lease_until: Date | null;
   owner: number | null;
+  waiting_for: string | null;
+  waiting_since: Date | null;
+  waiting_until: Date | null;
+  waits: Generated<number>;
   wanted: Generated<number>;
+  woken_at: Date | null;
 }
 
 export interface ReservedIps {
@@ -331,6 +345,7 @@ export interface DB {
   droplets: Droplets;
   image_transfers: ImageTransfers;
   images: Images;
+  loops: Loops;
   quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;
