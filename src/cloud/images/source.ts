@@ -67,6 +67,10 @@ export interface OrderedImage {
   /** GiB. */
   minDisk: number;
   distribution: string;
+  /** Imported: such a droplet has no root password, as on DigitalOcean. */
+  custom?: boolean;
+  /** Of a snapshot or backup: the droplet that it was taken of. */
+  dropletId?: number | null;
 }
 
 /** Where an ordered image is to be used. */
@@ -101,7 +105,13 @@ export async function orderImage(
         `Transfer it to ${region} first: POST /v2/images/${own.id}/actions with type transfer.`,
     );
   }
-  return { id: own.id, minDisk: own.min_disk_gib, distribution: own.distribution };
+  return {
+    id: own.id,
+    minDisk: own.min_disk_gib,
+    distribution: own.distribution,
+    custom: own.type === 'custom',
+    dropletId: own.droplet_id,
+  };
 }
 
 /**
@@ -120,13 +130,13 @@ export async function diskSource(
   }
   const own = await db
     .selectFrom('images')
-    .select('type')
+    .select(['id', 'nonce', 'type'])
     .where('id', '=', imageId)
     .where('status', '=', 'available')
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
   if (!own) return undefined;
-  return own.type === 'custom' ? { image: customName(imageId) } : { saved: savedName(imageId) };
+  return own.type === 'custom' ? { image: customName(own) } : { saved: savedName(own) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */
