@@ -3,7 +3,6 @@
  * namespace of their own, in which the directory that keeps it out is covered by an empty one. Nothing is mounted on the
  * host, and the view ends with the process.
  */
-import { dirname } from 'node:path';
 
 /** A directory that is shown. */
 export interface Shown {
@@ -43,23 +42,16 @@ export async function viewOf(
   return { covered, shown: shown.toSorted((a, b) => a.path.length - b.path.length) };
 }
 
-/** The directory nearest to the root, above `path`, that keeps someone out. */
+/** The directory nearest to the root, above `path`, that keeps someone out; one closed itself is not opened by being shown. */
 async function outermostClosed(
   path: string,
   canEnter: (path: string) => Promise<boolean>,
 ): Promise<string | undefined> {
   if (await canEnter(path)) return undefined;
-  const above = dirname(path);
-  if (above === path) return undefined;
-  // Closed itself, it is not opened by being shown.
-  return (await outermostClosed(above, canEnter)) ?? (await closedItself(above, canEnter));
-}
-
-async function closedItself(
-  path: string,
-  canEnter: (path: string) => Promise<boolean>,
-): Promise<string | undefined> {
-  return (await canEnter(path)) || dirname(path) === path ? undefined : path;
+  const names = path.split('/').slice(1, -1);
+  const above = names.map((_, index) => `/${names.slice(0, index + 1).join('/')}`);
+  for (const directory of above) if (!(await canEnter(directory))) return directory;
+  return undefined;
 }
 
 const isBelow = (path: string, directory: string): boolean => path.startsWith(`${directory}/`);
