@@ -40,6 +40,13 @@ export const configSchema = z.object({
   rateLimit: z.object({ perHour: z.number().int(), perMinute: z.number().int() }),
   /** How many resources the control loop works on at once; absent: by the number of cores. */
   workers: z.number().int().positive().optional(),
+  /** Where Prometheus finds GET /metrics over TCP, beside the socket; loopback only: it asks for no token. */
+  metrics: z
+    .object({
+      host: z.string().regex(/^(127\.\d+\.\d+\.\d+|::1|localhost)$/, 'must be a loopback address'),
+      port: z.number().int().min(1).max(65535),
+    })
+    .optional(),
 });
 
 export type Config = z.infer<typeof configSchema>;
@@ -62,6 +69,9 @@ export function paths(home: string) {
     /** The token that `atoll env` hands out; mode 0600. */
     token: join(home, 'token'),
     run: join(home, 'run'),
+    /** The control plane's own, closed to all others: where the operator asks it. */
+    operator: join(home, 'operator'),
+    operatorSocket: join(home, 'operator', 'loop.sock'),
     log: join(home, 'log'),
     /** Letters to the account's owner, as files. */
     mail: join(home, 'mail'),

@@ -135,6 +135,7 @@ export async function ensureHostd(home: string, config: Config): Promise<string>
 /** What hostd tells of itself (see its protocol.ts). */
 export interface HostdHealth {
   droplets: number;
+  /** What it cannot put right. */
   trouble?: string;
   pool: PoolStatus;
 }

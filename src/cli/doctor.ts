@@ -6,6 +6,7 @@ import { findDaemon } from '../host/processes.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
+import { troubles } from './missing.ts';
 import { poolText } from './status.ts';
 
 function versionOf(directory: string): string {
@@ -31,7 +32,8 @@ export default defineCommand({
   help: `
 Usage: atoll doctor
 
-Tells what this machine can and cannot do, and what to do about it. The simulated mode needs none of it.
+Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
+wrong with the Atoll of this home: volumes whose bytes are missing, and what hostd cannot put right.
 `,
   async run({ home }) {
     console.log(
@@ -51,5 +53,7 @@ Tells what this machine can and cannot do, and what to do about it. The simulate
       });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
+    const wrong = config ? await troubles(home, config) : [];
+    if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
   },
 });

@@ -1,10 +1,12 @@
 import { realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { paths, poolDirectory, readConfig } from '../config.ts';
 import { sleep, systemClock } from '../control/clock.ts';
 import { poolQuotas } from '../host/pool-quotas.ts';
 import { type Agent, hostAgent } from './agent.ts';
+import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { run } from './exec.ts';
 import { imageConversions } from './images/conversions.ts';
@@ -74,6 +76,7 @@ async function serve(home: string, group: string): Promise<void> {
     volumes,
     conversions,
     pool,
+    cloud: cloudFile(paths(home).hostdState),
     network,
     metadataServes: metadata.serves,
   });
@@ -144,6 +147,10 @@ function parts(home: string) {
       macOf: (ip) => droplets.having(ip)?.mac,
     }),
     // The kernel tells the files behind loop devices by their real paths.
-    volumes: volumeStore({ directory: paths(realpathSync(home)).volumes, links: `/dev/atoll-${config.id}` }),
+    volumes: volumeStore({
+      directory: paths(realpathSync(home)).volumes,
+      known: join(paths(home).hostdState, 'volumes-directory'),
+      links: `/dev/atoll-${config.id}`,
+    }),
   };
 }

@@ -17,11 +17,12 @@ const platform = ['src/control', 'src/http', 'src/store'];
 
 /**
  * What hostd runs of the rest: configuration, time as a port, how both sides tell one desired state from another,
- * what makes an image a droplet's, and the limits of the pool.
+ * whose a host is, what makes an image a droplet's, and the limits of the pool.
  */
 const shared = new Set([
   'src/config.ts',
   'src/control/clock.ts',
+  'src/engine/cloud-mark.ts',
   'src/engine/host/digest.ts',
   'src/host/images/files.ts',
   'src/host/images/recipe.ts',

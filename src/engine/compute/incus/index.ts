@@ -18,6 +18,7 @@ import { type LimitDisk, withRoom } from './room.ts';
 import { savedDisks } from './saved.ts';
 import { forgetIdentity, sourceOf } from './source.ts';
 import { bootKey, engineNames, instanceBody, type Placement, urnKey } from './spec.ts';
+import { surveys } from './survey.ts';
 import { attachments } from './volumes.ts';
 
 export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> {
@@ -184,7 +185,8 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     ...savedDisks(context),
     ...storedImages(context),
     ...vpcNetworks(context),
-    watch: (listener, signal) => watchEvents({ socketPath, clock }, listener, signal),
+    ...surveys(context),
+    watch: (listener, signal) => watchEvents({ socketPath, clock, id: options.id }, listener, signal),
     close: () => client.close(),
   };
 }

@@ -5,6 +5,7 @@ import type { IncusContext } from './context.ts';
 import { execute } from './exec.ts';
 import { type IncusInstance, instancePath, sizeOf, update } from './instances.ts';
 import { withRoom } from './room.ts';
+import { passwordScript } from './root-password.ts';
 import { rootDevice, withIpv6 } from './spec.ts';
 
 type Inside = Pick<Compute, 'resize' | 'addIpv6' | 'setRootPassword' | 'console' | 'usage'>;
@@ -61,7 +62,12 @@ export function insideMachines(context: IncusContext): Inside {
     },
     async setRootPassword(name, password) {
       const path = instancePath((await existing(name)).name);
-      const { code, output } = await execute(client, path, ['chpasswd'], `root:${password}\n`);
+      const { code, output } = await execute(
+        client,
+        path,
+        ['sh', '-c', passwordScript],
+        `root:${password}\n`,
+      );
       if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${output.trim()} (${code})`);
     },
     async console(name) {
