@@ -1,14 +1,14 @@
-import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, createToken, firstTeam } from '../cloud/account/index.ts';
 import { type Config, paths } from '../config.ts';
 import { systemClock } from '../control/clock.ts';
 import { ensurePostgres } from '../host/postgres.ts';
-import { canExecute, ensureUser, privateDirectory, type User } from '../host/user.ts';
+import { canExecute, ensureUser, privateDirectory, showing, type User } from '../host/user.ts';
 import { migrate } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
-import { ensureControlPlane, ensureHostd } from './control-plane.ts';
+import { checkout, codeDirectories, ensureControlPlane, ensureHostd } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
@@ -43,12 +43,26 @@ async function prepareHome(home: string, mode: Config['mode'], user: User | unde
   privateDirectory(operator, user);
   if (!user) return;
   chownSync(run, 0, user.gid);
-  if (!(await canExecute(user, home))) {
+  // A umask may have closed it. What is secret in it is closed by itself.
+  chmodSync(home, statSync(home).mode | 0o011);
+}
+
+/**
+ * The user that the processes of this home run as: shown the home and the code where it could not reach them. Not a home
+ * of real droplets, whose own users must reach their disks.
+ */
+async function userOf(home: string, mode: Config['mode'], user: User): Promise<User> {
+  const reaching = await canExecute(user, home);
+  if (mode === 'real' && !reaching) {
     throw new Error(
-      `The user ${user.name} cannot reach ${home}: a directory above it is closed. ` +
+      `The user ${user.name} cannot reach ${home}: a directory above it is closed, to droplets as well. ` +
         'Choose a home below one that all may enter (such as /var/lib) by --home.',
     );
   }
+  const shown = await showing(user, [{ path: home, writable: true }, ...codeDirectories()]);
+  if (!(await canExecute(shown, join(checkout, 'src/http'))))
+    throw new Error(`The user ${user.name} may not read ${checkout}: chmod -R go+rX ${checkout}`);
+  return shown;
 }
 
 /** PostgreSQL (unless somebody else's is used), its schema, and the account of the first run. */
@@ -102,8 +116,9 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   // First, because the configuration asks `ip` for the networks of this machine.
   const realParts = real ? await import('./bring-up-real.ts') : undefined;
   await realParts?.bringMachine(steps);
-  const { user } = await ensureUser();
+  const { user: service } = await ensureUser();
   const { config, changes, created } = await configure(home, options);
+  let user = service;
   await step('configuration', async () => {
     const tls = await ensureTls(home, config, { cert: options.tlsCert, key: options.tlsKey, user });
     if (tls) config.tls = tls;
@@ -111,6 +126,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
     writeConfig(home, config, user?.gid);
     if (isRoot()) registerHome(config.id, home);
     await prepareHome(home, config.mode, user);
+    if (user) user = await userOf(home, config.mode, user);
     return created ? 'made' : changes.join(', ') || 'kept';
   });
 

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
-import { join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Config, configSchema, paths } from '../config.ts';
 import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
-import { asUser, canExecute, type User } from '../host/user.ts';
+import { asUser, type User } from '../host/user.ts';
+import type { Shown } from '../host/view.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { isHealthy } from './endpoint.ts';
 
@@ -48,45 +49,21 @@ function nodeProgram(): string {
  */
 const youngGeneration = '--max-semi-space-size=8';
 
-/** The command that runs a TypeScript program of the checkout that is to be found at `root`. */
-function nodeCommand(program: string, home: string, root = checkout): string[] {
-  const node = nodeProgram();
-  const inside = relative(checkout, node);
-  const movedNode = inside.startsWith('..') ? node : join(root, inside);
+/** The command that runs a TypeScript program of the checkout. */
+function nodeCommand(program: string, home: string): string[] {
   return [
-    movedNode,
+    nodeProgram(),
     '--disable-warning=ExperimentalWarning',
     youngGeneration,
-    join(root, program),
+    join(checkout, program),
     '--home',
     home,
   ];
 }
 
-/**
- * The control plane's command as `user`. A checkout that this user cannot reach (below /root, say) is shown to
- * it, read-only, at `<home>/app` in a mount namespace of its own: nothing is left mounted on the host.
- */
-async function controlCommand(home: string, user: User | undefined): Promise<string[]> {
-  const reachable = await canExecute(user, join(checkout, 'src/http'));
-  if (reachable && (await canExecute(user, nodeProgram())))
-    return asUser(user, nodeCommand('src/main.ts', home));
-  const view = join(home, 'app');
-  mkdirSync(view, { recursive: true });
-  const script = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"';
-  const namespace = [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    script,
-    'sh',
-    checkout,
-    view,
-  ];
-  return [...namespace, ...asUser(user, nodeCommand('src/main.ts', home, view))];
+/** What the user of the control plane must reach of this code: the checkout and its Node. */
+export function codeDirectories(): Shown[] {
+  return [{ path: checkout }, { path: dirname(nodeProgram()) }];
 }
 
 /** Throws with the remedy where another program has the address. */
@@ -136,7 +113,7 @@ export async function ensureControlPlane(
   const reason = await reasonToStart(home, controlName, wanted, well);
   if (!reason) return 'runs';
   await checkAddressFree(config.listen);
-  const command = await controlCommand(home, user);
+  const command = asUser(user, nodeCommand('src/main.ts', home));
   await startDaemon(home, { name: controlName, command, fingerprint: wanted }, well, 60_000);
   return reason;
 }
