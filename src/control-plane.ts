@@ -48,7 +48,7 @@ export interface ControlPlaneOptions {
   tls?: { cert: string; key: string };
   /** Answers are checked against their own schemas: for tests. */
   validateResponses?: boolean;
-  /** How often the loop looks for dead peers, ms: for tests. */
+  /** How often the loop looks for wakes that it was not told of, ms: for tests. */
   resyncMs?: number;
   /** How long claims outlive the process, ms: for tests. */
   lease?: Lease;

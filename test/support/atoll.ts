@@ -56,7 +56,7 @@ export interface TestAtollOptions {
   wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
   rateLimit?: { perHour: number; perMinute: number };
   workers?: number;
-  /** How often the loop looks for dead peers, ms: seldom, where days pass in a moment. */
+  /** How often the loop looks for wakes that it was not told of, ms: seldom, where days pass in a moment. */
   resyncMs?: number;
   /** How often engines and database are compared, ms. */
   sweepMs?: number;
@@ -93,7 +93,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       validateResponses: true,
       resyncMs: options.resyncMs ?? 50,
       // What is killed here ends at once: the next need not wait for it to come back.
-      lease: { ms: 10_000, goneMs: 200 },
+      lease: { ms: 10_000, goneMs: 150 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
     });
     await plane.start();

@@ -41,11 +41,18 @@ type Body = Static<typeof DropletCreate>;
  */
 export async function createDroplets(
   deps: CreateDeps,
-  request: { caller: Caller; id: string; body: Body; autoscalePool?: string },
+  request: {
+    caller: Caller;
+    id: string;
+    body: Body;
+    autoscalePool?: string;
+    /** How many of the names may be created after all, found under a lock that the transaction keeps. */
+    room?: (tx: Tx) => Promise<number>;
+  },
 ): Promise<Created> {
   const { caller, body } = request;
   const { store, clock } = deps;
-  const names = namesOf(body);
+  const asked = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
   const image = await orderImage(store.db, caller.teamId, body.image, deps.context.imageHost);
@@ -60,7 +67,7 @@ export async function createDroplets(
     throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
-  if (body.volumes?.length && names.length > 1) {
+  if (body.volumes?.length && asked.length > 1) {
     throw invalid('volumes', 'cannot be attached to several Droplets: create one Droplet at a time.');
   }
   const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
@@ -72,6 +79,7 @@ export async function createDroplets(
 
   return store.transaction(async (tx) => {
     const at = clock.now();
+    const names = request.room ? asked.slice(0, await request.room(tx)) : asked;
     await checkLimit(tx, caller.teamId, names.length);
     const vpc = body.vpc_uuid
       ? await findVpc(tx, caller.teamId, body.vpc_uuid)
