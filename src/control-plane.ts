@@ -68,6 +68,12 @@ export interface ControlPlane {
   kill(): void;
 }
 
+/**
+ * The budget of database connections of a control plane, beside the one of the loop's session and, for moments, the one
+ * on which address pools grow. Ten control planes are to fit into one PostgreSQL.
+ */
+export const connections = { requests: 3, loop: 2 };
+
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, log, context } = options;
   // What a run asks of the world, it asks only while its claim is held.
@@ -79,7 +85,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   // Connections of its own: requests do not queue behind what the loop has to do.
   const loopStore = openStore(options.address, {
     name: 'atoll-reconcile',
-    connections: 2,
+    connections: connections.loop,
     before: guard.check,
   });
   const loop = controlLoop({

@@ -32,7 +32,7 @@ export interface LoopOptions {
   reconcilers: Reconciler[];
   /** How many resources are worked on at once in the quick lane. */
   workers: number;
-  /** How many more in the slow lane; absent: a third of `workers`, at least 2. */
+  /** How many more in the slow lane; absent: a third of `workers`, at least 8: slow work mostly waits for disks and networks. */
   slowWorkers?: number;
   /** 0 ≤ n < 1; spreads retries. */
   random: () => number;
@@ -78,7 +78,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   const guard = options.guard ?? claimGuard();
   const slots = {
     quick: options.workers,
-    slow: options.slowWorkers ?? Math.max(2, Math.ceil(options.workers / 3)),
+    slow: options.slowWorkers ?? Math.max(8, Math.ceil(options.workers / 3)),
   };
   const reconcilers = new Map(options.reconcilers.map((reconciler) => [reconciler.kind, reconciler]));
   const runs = runsOf(reconcilers, slots);

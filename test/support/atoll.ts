@@ -56,6 +56,9 @@ export interface TestAtollOptions {
   wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
   rateLimit?: { perHour: number; perMinute: number };
   workers?: number;
+  /** Database connections for requests: many by default. */
+  connections?: number;
+  slowWorkers?: number;
   /** How often the loop looks for wakes that it was not told of, ms: seldom, where days pass in a moment. */
   resyncMs?: number;
   /** How often engines and database are compared, ms. */
@@ -68,7 +71,7 @@ export interface TestAtollOptions {
 
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
-  const database = await testDatabase();
+  const database = await testDatabase(options.connections);
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
@@ -90,6 +93,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       context: options.real?.context ?? simulatedContext,
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
+      ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),
       validateResponses: true,
       resyncMs: options.resyncMs ?? 50,
       // What is killed here ends at once: the next need not wait for it to come back.
