@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -53,6 +53,10 @@ export type Config = z.infer<typeof configSchema>;
 
 /** The one storage pool of an Atoll's Incus. */
 export const poolName = 'main';
+
+/** Where incusd mounts that pool; by its real path, as the kernel tells it. */
+export const poolDirectory = (home: string): string =>
+  join(realpathSync(home), 'incus', 'storage-pools', poolName);
 
 /** Name of the bridge of an Atoll's public network; an interface's name may have 15 characters. */
 export const publicBridge = (id: string): string => `at${id}pub`;

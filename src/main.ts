@@ -8,6 +8,7 @@ import type { DropletContext } from './cloud/droplets/index.ts';
 import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
+import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
 import { connections, controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
@@ -18,7 +19,7 @@ import { openStore } from './store/open.ts';
 const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
 
 /** Runs until a signal ends it. */
-async function run(home: string): Promise<void> {
+async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const config = readConfig(home);
   const log = pino({ level: process.env.ATOLL_LOG_LEVEL ?? 'info' });
   const address = config.databaseUrl
@@ -39,6 +40,7 @@ async function run(home: string): Promise<void> {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
     }),
     rateLimit: config.rateLimit,
+    acceptDatabase,
     workers: config.workers ?? defaultWorkers(config.mode),
     ...(config.tls && {
       tls: { cert: readFileSync(config.tls.cert, 'utf8'), key: readFileSync(config.tls.key, 'utf8') },
@@ -87,6 +89,14 @@ function contextOf(config: Config, available: string[]): DropletContext {
   };
 }
 
-const { values } = parseArgs({ options: { home: { type: 'string' } } });
-if (!values.home) throw new Error('Usage: node src/main.ts --home DIR');
-await run(values.home);
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, 'accept-database': { type: 'boolean', default: false } },
+});
+if (!values.home) throw new Error('Usage: node src/main.ts --home DIR [--accept-database]');
+try {
+  await run(values.home, values['accept-database']);
+} catch (error) {
+  if (!(error instanceof ForeignEngines)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}

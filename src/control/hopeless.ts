@@ -10,6 +10,9 @@ export interface Explanations {
   rejected: string;
 }
 
+const missing =
+  'Bytes that this needs are missing on the host. The operator finds which, and what to do about it, in: ./atoll doctor';
+
 /**
  * Why trying again cannot help, for a person; undefined where it may. What the engine said stays in the log. A wait
  * that has been too long cannot help either: see waits.ts.
@@ -25,6 +28,8 @@ export function hopeless(
     case 'exhausted':
     case 'rejected':
       return why[kind];
+    case 'missing':
+      return missing;
     case 'failed':
       return run.attempts + 1 < tries
         ? undefined

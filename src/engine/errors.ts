@@ -3,10 +3,12 @@
  * - `unavailable`: the engine does not answer or is shutting down; wait and try again, for an hour.
  * - `busy`: something else holds the object; wait and try again, for ten minutes.
  * - `exhausted`: no room (disk, memory, addresses); the step will not work until somebody makes room.
+ * - `missing`: something that had been made is not there; it comes back when somebody brings it back, and is never
+ *   made anew.
  * - `rejected`: the engine refuses the request for good; trying again cannot help.
  * - `failed`: anything else; worth a few more tries.
  */
-export type EngineErrorKind = 'unavailable' | 'busy' | 'exhausted' | 'rejected' | 'failed';
+export type EngineErrorKind = 'unavailable' | 'busy' | 'exhausted' | 'missing' | 'rejected' | 'failed';
 
 /** An engine's refusal or failure. `message` goes to the log, never to a client. */
 export class EngineError extends Error {

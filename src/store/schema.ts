@@ -96,6 +96,12 @@ export interface AutoscalePools {
   user_id: string;
 }
 
+export interface Cloud {
+  created_at: Generated<Date>;
+  id: Generated<string>;
+  only_one: Generated<boolean>;
+}
+
 export interface Counters {
   kind: string;
   n: number;
@@ -127,6 +133,7 @@ export interface Droplets {
   image_id: number;
   name: string;
   new_password: string | null;
+  nonce: Generated<string>;
   pending_action_id: number | null;
   power: Generated<string>;
   private_ipv4: string;
@@ -136,6 +143,7 @@ export interface Droplets {
   region: string;
   root: Generated<number>;
   root_done: Generated<number>;
+  root_password_hash: string | null;
   size: string;
   status: Generated<string>;
   stop: Generated<string>;
@@ -158,6 +166,7 @@ export interface Images {
   id: Generated<number>;
   min_disk_gib: number;
   name: string;
+  nonce: Generated<string>;
   regions: string[];
   status: string;
   team_id: string;
@@ -181,6 +190,13 @@ export interface Loops {
   lost_at: Date | null;
   owner: number;
   started_at: Generated<Date>;
+}
+
+export interface Quarantined {
+  found_at: Date;
+  kind: string;
+  name: string;
+  urn: string;
 }
 
 export interface Reconcile {
@@ -276,6 +292,8 @@ export interface Volumes {
   filesystem_type: Generated<string>;
   gone_at: Date | null;
   id: Generated<string>;
+  made_at: Date | null;
+  missing_at: Date | null;
   name: string;
   pending_action_id: number | null;
   region: string;
@@ -293,6 +311,7 @@ export interface VolumeSnapshots {
   filesystem_type: Generated<string>;
   gone_at: Date | null;
   id: Generated<string>;
+  missing_at: Date | null;
   name: string;
   region: string;
   size_gib: number;
@@ -320,12 +339,14 @@ export interface DB {
   audit: Audit;
   autoscale_history: AutoscaleHistory;
   autoscale_pools: AutoscalePools;
+  cloud: Cloud;
   counters: Counters;
   droplet_blocks: DropletBlocks;
   droplets: Droplets;
   image_transfers: ImageTransfers;
   images: Images;
   loops: Loops;
+  quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;
   ssh_keys: SshKeys;

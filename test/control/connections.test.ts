@@ -14,9 +14,9 @@ import { ended, order } from '../support/droplets.ts';
 import { simulatedContext } from '../support/simulated-context.ts';
 import { until } from '../support/until.ts';
 
-/** What each may have, and for moments, while address pools grow. */
+/** What each may have, and for moments, while address pools grow and during a sweep. */
 const usual = 1 + connections.loop + connections.requests;
-const most = usual + 1;
+const most = usual + 2;
 
 let atoll: TestAtoll;
 let second: ControlPlane;

@@ -1,5 +1,6 @@
 /** What the operator can ask of a loop, and what a control plane asks of PostgreSQL. */
 import { mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,17 +35,15 @@ afterAll(async () => {
 
 const report = async (): Promise<LoopReport> =>
   (await request('http://operator/loop', { socketPath: socket })).body as LoopReport;
-const exposition = async (): Promise<string> =>
+const exposition = (): Promise<string> =>
   new Promise((resolve, reject) => {
-    import('node:http').then(({ get }) =>
-      get({ socketPath: socket, path: '/metrics' }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (chunk: string) => {
-          text += chunk;
-        });
-        response.on('end', () => resolve(text));
-      }).on('error', reject),
-    );
+    get({ socketPath: socket, path: '/metrics' }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve(text));
+    }).on('error', reject);
   });
 
 describe('the operator port', () => {

@@ -55,7 +55,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
           'a step cannot be done, the action errs',
         );
         // A machine that could not be made is deleted: what it printed is kept for `atoll logs --droplet`.
-        const printed = await compute.console(instanceName(row.id)).catch(() => null);
+        const printed = await compute.console(instanceName(row)).catch(() => null);
         const end = { message: reason, at: clock.now(), console: printed };
         await store.transaction((tx) => undoAction(tx, row, observed, end));
         continue;
@@ -67,10 +67,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
   }
 
   async function observe(row: DropletRow): Promise<Observed> {
-    const [instance, published] = await Promise.all([
-      compute.get(instanceName(row.id)),
-      host.published(row.id),
-    ]);
+    const [instance, published] = await Promise.all([compute.get(instanceName(row)), host.published(row.id)]);
     return { instance, published };
   }
 

@@ -4,6 +4,7 @@ import type { MachineSize } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { type Named, nameInEngine } from '../engine-name.ts';
 import { findSize } from '../sizes/index.ts';
 
 export type DropletRow = Selectable<Droplets> & {
@@ -61,4 +62,4 @@ export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): 
 
 export const dropletUrn = (id: number | string): string => `do:droplet:${id}`;
 /** The machine's name in the engine. */
-export const instanceName = (id: number | string): string => `droplet-${id}`;
+export const instanceName = (row: Named): string => nameInEngine('droplet', row);

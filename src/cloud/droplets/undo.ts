@@ -8,7 +8,10 @@ import type { DropletRow } from './row.ts';
 
 /** The columns that an action can change and that are put back as they were. */
 export type Undo = Partial<
-  Pick<DropletRow, 'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6'>
+  Pick<
+    DropletRow,
+    'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6' | 'root_password_hash'
+  >
 >;
 
 /**
@@ -16,9 +19,14 @@ export type Undo = Partial<
  * its number stays taken: no other disk may have it.
  */
 function undoable({ undo, root }: DropletRow, observed: Observed | undefined): Undo {
-  const { root: before, image_id, ...others } = (undo ?? {}) as Undo;
+  const { root: before, image_id, root_password_hash, ...others } = (undo ?? {}) as Undo;
   if (before === undefined || !observed || observed.instance?.root === root) return others;
-  return { ...others, root: before, ...(image_id !== undefined && { image_id }) };
+  return {
+    ...others,
+    root: before,
+    ...(image_id !== undefined && { image_id }),
+    ...(root_password_hash !== undefined && { root_password_hash }),
+  };
 }
 
 /** What the droplet is shown as from now on: as it was found, and off where there is nothing. */

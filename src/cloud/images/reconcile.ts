@@ -6,6 +6,7 @@ import type { Compute } from '../../engine/compute/port.ts';
 import { type Imported, type Importer, type ImportLimits, Unimportable } from '../../engine/importer/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
+import type { Named } from '../engine-name.ts';
 import { customName, savedName } from './row.ts';
 
 export const imageKind = 'image';
@@ -43,7 +44,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     run.slow();
     try {
       await setStatus(id, { status: 'pending' });
-      const imported = await importUnlessDeleted(id, row.url, run.signal);
+      const imported = await importUnlessDeleted(row, row.url, run.signal);
       if (imported === undefined) return remove(row);
       await setStatus(id, {
         status: 'available',
@@ -62,7 +63,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
 
   /** The import; ended early, with undefined, where the image is deleted meanwhile. */
   async function importUnlessDeleted(
-    id: number,
+    image: Named,
     url: string,
     signal: AbortSignal,
   ): Promise<Imported | undefined> {
@@ -70,7 +71,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     let cancel = () => {};
     const look = () => {
       cancel = clock.after(lookMs, () => {
-        rowOf(id).then(
+        rowOf(image.id).then(
           (row) => (row?.deleted_at ? deleted.abort() : look()),
           () => look(),
         );
@@ -79,7 +80,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     look();
     try {
       return await importer.import(url, {
-        name: customName(id),
+        name: customName(image),
         signal: AbortSignal.any([signal, deleted.signal]),
         limits,
       });
@@ -105,9 +106,9 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
   }
 
   /** Removes what the engine has of a deleted image. Droplets made from it have a disk of their own. */
-  async function remove({ id, type }: { id: number; type: string }): Promise<Outcome> {
-    if (type === 'custom') await compute.deleteImage(customName(id));
-    else await compute.deleteSaved(savedName(id));
+  async function remove({ id, nonce, type }: Named & { type: string }): Promise<Outcome> {
+    if (type === 'custom') await compute.deleteImage(customName({ id, nonce }));
+    else await compute.deleteSaved(savedName({ id, nonce }));
     await store.db
       .updateTable('images')
       .set({ gone_at: clock.now() })

@@ -37,8 +37,9 @@ export function imageView(id: number): ImageView {
     public: true,
     regions: [...imageRegions],
     created_at: image.createdAt,
-    // DigitalOcean's applications are snapshots that everybody may use.
-    type: image.base === undefined ? 'base' : 'snapshot',
+    // Not `base`, as the published document has it: on the wire public images are snapshots that everybody may use,
+    // and terraform configurations compare it.
+    type: 'snapshot',
     min_disk_size: image.minDisk,
     size_gigabytes: image.built?.gigabytes ?? null,
     description: descriptionOf(image),

@@ -3,10 +3,13 @@ import { endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
+import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
+import { holdDroplets } from '../pending/index.ts';
 import { volumeDevice } from './device.ts';
+import { lookAgainMs } from './missing.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
 import { wakeDeletedSnapshot } from './snapshot-row.ts';
 import { volumeKind } from './wanted.ts';
@@ -28,13 +31,17 @@ const whyNot = {
 };
 
 export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+  /** Missing bytes that the log has told of. */
+  const told = new Set<string>();
+
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     if (row.deleted_at) return remove(row);
     try {
-      await volumeDevice(store.db, host, row, run);
+      await volumeDevice({ store, clock, host }, row, run);
     } catch (error) {
+      if (error instanceof EngineError && error.kind === 'missing') return waitFor(row, error, run);
       const reason = hopeless(error, run, whyNot);
       if (!reason || !(await resizeOf(row))) throw error;
       log.warn(
@@ -43,9 +50,20 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
       );
       return undoResize(row, reason);
     }
+    if (told.delete(id)) log.info({ volume: id }, 'the bytes of a volume are back');
     await endResize(row);
     // A snapshot that was deleted is kept until what is made from it is there.
     if (row.snapshot_id !== null) await wakeDeletedSnapshot(store.db, row.snapshot_id, clock.now());
+  }
+
+  /** The bytes of a volume, or of the snapshot it is made from, are missing: nothing is made until they are back. */
+  async function waitFor(row: VolumeRow, error: EngineError, run: Run): Promise<Outcome> {
+    if (!told.has(row.id))
+      log.error({ volume: row.id, error: error.message }, 'the bytes of a volume are missing');
+    told.add(row.id);
+    const reason = hopeless(error, run, whyNot);
+    if (reason) await undoResize(row, reason);
+    return { again: new Date(clock.now().getTime() + lookAgainMs) };
   }
 
   async function remove({ id, snapshot_id }: VolumeRow): Promise<Outcome | void> {
@@ -80,6 +98,7 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     const action = await resizeOf(row);
     if (action === undefined) return;
     await store.transaction(async (tx) => {
+      await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
       await tx
         .updateTable('volumes')
         .set({ pending_action_id: null })
@@ -98,6 +117,7 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     const found = there?.volumes.find(({ id }) => id === row.id);
     if (action === undefined) return;
     await store.transaction(async (tx) => {
+      await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
       await tx
         .updateTable('volumes')
         .set({ pending_action_id: null, size_gib: found?.sizeGib ?? row.size_gib })

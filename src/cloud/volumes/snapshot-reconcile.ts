@@ -4,6 +4,7 @@ import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { wake } from '../../control/reconcile.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { volumeDevice } from './device.ts';
+import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
 import { copyPatienceMs } from './snapshot-gate.ts';
@@ -14,6 +15,9 @@ import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 const notTold = { exhausted: 'no room', rejected: 'refused' };
 
 export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+  /** Missing bytes that the log has told of. */
+  const told = new Set<string>();
+
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectSnapshots(store.db).where('id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
@@ -22,7 +26,7 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
     if (row.deleted_at && !(wanting && row.status === 'pending')) {
       return wanting ? waitFor(wanting, row, run) : remove(row);
     }
-    if (row.status !== 'pending') return;
+    if (row.status !== 'pending') return look(row);
     try {
       const { bytes } = await take(row, run);
       await finish(row, { status: 'available', bytes });
@@ -34,6 +38,23 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
     }
   }
 
+  /** Looks whether the bytes of one that was taken are still there: it is never taken again. */
+  async function look({ id, volume_id, missing_at }: SnapshotRow): Promise<Outcome | void> {
+    try {
+      await host.snapshotVolume(volume_id, id, { make: false });
+    } catch (error) {
+      if (!(error instanceof EngineError && error.kind === 'missing')) throw error;
+      if (!told.has(id))
+        log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
+      told.add(id);
+      await snapshotIsMissing(store.db, id, clock.now());
+      return { again: new Date(clock.now().getTime() + lookAgainMs) };
+    }
+    if (missing_at === null) return;
+    if (told.delete(id)) log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
+    await store.db.updateTable('volume_snapshots').set({ missing_at: null }).where('id', '=', id).execute();
+  }
+
   async function take(row: SnapshotRow, run: Run): Promise<{ bytes: number }> {
     const volume = await selectVolumes(store.db)
       .where('volumes.id', '=', row.volume_id)
@@ -41,8 +62,8 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
     run.slow();
-    await volumeDevice(store.db, host, volume, run);
-    return host.snapshotVolume(row.volume_id, row.id);
+    await volumeDevice({ store, clock, host }, volume, run);
+    return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
   /** Writes down how it went; both the volume and we may have waited for it. */
@@ -85,11 +106,10 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
       .selectFrom('volumes')
       .select('id')
       .where('snapshot_id', '=', snapshotId)
+      .where('made_at', 'is', null)
       .where('deleted_at', 'is', null)
-      .execute();
-    if (wanting.length === 0) return undefined;
-    const made = new Set((await host.volumes()).volumes.map((volume) => volume.id));
-    return wanting.find((volume) => !made.has(volume.id))?.id;
+      .executeTakeFirst();
+    return wanting?.id;
   }
 
   return { kind: volumeSnapshotKind, lane: 'quick', mostSlow: mostCopies, reconcile };
