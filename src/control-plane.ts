@@ -51,7 +51,7 @@ export interface ControlPlaneOptions {
   tls?: { cert: string; key: string };
   /** Answers are checked against their own schemas: for tests. */
   validateResponses?: boolean;
-  /** How often the loop looks for dead peers, ms: for tests. */
+  /** How often the loop looks for wakes that it was not told of, ms: for tests. */
   resyncMs?: number;
   /** How long claims outlive the process, ms: for tests. */
   lease?: Lease;
@@ -77,6 +77,12 @@ export interface ControlPlane {
   kill(): void;
 }
 
+/**
+ * The budget of database connections of a control plane, beside the one of the loop's session and, for moments, those
+ * on which address pools grow and a sweep keeps its lock. Ten control planes are to fit into one PostgreSQL.
+ */
+export const connections = { requests: 3, loop: 2 };
+
 /** By the type of the URN: whose reconciler looks at a machine that something happened to. */
 const watched: Record<string, string> = { droplet: dropletKind };
 
@@ -94,7 +100,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   // Connections of its own: requests do not queue behind what the loop has to do.
   const loopStore = openStore(options.address, {
     name: 'atoll-reconcile',
-    connections: 2,
+    connections: connections.loop,
     before: guard.check,
   });
   const loop = controlLoop({

@@ -10,7 +10,7 @@ import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
-import { controlPlane } from './control-plane.ts';
+import { connections, controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
@@ -25,7 +25,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
     : { socketDir: paths(home).postgresSocket };
-  const store = openStore(address, { name: 'atoll-control', connections: 3 });
+  const store = openStore(address, { name: 'atoll-control', connections: connections.requests });
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
   const plane = controlPlane({

@@ -3,7 +3,7 @@
  * it is gone is removed. What has no row at all is quarantined: rows are written before an engine is touched, and stay
  * long after it was cleared, so that a missing row means another database and never an orphan.
  */
-import { sql } from 'kysely';
+import pg from 'pg';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
@@ -57,30 +57,31 @@ const mostNamed = 20;
  * Sweeps all inventories, unless another process is at it: then answers false, at once. What fails of one thing, or of
  * one inventory, keeps nothing from the others.
  */
-export function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
-  // The lock's connection is not one of those that the sweep and the loop's runs share: it is held for long.
-  return deps.store.aside.connection().execute(async (session) => {
-    const { rows } = await sql<{
-      mine: boolean;
-    }>`select pg_try_advisory_lock(${sweepLock}) as mine`.execute(session);
+export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
+  // Of its own: it is kept for as long as the sweep takes, and the loop's runs need the pool's few. Its end frees the lock.
+  const client = new pg.Client(deps.store.pool.options);
+  // One that breaks is noticed by the next query.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [
+      sweepLock,
+    ]);
     if (!rows[0]?.mine) return false;
-    try {
-      for (const inventory of inventories) {
-        if (deps.signal.aborted) break;
-        await sweepOne(deps, inventory).catch((error: Error) => {
-          if (deps.signal.aborted) return;
-          deps.log.warn(
-            { kind: inventory.kind, error: error.message },
-            'a part of the sweep failed, the next one follows',
-          );
-        });
-      }
-    } finally {
-      // Where the session has broken, the lock is gone with it.
-      await sql`select pg_advisory_unlock(${sweepLock})`.execute(session);
+    for (const inventory of inventories) {
+      if (deps.signal.aborted) break;
+      await sweepOne(deps, inventory).catch((error: Error) => {
+        if (deps.signal.aborted) return;
+        deps.log.warn(
+          { kind: inventory.kind, error: error.message },
+          'a part of the sweep failed, the next one follows',
+        );
+      });
     }
     return true;
-  });
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {

@@ -41,11 +41,18 @@ type Body = Static<typeof DropletCreate>;
  */
 export async function createDroplets(
   deps: CreateDeps,
-  request: { caller: Caller; id: string; body: Body; autoscalePool?: string },
+  request: {
+    caller: Caller;
+    id: string;
+    body: Body;
+    autoscalePool?: string;
+    /** How many of the names may be created after all, found under a lock that the transaction keeps. */
+    room?: (tx: Tx) => Promise<number>;
+  },
 ): Promise<Created> {
   const { caller, body } = request;
   const { store, clock } = deps;
-  const names = namesOf(body);
+  const asked = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
   const region = findRegion(body.region);
@@ -63,12 +70,12 @@ export async function createDroplets(
   }
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
-  if (body.volumes?.length && names.length > 1) {
+  if (body.volumes?.length && asked.length > 1) {
     throw invalid('volumes', 'cannot be attached to several Droplets: create one Droplet at a time.');
   }
   const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
   const byPassword = keys.length === 0 && !image.custom;
-  const access = byPassword ? await Promise.all(names.map(newRootAccess)) : [];
+  const access = byPassword ? await Promise.all(asked.map(newRootAccess)) : [];
   const features = [
     'private_networking',
     ...(body.ipv6 ? ['ipv6'] : []),
@@ -77,6 +84,7 @@ export async function createDroplets(
 
   return store.transaction(async (tx) => {
     const at = clock.now();
+    const names = request.room ? asked.slice(0, await request.room(tx)) : asked;
     // First: whoever waits for a place holds nothing that others wait for.
     await checkLimit(tx, caller.teamId, names.length);
     const vpc = body.vpc_uuid
