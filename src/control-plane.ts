@@ -1,7 +1,6 @@
 /** Builds the control plane out of its parts: API and control loop over one database and the engines it is given. */
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { ensurePool, publicPool } from './cloud/addresses/index.ts';
 import { associatedReconciler } from './cloud/associated/index.ts';
 import { autoscaleReconciler } from './cloud/autoscale/index.ts';
 import { backupReconciler } from './cloud/backups/index.ts';
@@ -122,13 +121,18 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   let cancelSweep = () => {};
   let cancelRetry = () => {};
   let sweeping: Promise<void> | undefined;
+  let sweepAgain = false;
 
-  /** Compares the engines with the database; a sweep asked for during another is that other one. */
+  /**
+   * Compares the engines with the database. A regular sweep that falls into another is that other one; one that `must` be
+   * follows it, since that one may have looked before what we were told of.
+   */
   function sweepNow({ must }: { must: boolean }): Promise<void> {
+    if (sweeping && must) sweepAgain = true;
     sweeping ??= sweep(sweepDeps, inventories)
       .then(async (swept) => {
         if (ended.signal.aborted) return;
-        // Another process is at it, which may have looked before what we were told of.
+        // Another process is at it, which may have looked before, too.
         if (!swept && must) cancelRetry = clock.after(retryMs, () => void sweepNow({ must }));
         if (!swept) return;
         await holdQuarantined({ store: loopStore, compute, host, clock, log });
@@ -137,6 +141,9 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {
         sweeping = undefined;
+        if (!sweepAgain || ended.signal.aborted) return;
+        sweepAgain = false;
+        void sweepNow({ must: true });
       });
     return sweeping;
   }
@@ -173,9 +180,9 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   return {
     server,
     async start() {
-      await ensurePool(store.db, publicPool, context.network.ipv4);
       const acceptDatabase = options.acceptDatabase ?? false;
-      await takeOver({ ...sweepDeps, compute, host, inventories, acceptDatabase });
+      const publicRange = context.network.ipv4;
+      await takeOver({ ...sweepDeps, compute, host, inventories, publicRange, acceptDatabase });
       if (ended.signal.aborted) return;
       await loop.start();
       // What the loop's own runs wake is looked for when they end.

@@ -13,6 +13,7 @@ import { controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
+import { whenAnswering } from './take-over.ts';
 
 /** DigitalOcean's own resolvers: what a simulated droplet is told. */
 const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
@@ -24,9 +25,13 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
     : { socketDir: paths(home).postgresSocket };
+  const waiting = { clock: systemClock, log };
   const store = openStore(address, { name: 'atoll-control', connections: 7 });
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
+  const never = new AbortController().signal;
+  const available =
+    (await whenAnswering(() => engines.compute.images(), { ...waiting, signal: never })) ?? [];
   const plane = controlPlane({
     store,
     address,
@@ -34,7 +39,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     clock: systemClock,
     log,
     mode: config.mode,
-    context: contextOf(config, await engines.compute.images()),
+    context: contextOf(config, available),
     ...(config.imageMaxGib && {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
     }),
@@ -46,7 +51,9 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     }),
   });
 
+  let ending = false;
   const end = async (signal: string) => {
+    ending = true;
     log.info({ signal }, 'draining');
     await plane.stop();
     await engines.close();
@@ -62,6 +69,8 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     });
   }
   await plane.start();
+  // Told to end while it waited for an engine.
+  if (ending) return;
   await plane.server.listen({ host: config.listen.host, port: config.listen.port });
   log.info({ listen: config.listen, mode: config.mode }, 'ready');
 }

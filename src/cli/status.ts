@@ -1,10 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { paths, readConfig } from '../config.ts';
+import { listQuarantined } from '../control/quarantine.ts';
 import { incusdPid } from '../host/incusd.ts';
 import { findDaemon, parseStat } from '../host/processes.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdName } from './control-plane.ts';
+import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { commandFor } from './up-options.ts';
 
 interface ProcessStatus {
   name: string;
@@ -53,6 +56,15 @@ async function dropletCount(home: string): Promise<number | null> {
   }
 }
 
+/** How much is in quarantine, or null where the database does not tell. */
+async function quarantinedCount(home: string): Promise<number | null> {
+  try {
+    return await withStore(home, readConfig(home), async ({ db }) => (await listQuarantined(db)).length);
+  } catch {
+    return null;
+  }
+}
+
 export default defineCommand({
   help: `
 Usage: atoll status [--json]
@@ -78,14 +90,25 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
+    const quarantined = await quarantinedCount(home);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
-    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };
+    const status = {
+      home,
+      mode: config.mode,
+      url: publicUrl(config),
+      healthy,
+      droplets,
+      quarantined,
+      processes,
+    };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
     else {
       console.log(
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
+      if (quarantined)
+        console.log(`${quarantined} in quarantine, unknown to the database: ${commandFor(home, 'orphans')}`);
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

@@ -25,6 +25,8 @@ create table quarantined (
   name text not null,
   urn text not null,
   found_at timestamptz not null,
+  -- The operator wants it removed, and only the control plane can do it.
+  removal boolean not null default false,
   primary key (kind, name)
 );
 
