@@ -13,6 +13,7 @@ import { reservedIpReconciler } from './cloud/reserved-ips/index.ts';
 import { volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
 import type { Clock } from './control/clock.ts';
 import { controlLoop } from './control/loop.ts';
+import { defaultRetention, purge, type Retention } from './control/purge.ts';
 import { sweep } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
@@ -51,6 +52,8 @@ export interface ControlPlaneOptions {
   sweepMs?: number;
   /** Takes the database for that of the engines, whatever they say: once, by the operator's word. */
   acceptDatabase?: boolean;
+  /** How long rows are kept; absent: `defaultRetention`. */
+  retention?: Retention;
 }
 
 export interface ControlPlane {
@@ -69,6 +72,9 @@ export interface ControlPlane {
 
 /** By the type of the URN: whose reconciler looks at a machine that something happened to. */
 const watched: Record<string, string> = { droplet: dropletKind };
+
+/** How often rows that are past their time are deleted, ms. */
+const purgeMs = 3_600_000;
 
 /** When to try again to sweep while another process does, ms. */
 const retryMs = 1_000;
@@ -120,6 +126,8 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const inventories = inventoriesOf({ store: loopStore, compute, host });
   let cancelSweep = () => {};
   let cancelRetry = () => {};
+  let cancelPurge = () => {};
+  let purging: Promise<void> | undefined;
   let sweeping: Promise<void> | undefined;
   let sweepAgain = false;
 
@@ -155,6 +163,15 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     });
   }
 
+  function purgeRegularly(): void {
+    cancelPurge = clock.after(purgeMs, () => {
+      purging ??= purge(sweepDeps, options.retention ?? defaultRetention).finally(() => {
+        purging = undefined;
+      });
+      purgeRegularly();
+    });
+  }
+
   function watchEngine(): void {
     compute.watch(({ urn }) => {
       // A gap in the stream: anything may have happened.
@@ -175,6 +192,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ended.abort();
     cancelSweep();
     cancelRetry();
+    cancelPurge();
   }
 
   return {
@@ -189,6 +207,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       store.onWrite(loop.look);
       watchEngine();
       sweepRegularly();
+      purgeRegularly();
       ready = true;
     },
     async stop() {
@@ -196,6 +215,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       await server.close();
       await loop.stop();
       await sweeping;
+      await purging;
       await loopStore.close();
       await auth.close();
     },

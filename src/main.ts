@@ -9,6 +9,7 @@ import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
+import { defaultRetention } from './control/purge.ts';
 import { controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
 import { migrate } from './store/migrate.ts';
@@ -45,6 +46,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     }),
     rateLimit: config.rateLimit,
     acceptDatabase,
+    retention: { ...defaultRetention, ...config.retentionDays },
     workers: config.workers ?? defaultWorkers(config.mode),
     ...(config.tls && {
       tls: { cert: readFileSync(config.tls.cert, 'utf8'), key: readFileSync(config.tls.key, 'utf8') },
