@@ -12,14 +12,17 @@ import { dropletKind } from './cloud/pending/index.ts';
 import { reservedIpReconciler } from './cloud/reserved-ips/index.ts';
 import { volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
 import type { Clock } from './control/clock.ts';
+import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
+import type { Lease } from './control/loops.ts';
+import type { LoopMetrics } from './control/metrics.ts';
 import { defaultRetention, purge, type Retention } from './control/purge.ts';
 import { sweep } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
 import type { Mail } from './engine/mail/port.ts';
-import { authenticator } from './http/auth.ts';
+import { authenticator, tokenChannel } from './http/auth.ts';
 import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { buildServer } from './http/server.ts';
@@ -42,12 +45,16 @@ export interface ControlPlaneOptions {
   mode: 'real' | 'simulated';
   context: DropletContext;
   rateLimit: { perHour: number; perMinute: number };
+  /** Runs at once: of quick work, and beside it of slow work (absent: by the loop's own rule). */
   workers: number;
+  slowWorkers?: number;
   tls?: { cert: string; key: string };
   /** Answers are checked against their own schemas: for tests. */
   validateResponses?: boolean;
   /** How often the loop looks for dead peers, ms: for tests. */
   resyncMs?: number;
+  /** How long claims outlive the process, ms: for tests. */
+  lease?: Lease;
   /** How often everything is compared with the engines though nobody asked, ms: a minute, seldom in tests. */
   sweepMs?: number;
   /** Takes the database for that of the engines, whatever they say: once, by the operator's word. */
@@ -58,6 +65,8 @@ export interface ControlPlaneOptions {
 
 export interface ControlPlane {
   server: FastifyInstance;
+  /** What the loop counts of its runs. */
+  metrics: LoopMetrics;
   /**
    * Takes over engines and database, waiting for engines that do not answer, then begins to reconcile; the caller
    * listens on `server` when it wants to.
@@ -80,8 +89,55 @@ const purgeMs = 3_600_000;
 const retryMs = 1_000;
 
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { store, clock, log, context, compute, host } = options;
-  const auth = authenticator({ store, clock, log });
+  const { store, clock, log, context } = options;
+  // What a run asks of the world, it asks only while its claim is held.
+  const guard = claimGuard();
+  const compute = guard.port(options.compute);
+  const host = guard.port(options.host);
+  const importer = guard.port(options.importer);
+  const mail = guard.port(options.mail);
+  // Connections of its own: requests do not queue behind what the loop has to do.
+  const loopStore = openStore(options.address, {
+    name: 'atoll-reconcile',
+    connections: 2,
+    before: guard.check,
+  });
+  const loop = controlLoop({
+    address: options.address,
+    store: loopStore,
+    guard,
+    clock,
+    log,
+    reconcilers: [
+      associatedReconciler({ store: loopStore, clock }),
+      autoscaleReconciler({ store: loopStore, clock, log, compute, context }),
+      backupReconciler({ store: loopStore, clock, log }),
+      dropletReconciler({ store: loopStore, clock, log, compute, host, mail, context }),
+      imageReconciler({
+        store: loopStore,
+        clock,
+        log,
+        compute,
+        importer,
+        ...(options.importLimits && { limits: options.importLimits }),
+      }),
+      reservedIpReconciler({ store: loopStore, clock, log, host }),
+      transferReconciler({ store: loopStore, mail }),
+      volumeReconciler({ store: loopStore, clock, log, host }),
+      volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
+    ],
+    workers: options.workers,
+    ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),
+    ...(options.lease && { lease: options.lease }),
+    random: Math.random,
+    ...(options.resyncMs !== undefined && { resyncMs: options.resyncMs }),
+  });
+  const auth = authenticator({
+    store,
+    clock,
+    log,
+    listen: (listener) => loop.listen(tokenChannel, listener),
+  });
   let ready = false;
   const server = buildServer({
     operations: cloudOperations(options),
@@ -93,36 +149,8 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(options.tls && { tls: options.tls }),
     validateResponses: options.validateResponses ?? false,
   });
-  // Connections of its own: requests do not queue behind what the loop has to do.
-  const loopStore = openStore(options.address, { name: 'atoll-reconcile', connections: 4 });
-  const loop = controlLoop({
-    address: options.address,
-    clock,
-    log,
-    reconcilers: [
-      associatedReconciler({ store: loopStore, clock }),
-      autoscaleReconciler({ store: loopStore, clock, log, compute, context }),
-      backupReconciler({ store: loopStore, clock, log }),
-      dropletReconciler({ store: loopStore, clock, log, compute, host, mail: options.mail, context }),
-      imageReconciler({
-        store: loopStore,
-        clock,
-        log,
-        compute,
-        importer: options.importer,
-        ...(options.importLimits && { limits: options.importLimits }),
-      }),
-      reservedIpReconciler({ store: loopStore, clock, log, host }),
-      transferReconciler({ store: loopStore, mail: options.mail }),
-      volumeReconciler({ store: loopStore, clock, log, host }),
-      volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
-    ],
-    workers: options.workers,
-    random: Math.random,
-    ...(options.resyncMs !== undefined && { resyncMs: options.resyncMs }),
-  });
   const ended = new AbortController();
-  const sweepDeps = { store: loopStore, clock, log, signal: ended.signal };
+  const sweepDeps = { store: loopStore, address: options.address, clock, log, signal: ended.signal };
   const inventories = inventoriesOf({ store: loopStore, compute, host });
   let cancelSweep = () => {};
   let cancelRetry = () => {};
@@ -197,6 +225,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
 
   return {
     server,
+    metrics: loop.metrics,
     async start() {
       const acceptDatabase = options.acceptDatabase ?? false;
       const publicRange = context.network.ipv4;

@@ -9,6 +9,7 @@ import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
+import { openOperatorPort } from './control/operator-port.ts';
 import { defaultRetention } from './control/purge.ts';
 import { controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
@@ -27,7 +28,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     ? { url: config.databaseUrl }
     : { socketDir: paths(home).postgresSocket };
   const waiting = { clock: systemClock, log };
-  const store = openStore(address, { name: 'atoll-control', connections: 7 });
+  const store = openStore(address, { name: 'atoll-control', connections: 3 });
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
   const never = new AbortController().signal;
@@ -54,10 +55,16 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   });
 
   let ending = false;
+  const operator = await openOperatorPort({ db: store.db, clock: systemClock, log, metrics: plane.metrics }, [
+    { socket: paths(home).operatorSocket },
+    ...(config.metrics ? [config.metrics] : []),
+  ]);
+
   const end = async (signal: string) => {
     ending = true;
     log.info({ signal }, 'draining');
     await plane.stop();
+    await operator.close();
     await engines.close();
     await store.close();
     log.info({}, 'stopped');

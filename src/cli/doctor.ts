@@ -4,9 +4,12 @@ import { type Config, paths, readConfig } from '../config.ts';
 import { listQuarantined } from '../control/quarantine.ts';
 import { type Finding, probeHost } from '../host/capabilities.ts';
 import { findDaemon } from '../host/processes.ts';
+import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
-import { checkout, controlName } from './control-plane.ts';
+import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
+import { troubles } from './missing.ts';
+import { poolText } from './status.ts';
 import { commandFor } from './up-options.ts';
 
 function versionOf(directory: string): string {
@@ -42,11 +45,16 @@ async function quarantineReport(home: string, config: Config): Promise<string> {
   }
 }
 
+function poolRemedy({ mode }: PoolStatus): string {
+  return mode === 'qgroup' ? 'hostd counts it anew; see atoll logs hostd' : './atoll up mends it';
+}
+
 export default defineCommand({
   help: `
 Usage: atoll doctor
 
-Tells what this machine can and cannot do, and what to do about it. The simulated mode needs none of it.
+Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
+wrong with the Atoll of this home: volumes whose bytes are missing, and what hostd cannot put right.
 `,
   async run({ home }) {
     console.log(
@@ -56,8 +64,18 @@ Tells what this machine can and cannot do, and what to do about it. The simulate
     // The file system that the home is, or will be, on.
     const directory = existsSync(home) ? home : existsSync(dirname(home)) ? dirname(home) : '/';
     const findings = await probeHost({ directory, ...(config && { port: config.listen.port }) });
+    const pool = config?.mode === 'real' ? (await hostdHealth(home))?.pool : undefined;
+    if (pool)
+      findings.push({
+        name: 'storage pool',
+        ok: pool.inForce,
+        detail: poolText(pool),
+        remedy: poolRemedy(pool),
+      });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
+    const wrong = config ? await troubles(home, config) : [];
+    if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
     if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },
 });

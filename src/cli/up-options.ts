@@ -14,6 +14,7 @@ export const upOptions = {
   'database-url': { type: 'string' },
   'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
+  'metrics-port': { type: 'string' },
 } as const;
 
 export const upOptionsHelp = `
@@ -30,6 +31,7 @@ export const upOptionsHelp = `
   --accept-database    take the database for the right one though it is not that of the engines: what it does
                        not know is quarantined, and nothing deleted (see docs/orphans.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
+  --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
 
 interface UpValues {
@@ -44,6 +46,7 @@ interface UpValues {
   'database-url'?: string | undefined;
   'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
+  'metrics-port'?: string | undefined;
 }
 
 /** The parsed command line as `bringUp` takes it. */
@@ -60,6 +63,7 @@ export function toUpOptions(values: UpValues): UpOptions {
     databaseUrl: values['database-url'],
     acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],
+    metricsPort: values['metrics-port'],
   };
 }
 

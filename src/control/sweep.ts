@@ -3,7 +3,9 @@
  * it is gone is removed. What has no row at all is quarantined: rows are written before an engine is touched, and stay
  * long after it was cleared, so that a missing row means another database and never an orphan.
  */
+import pg from 'pg';
 import type { Log } from '../log.ts';
+import { type Address, connectionOptions } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { endQuarantine, namesToRemove, putInQuarantine, quarantinedNames } from './quarantine.ts';
@@ -38,6 +40,8 @@ export interface Inventory {
 
 export interface SweepDeps {
   store: Store;
+  /** Where the store is. */
+  address: Address;
   clock: Clock;
   log: Log;
   /** Aborts when the control plane ends: nothing more is begun. */
@@ -57,34 +61,29 @@ const mostNamed = 20;
  * one inventory, keeps nothing from the others.
  */
 export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
-  const client = await deps.store.pool.connect();
-  let broken = false;
+  // A session of its own: the pool's few connections are for the loop's runs, and the lock goes with whoever dies.
+  const session = new pg.Client(connectionOptions(deps.address, 'atoll-sweep'));
+  // What it means is told by the next query, if there is one.
+  session.on('error', () => {});
+  await session.connect();
   try {
-    const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [
+    const { rows } = await session.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [
       sweepLock,
     ]);
     if (!rows[0]?.mine) return false;
-    try {
-      for (const inventory of inventories) {
-        if (deps.signal.aborted) break;
-        await sweepOne(deps, inventory).catch((error: Error) => {
-          if (deps.signal.aborted) return;
-          deps.log.warn(
-            { kind: inventory.kind, error: error.message },
-            'a part of the sweep failed, the next one follows',
-          );
-        });
-      }
-    } finally {
-      await client.query('select pg_advisory_unlock($1)', [sweepLock]);
+    for (const inventory of inventories) {
+      if (deps.signal.aborted) break;
+      await sweepOne(deps, inventory).catch((error: Error) => {
+        if (deps.signal.aborted) return;
+        deps.log.warn(
+          { kind: inventory.kind, error: error.message },
+          'a part of the sweep failed, the next one follows',
+        );
+      });
     }
     return true;
-  } catch (error) {
-    broken = true;
-    throw error;
   } finally {
-    // A session that is kept would keep the lock.
-    client.release(broken);
+    await session.end().catch(() => {});
   }
 }
 
@@ -126,7 +125,7 @@ async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {
  * stood for.
  */
 export async function quarantine(
-  { store, clock, log }: Omit<SweepDeps, 'signal'>,
+  { store, clock, log }: Pick<SweepDeps, 'store' | 'clock' | 'log'>,
   inventory: Inventory,
 ): Promise<{ found: Found[]; gone: Found[]; strangers: Found[] }> {
   const { kind } = inventory;

@@ -143,6 +143,7 @@ export interface Droplets {
   region: string;
   root: Generated<number>;
   root_done: Generated<number>;
+  root_password_hash: string | null;
   size: string;
   status: Generated<string>;
   stop: Generated<string>;
@@ -184,6 +185,13 @@ export interface ImageTransfers {
   team_id: string;
 }
 
+export interface Loops {
+  lease_until: Date;
+  lost_at: Date | null;
+  owner: number;
+  started_at: Generated<Date>;
+}
+
 export interface Quarantined {
   found_at: Date;
   kind: string;
@@ -194,14 +202,21 @@ export interface Quarantined {
 
 export interface Reconcile {
   attempts: Generated<number>;
+  claim: number | null;
   done: Generated<number>;
   due: Date;
   id: string;
   kind: string;
+  lane: Generated<string>;
   last_error: string | null;
   lease_until: Date | null;
   owner: number | null;
+  waiting_for: string | null;
+  waiting_since: Date | null;
+  waiting_until: Date | null;
+  waits: Generated<number>;
   wanted: Generated<number>;
+  woken_at: Date | null;
 }
 
 export interface ReservedIps {
@@ -278,6 +293,8 @@ export interface Volumes {
   filesystem_type: Generated<string>;
   gone_at: Date | null;
   id: Generated<string>;
+  made_at: Date | null;
+  missing_at: Date | null;
   name: string;
   pending_action_id: number | null;
   region: string;
@@ -295,6 +312,7 @@ export interface VolumeSnapshots {
   filesystem_type: Generated<string>;
   gone_at: Date | null;
   id: Generated<string>;
+  missing_at: Date | null;
   name: string;
   region: string;
   size_gib: number;
@@ -328,6 +346,7 @@ export interface DB {
   droplets: Droplets;
   image_transfers: ImageTransfers;
   images: Images;
+  loops: Loops;
   quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;

@@ -82,8 +82,8 @@ function realVolumes(directory: string) {
   return {
     behind: (host: Host): Host => ({
       ...host,
-      async ensureVolume(volume) {
-        await host.ensureVolume(volume);
+      async ensureVolume(volume, may) {
+        await host.ensureVolume(volume, may);
         const device = devices.get(volume.id) ?? loopDevice(join(directory, `${volume.id}.img`));
         devices.set(volume.id, device);
         return { device: (await device).path };

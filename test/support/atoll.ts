@@ -97,6 +97,8 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       workers: options.workers ?? 8,
       validateResponses: true,
       resyncMs: options.resyncMs ?? 50,
+      // What is killed here ends at once: the next need not wait for it to come back.
+      lease: { ms: 10_000, goneMs: 200 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
       ...changes,
     });

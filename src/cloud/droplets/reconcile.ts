@@ -37,17 +37,18 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       if (!row || row.gone_at) return { forget: true };
       const entry = hostEntry(row, options.context.network);
       run.looking();
-      const observed = await observe(row);
-      const next = plan(desiredOf(row, entry), observed);
-      if ('wait' in next) throw new EngineError('busy', next.wait);
-      if ('settled' in next) {
-        if (!(await settle(row, observed, next))) continue;
-        return next.settled === 'gone' ? { forget: true } : undefined;
-      }
+      let observed: Observed | undefined;
+      let next: Plan;
       try {
-        for (const step of next.steps) await takeStep(options, step, row, entry);
+        observed = await observe(row);
+        next = plan(desiredOf(row, entry), observed);
+        if ('wait' in next) throw new EngineError('busy', next.wait);
+        if ('steps' in next) {
+          for (const step of next.steps) await takeStep(options, step, row, entry, run);
+          continue;
+        }
       } catch (error) {
-        const reason = hopeless(error, run.attempts, whyNot);
+        const reason = hopeless(error, run, whyNot);
         if (!reason || row.pending_action_id === null || row.deleted_at) throw error;
         log.warn(
           { droplet: row.id, error: (error as Error).message },
@@ -57,7 +58,10 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
         const printed = await compute.console(instanceName(row)).catch(() => null);
         const end = { message: reason, at: clock.now(), console: printed };
         await store.transaction((tx) => undoAction(tx, row, observed, end));
+        continue;
       }
+      if (!(await settle(row, observed, next))) continue;
+      return next.settled === 'gone' ? { forget: true } : undefined;
     }
     throw new EngineError('busy', 'the droplet did not settle');
   }
@@ -127,5 +131,5 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     });
   }
 
-  return { kind: dropletKind, reconcile };
+  return { kind: dropletKind, lane: 'quick', reconcile };
 }

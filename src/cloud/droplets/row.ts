@@ -1,6 +1,7 @@
 /** A droplet as the database has it, with what its view and its host entry need. */
 import { type Selectable, sql } from 'kysely';
 import type { MachineSize } from '../../engine/compute/port.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { type Named, nameInEngine } from '../engine-name.ts';
@@ -40,7 +41,7 @@ export async function dropletRows(db: Queryable, ids: number[]): Promise<Droplet
       reserved(4).as('reserved_ipv4'),
       reserved(6).as('reserved_ipv6'),
     ])
-    .where('droplets.id', 'in', ids)
+    .where(anyOf('droplets.id', ids))
     .orderBy('droplets.id')
     .execute();
 }

@@ -2,6 +2,7 @@ export type { VolumesDeps } from './context.ts';
 export { deleteVolume, releaseVolumes } from './delete.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
+export { type MissingBytes, missingBytes } from './missing.ts';
 export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
 export { attachedVolumes, hostVolume, type VolumeRow, volumeUrn } from './row.ts';

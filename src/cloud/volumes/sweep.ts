@@ -24,15 +24,15 @@ export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory
     const rows = pages((after: string | undefined) =>
       store.db
         .selectFrom('volumes')
-        .select(['id', 'size_gib', 'deleted_at'])
+        .select(['id', 'size_gib', 'missing_at', 'deleted_at'])
         .where('gone_at', 'is', null)
         .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
         .orderBy('id')
         .limit(pageSize)
         .execute(),
     );
-    for await (const { id, size_gib, deleted_at } of rows)
-      if (deleted_at || (sizes.get(id) ?? 0) < size_gib) yield { kind: volumeKind, id };
+    for await (const { id, size_gib, missing_at, deleted_at } of rows)
+      if (deleted_at || missing_at || (sizes.get(id) ?? 0) < size_gib) yield { kind: volumeKind, id };
   }
 
   return {
@@ -54,31 +54,38 @@ export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory
   };
 }
 
-/** The bytes of volumes' snapshots, and the snapshots that are still to be taken, or deleted and not gone. */
+/** The bytes of volumes' snapshots, and the snapshots that are still to be taken, missing, or deleted and not gone. */
 export function volumeSnapshotInventory({ store, host }: VolumeInventoryDeps): Inventory {
+  /** As the last `found` saw them. */
+  let kept = new Set<string>();
+
   async function* outOfStep(): AsyncGenerator<Resource> {
     const rows = pages((after: string | undefined) =>
       store.db
         .selectFrom('volume_snapshots')
-        .select(['id', 'status', 'deleted_at'])
+        .select(['id', 'status', 'missing_at', 'deleted_at'])
         .where('gone_at', 'is', null)
         .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
         .orderBy('id')
         .limit(pageSize)
         .execute(),
     );
-    for await (const { id, status, deleted_at } of rows)
-      if (deleted_at || status === 'pending') yield { kind: volumeSnapshotKind, id };
+    for await (const { id, status, missing_at, deleted_at } of rows)
+      if (deleted_at || missing_at || status === 'pending' || !kept.has(id))
+        yield { kind: volumeSnapshotKind, id };
   }
 
   return {
     kind: snapshotBytesKind,
-    found: async () =>
-      (await host.volumes()).snapshots.map((id) => ({
+    async found() {
+      const { snapshots } = await host.volumes();
+      kept = new Set(snapshots);
+      return snapshots.map((id) => ({
         urn: volumeSnapshotUrn(id),
         name: id,
         remove: () => host.deleteVolumeSnapshot(id),
-      })),
+      }));
+    },
     async rows(found) {
       const rows = await store.db
         .selectFrom('volume_snapshots')

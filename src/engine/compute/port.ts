@@ -153,7 +153,10 @@ export interface Compute {
   resize(name: string, size: MachineSize): Promise<void>;
   /** Gives the public nic an IPv6 address, also in the running system. */
   addIpv6(name: string, address: NonNullable<Nic['ipv6']>): Promise<void>;
-  /** Sets root's password in a running machine. Never logged. */
+  /**
+   * Sets root's password in a running machine, for its console and for SSH unless its owner has configured sshd
+   * otherwise; what its system still does with passwords at its first boot does not undo it. Never logged.
+   */
   setRootPassword(name: string, password: string): Promise<void>;
   /** Makes a volume appear inside a machine, running or not. */
   attachVolume(name: string, volume: VolumeAttachment): Promise<void>;

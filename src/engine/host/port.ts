@@ -53,6 +53,11 @@ export interface HostVolume {
   fromSnapshot?: string;
 }
 
+/** Whether something may be made where it is absent: true only as long as it has never been made. */
+export interface MayMake {
+  make: boolean;
+}
+
 /** A reserved address and the droplet's address that it leads to; absent: held, and answered by nobody. */
 export interface HostAddress {
   /** v4 or v6. */
@@ -96,15 +101,21 @@ export interface Host {
   setMark(mark: CloudMark): Promise<void>;
 
   /**
-   * Makes a volume where it is absent (from a snapshot, or new with its filesystem), grows one that is smaller, and
-   * answers the block device: a path that stays the same over restarts of the host. Its bytes are sparse.
-   * @throws EngineError `exhausted` where there is no room; what is there stays as it is
+   * Grows a volume that is smaller, and answers its block device: a path that stays the same over restarts of the host.
+   * One that is absent is made, from a snapshot or new with its filesystem, where `make` says so; otherwise it had been
+   * made before and is lost, which is never mended by an empty one. Its bytes are sparse.
+   * @throws EngineError `missing` where it is absent and may not be made, or its snapshot is absent; `exhausted` where
+   * there is no room; what is there stays as it is. All that concerns volumes throws `unavailable` while the place
+   * where they are kept is away
    */
-  ensureVolume(volume: HostVolume): Promise<{ device: string }>;
+  ensureVolume(volume: HostVolume, may: MayMake): Promise<{ device: string }>;
   /** Deletes a volume and its bytes; one that is gone already is fine; `busy` while a machine holds it. */
   deleteVolume(id: string): Promise<void>;
-  /** Keeps a copy of a volume's bytes as they are at this moment; answers how many bytes it takes. */
-  snapshotVolume(id: string, snapshotId: string): Promise<{ bytes: number }>;
+  /**
+   * Keeps a copy of a volume's bytes as they are at this moment, unless it has one; answers how many bytes it takes.
+   * @throws EngineError as `ensureVolume`
+   */
+  snapshotVolume(id: string, snapshotId: string, may: MayMake): Promise<{ bytes: number }>;
   deleteVolumeSnapshot(snapshotId: string): Promise<void>;
   /** What there is: for observation and the sweep. */
   volumes(): Promise<{ volumes: { id: string; sizeGib: number }[]; snapshots: string[] }>;

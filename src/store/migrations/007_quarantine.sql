@@ -25,8 +25,6 @@ create table quarantined (
   name text not null,
   urn text not null,
   found_at timestamptz not null,
-  -- The operator wants it removed, and only the control plane can do it.
-  removal boolean not null default false,
   primary key (kind, name)
 );
 
@@ -39,6 +37,5 @@ create index volumes_here on volumes (id) where gone_at is null;
 create index volumes_gone on volumes (gone_at) where gone_at is not null;
 create index volume_snapshots_here on volume_snapshots (id) where gone_at is null;
 create index volume_snapshots_gone on volume_snapshots (gone_at) where gone_at is not null;
-create index volumes_snapshot on volumes (snapshot_id) where snapshot_id is not null;
 create index actions_ended on actions (completed_at) where completed_at is not null;
 create index audit_at on audit (at);

@@ -25,8 +25,13 @@ interface Answer {
   };
 }
 
+export interface HostdHost extends Host {
+  /** What the compute engine of the same host needs of it: see `LimitDisk` there. */
+  limitDisk(instance: string, limit: { bytes: number; room: boolean }): Promise<void>;
+}
+
 /** The host port over hostd's unix socket. What hostd answers is described in hostd's protocol.ts. */
-export function hostdHost({ socketPath }: { socketPath: string }): Host {
+export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
   const pool = new Pool('http://hostd', { socketPath, connections: 32 });
 
   /** Answers with a status in `expected`; anything else is an EngineError. */
@@ -86,15 +91,15 @@ export function hostdHost({ socketPath }: { socketPath: string }): Host {
       await call('PUT', '/cloud', mark);
     },
 
-    async ensureVolume({ id, ...volume }) {
-      const { body } = await call('PUT', `/volumes/${id}`, volume, COPY_TIMEOUT_MS);
+    async ensureVolume({ id, ...volume }, { make }) {
+      const { body } = await call('PUT', `/volumes/${id}`, { ...volume, make }, COPY_TIMEOUT_MS);
       return { device: body.device ?? '' };
     },
     async deleteVolume(id) {
       await call('DELETE', `/volumes/${id}`);
     },
-    async snapshotVolume(id, snapshotId) {
-      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id }, COPY_TIMEOUT_MS);
+    async snapshotVolume(id, snapshotId, { make }) {
+      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id, make }, COPY_TIMEOUT_MS);
       return { bytes: body.bytes ?? 0 };
     },
     async deleteVolumeSnapshot(snapshotId) {
@@ -114,12 +119,17 @@ export function hostdHost({ socketPath }: { socketPath: string }): Host {
     async addresses() {
       return (await call('GET', '/addresses')).body.addresses ?? [];
     },
+    async limitDisk(instance, limit) {
+      await call('PUT', `/disks/${instance}`, limit);
+    },
     close: () => pool.close(),
   };
 }
 
 function kindOf(status: number): EngineErrorKind {
+  if (status === 410) return 'missing';
   if (status === 423) return 'busy';
+  if (status === 503) return 'unavailable';
   if (status === 507) return 'exhausted';
   return status < 500 ? 'rejected' : 'failed';
 }

@@ -16,6 +16,10 @@ export interface SimulatedHost extends Host {
   /** What a machine has written on a volume; a new filesystem reads as its type and label. */
   readVolume(id: string): string;
   writeVolume(id: string, content: string): Promise<void>;
+  /** Takes the bytes of a volume or a snapshot away behind everybody's back. Answers how to bring them back. */
+  loseVolume(id: string): Promise<() => Promise<void>>;
+  /** As when the disk with the volumes is not mounted, until it is set to false. */
+  setVolumesAway(away: boolean): void;
 }
 
 /** A host in memory; `disks` and `mark` may be kept over restarts. */
@@ -107,6 +111,8 @@ export function simulatedHost(
     metadata: (dropletId) => structuredClone(entries.get(dropletId)?.metadata),
     readVolume: disks.read,
     writeVolume: disks.write,
+    loseVolume: disks.lose,
+    setVolumesAway: disks.setAway,
     close: disks.close,
   };
 }
