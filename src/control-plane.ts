@@ -150,7 +150,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     validateResponses: options.validateResponses ?? false,
   });
   const ended = new AbortController();
-  const sweepDeps = { store: loopStore, address: options.address, clock, log, signal: ended.signal };
+  const sweepDeps = { store: loopStore, clock, log, signal: ended.signal };
   const inventories = inventoriesOf({ store: loopStore, compute, host });
   let cancelSweep = () => {};
   let cancelRetry = () => {};

@@ -12,7 +12,7 @@ import type { Compute } from './engine/compute/port.ts';
 import { EngineError } from './engine/errors.ts';
 import type { Host } from './engine/host/port.ts';
 
-export interface TakeOverDeps extends Omit<SweepDeps, 'address'> {
+export interface TakeOverDeps extends SweepDeps {
   compute: Compute;
   host: Host;
   inventories: readonly Inventory[];

@@ -3,9 +3,8 @@
  * it is gone is removed. What has no row at all is quarantined: rows are written before an engine is touched, and stay
  * long after it was cleared, so that a missing row means another database and never an orphan.
  */
-import pg from 'pg';
+import { sql } from 'kysely';
 import type { Log } from '../log.ts';
-import { type Address, connectionOptions } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
 import { endQuarantine, namesToRemove, putInQuarantine, quarantinedNames } from './quarantine.ts';
@@ -40,8 +39,6 @@ export interface Inventory {
 
 export interface SweepDeps {
   store: Store;
-  /** Where the store is. */
-  address: Address;
   clock: Clock;
   log: Log;
   /** Aborts when the control plane ends: nothing more is begun. */
@@ -60,31 +57,30 @@ const mostNamed = 20;
  * Sweeps all inventories, unless another process is at it: then answers false, at once. What fails of one thing, or of
  * one inventory, keeps nothing from the others.
  */
-export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
-  // A session of its own: the pool's few connections are for the loop's runs, and the lock goes with whoever dies.
-  const session = new pg.Client(connectionOptions(deps.address, 'atoll-sweep'));
-  // What it means is told by the next query, if there is one.
-  session.on('error', () => {});
-  await session.connect();
-  try {
-    const { rows } = await session.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [
-      sweepLock,
-    ]);
+export function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
+  // The lock's connection is not one of those that the sweep and the loop's runs share: it is held for long.
+  return deps.store.aside.connection().execute(async (session) => {
+    const { rows } = await sql<{
+      mine: boolean;
+    }>`select pg_try_advisory_lock(${sweepLock}) as mine`.execute(session);
     if (!rows[0]?.mine) return false;
-    for (const inventory of inventories) {
-      if (deps.signal.aborted) break;
-      await sweepOne(deps, inventory).catch((error: Error) => {
-        if (deps.signal.aborted) return;
-        deps.log.warn(
-          { kind: inventory.kind, error: error.message },
-          'a part of the sweep failed, the next one follows',
-        );
-      });
+    try {
+      for (const inventory of inventories) {
+        if (deps.signal.aborted) break;
+        await sweepOne(deps, inventory).catch((error: Error) => {
+          if (deps.signal.aborted) return;
+          deps.log.warn(
+            { kind: inventory.kind, error: error.message },
+            'a part of the sweep failed, the next one follows',
+          );
+        });
+      }
+    } finally {
+      // Where the session has broken, the lock is gone with it.
+      await sql`select pg_advisory_unlock(${sweepLock})`.execute(session);
     }
     return true;
-  } finally {
-    await session.end().catch(() => {});
-  }
+  });
 }
 
 async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {

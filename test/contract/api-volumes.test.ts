@@ -239,8 +239,7 @@ describe('the sweep', () => {
     await host.deleteVolume(id);
     const inventories = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
     const never = new AbortController().signal;
-    const { address } = database;
-    await sweep({ store, address, clock: systemClock, log: silentLog, signal: never }, inventories);
+    await sweep({ store, clock: systemClock, log: silentLog, signal: never }, inventories);
     expect(await held(left)).toBeUndefined();
     expect(await held(unknownVolume)).toBeDefined();
     expect((await host.volumes()).snapshots).toContain(unknownVolume);

@@ -38,12 +38,7 @@ async function sweep(): Promise<void> {
   const { store } = database;
   const signal = new AbortController().signal;
   const inventories = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
-  expect(
-    await sweepAll(
-      { store, address: database.address, clock: systemClock, log: silentLog, signal },
-      inventories,
-    ),
-  ).toBe(true);
+  expect(await sweepAll({ store, clock: systemClock, log: silentLog, signal }, inventories)).toBe(true);
 }
 const actionOf = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/actions/${id}`)).action;
 
