@@ -1,8 +1,9 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, createToken, firstTeam } from '../cloud/account/index.ts';
-import { type Config, paths } from '../config.ts';
+import { type Config, paths, readConfig } from '../config.ts';
 import { systemClock } from '../control/clock.ts';
+import { ForeignEngines } from '../control/cloud-id.ts';
 import { ensurePostgres } from '../host/postgres.ts';
 import { canExecute, ensureUser, privateDirectory, showing, type User } from '../host/user.ts';
 import { migrate } from '../store/migrate.ts';
@@ -18,6 +19,8 @@ import { ensureTls } from './tls.ts';
 export interface UpOptions extends ConfigOptions {
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  /** Takes the database for that of the engines, whatever they say. */
+  acceptDatabase?: boolean | undefined;
 }
 
 export interface Running {
@@ -65,7 +68,7 @@ async function userOf(home: string, mode: Config['mode'], user: User): Promise<U
   return shown;
 }
 
-/** PostgreSQL (unless somebody else's is used), its schema, and the account of the first run. */
+/** PostgreSQL (unless somebody else's is used), and its schema. */
 async function bringDatabase(
   home: string,
   config: Config,
@@ -82,8 +85,23 @@ async function bringDatabase(
       const ran = await migrate(store.pool);
       return ran.length > 0 ? ran.join(', ') : 'up to date';
     });
-    await step('account', async () => ((await ensureToken(home, store)) ? 'token made' : 'there'));
   });
+}
+
+/** The database was refused: the next `up` goes on with the one of before, unless it is told otherwise. */
+function keepDatabaseUrl(
+  home: string,
+  config: Config,
+  before: Config | undefined,
+  user: User | undefined,
+): void {
+  if (!before || before.databaseUrl === config.databaseUrl) return;
+  const { databaseUrl: _, ...others } = config;
+  writeConfig(
+    home,
+    { ...others, ...(before.databaseUrl !== undefined && { databaseUrl: before.databaseUrl }) },
+    user?.gid,
+  );
 }
 
 /**
@@ -117,6 +135,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   const realParts = real ? await import('./bring-up-real.ts') : undefined;
   await realParts?.bringMachine(steps);
   const { user: service } = await ensureUser();
+  const before = existsSync(paths(home).config) ? readConfig(home) : undefined;
   const { config, changes, created } = await configure(home, options);
   let user = service;
   await step('configuration', async () => {
@@ -135,7 +154,16 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   await together([bringDatabase(home, config, user, steps), engine]);
   const processes = async () => {
     if (real) await step('hostd', () => ensureHostd(home, config));
-    await step('control plane', () => ensureControlPlane(home, config, user));
+    await step('control plane', () =>
+      ensureControlPlane(home, config, user, { acceptDatabase: options.acceptDatabase ?? false }),
+    ).catch((error: unknown) => {
+      if (error instanceof ForeignEngines) keepDatabaseUrl(home, config, before, user);
+      throw error;
+    });
+    // Not before: a database that is refused gets no account, and the token stays that of the right one.
+    await withStore(home, config, (store) =>
+      step('account', async () => ((await ensureToken(home, store)) ? 'token made' : 'there')),
+    );
   };
   const mounts = async () => {
     if (await engine) await realParts?.bringMounts(home, config, steps);

@@ -5,6 +5,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type Config, configSchema, paths } from '../config.ts';
+import { ForeignEngines, mismatch } from '../control/cloud-id.ts';
 import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
 import { asUser, type User } from '../host/user.ts';
 import type { Shown } from '../host/view.ts';
@@ -102,20 +103,39 @@ async function reasonToStart(
   return `restarted: ${reason}`;
 }
 
-/** Runs the control plane as `user` and waits until it is healthy. */
+/**
+ * Runs the control plane as `user` and waits until it is healthy.
+ * @throws ForeignEngines where it finds that the database is not that of the engines; it does not run then
+ */
 export async function ensureControlPlane(
   home: string,
   config: Config,
   user: User | undefined,
+  { acceptDatabase = false } = {},
 ): Promise<string> {
   const wanted = fingerprint(config);
   const well = () => isHealthy(config);
   const reason = await reasonToStart(home, controlName, wanted, well);
   if (!reason) return 'runs';
   await checkAddressFree(config.listen);
-  const command = asUser(user, nodeCommand('src/main.ts', home));
-  await startDaemon(home, { name: controlName, command, fingerprint: wanted }, well, 60_000);
+  const command = [
+    ...asUser(user, nodeCommand('src/main.ts', home)),
+    ...(acceptDatabase ? ['--accept-database'] : []),
+  ];
+  try {
+    await startDaemon(home, { name: controlName, command, fingerprint: wanted }, well, 60_000);
+  } catch (error) {
+    throw refusal(error) ?? error;
+  }
   return reason;
+}
+
+/** What a control plane said that refused its database; undefined where it ended for another reason. */
+function refusal(error: unknown): ForeignEngines | undefined {
+  const { message } = error as Error;
+  const at = message.indexOf(mismatch);
+  // The end of the log is indented by two.
+  return at < 0 ? undefined : new ForeignEngines(message.slice(at).replaceAll(/^ {2}/gm, ''));
 }
 
 /** Runs hostd (as root) and waits until it answers on its socket. */
