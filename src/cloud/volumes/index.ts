@@ -1,5 +1,5 @@
 export type { VolumesDeps } from './context.ts';
-export { deleteVolume, releaseVolumes } from './delete.ts';
+export { deleteVolume, freeVolumes, releaseVolumes } from './delete.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
 export { type MissingBytes, missingBytes } from './missing.ts';

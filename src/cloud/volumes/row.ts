@@ -7,9 +7,9 @@ import type { Queryable, Tx } from '../../store/store.ts';
 
 export type VolumeRow = Selectable<Volumes> & {
   tags: string[];
-  /** It hangs on a droplet that is there. */
+  /** It hangs on a droplet that is there, or is being made. */
   attached: boolean;
-  /** A machine may have it: also that of a droplet that is deleted and whose machine is not gone yet. */
+  /** A machine may have it: also one that is not gone yet, though its droplet is deleted or could not be made. */
   held: boolean;
 };
 
@@ -26,7 +26,8 @@ export const selectVolumes = (db: Queryable) =>
         where taggings.resource_type = 'volume' and taggings.resource_id = volumes.id::text order by tags.name)`.as(
         'tags',
       ),
-      sql<boolean>`volumes.droplet_id is not null and droplets.deleted_at is null`.as('attached'),
+      sql<boolean>`volumes.droplet_id is not null and droplets.deleted_at is null
+        and (droplets.root_done > 0 or droplets.pending_action_id is not null)`.as('attached'),
       sql<boolean>`volumes.droplet_id is not null and droplets.gone_at is null`.as('held'),
     ]);
 
