@@ -5,7 +5,7 @@ export { volumesFor } from './for-droplet.ts';
 export { type MissingBytes, missingBytes } from './missing.ts';
 export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
-export { attachedVolumes, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
+export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';
 export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';

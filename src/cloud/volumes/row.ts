@@ -1,5 +1,6 @@
 /** Volumes as the database has them, with what their views and commands need. */
 import { type Selectable, sql } from 'kysely';
+import type { VolumeAttachment } from '../../engine/compute/port.ts';
 import type { HostVolume } from '../../engine/host/port.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Volumes } from '../../store/schema.ts';
@@ -75,6 +76,12 @@ export function attachedVolumes(db: Queryable, dropletId: number): Promise<Volum
     .where('volumes.deleted_at', 'is', null)
     .orderBy('volumes.id')
     .execute();
+}
+
+/** A volume as a machine gets it. `device`: the host's. */
+export function attachment(row: Selectable<Volumes>, device: string): VolumeAttachment {
+  const { id, name, filesystem_type: type, filesystem_label: label } = row;
+  return { id, name, device, ...((type === 'ext4' || type === 'xfs') && { filesystem: { type, label } }) };
 }
 
 /** What the host must hold of a volume. One that is made from a snapshot brings its filesystem along. */
