@@ -1,5 +1,6 @@
 /** What was made once and is missing is told, never made again, and used again when it is back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missingImages, sweepImages } from '../../src/cloud/images/index.ts';
 import { missingBytes, sweepVolumes } from '../../src/cloud/volumes/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
 import { EngineError } from '../../src/engine/errors.ts';
@@ -223,5 +224,42 @@ describe('a volume snapshot whose bytes are missing', () => {
     await until(async () => !(await atoll.host.volumes()).snapshots.includes(snapshot_id));
     expect(await held(copy)).toBeUndefined();
     await back();
+  });
+});
+
+describe('an image whose bytes are missing', () => {
+  const sweepOfImages = () =>
+    sweepImages({ store: atoll.database.store, clock: systemClock, log: silentLog, compute: atoll.compute });
+  const missing = async () => (await missingImages(atoll.database.store.db, 100)).map(({ id }) => Number(id));
+
+  async function taken(): Promise<number> {
+    const id = await droplet();
+    const body = { type: 'snapshot', name: newName() };
+    const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
+    expect((await ended(atoll.api, action.id)).status).toBe('completed');
+    const { snapshots } = await atoll.api.expect(200, 'GET', `/v2/droplets/${id}/snapshots`);
+    return snapshots[0].id;
+  }
+
+  it('errs the create that finds it out, is refused after the sweep, and is used when it is back', async () => {
+    const image = await taken();
+    const { urn } = (await atoll.compute.listSaved()).find(({ name }) => name === `image-${image}`)!;
+    await atoll.compute.deleteSaved(`image-${image}`);
+    const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', {
+      ...order,
+      image,
+    });
+    const errored = await ended(atoll.api, links.actions[0].id);
+    expect(errored).toMatchObject({ status: 'errored', message: expect.stringMatching(/missing.*doctor/) });
+    expect(await atoll.compute.get(`droplet-${failed.id}`)).toBeUndefined();
+    await sweepOfImages();
+    expect(await missing()).toContain(image);
+    expect(await refused(422, '/v2/droplets', { ...order, image })).toMatch(/^image \d+ has been missing/);
+    expect((await atoll.compute.listSaved()).map(({ name }) => name)).not.toContain(`image-${image}`);
+    await atoll.compute.save(`droplet-${await droplet()}`, { urn, name: `image-${image}` });
+    await sweepOfImages();
+    expect(await missing()).not.toContain(image);
+    const again = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, image });
+    expect((await ended(atoll.api, again.links.actions[0].id)).status).toBe('completed');
   });
 });

@@ -1,5 +1,6 @@
 /** Finds kept disks and imported images without an owner, and images that are not what they should be. */
 import { wake } from '../../control/reconcile.ts';
+import { noteMissingImages } from './missing.ts';
 import { type ImageReconcilerOptions, imageKind } from './reconcile.ts';
 import { customName, imageUrn } from './row.ts';
 
@@ -23,6 +24,7 @@ export async function sweepImages({ store, clock, log, compute }: ImageSweepDeps
     .select(['id', 'type', 'status', 'deleted_at'])
     .where('gone_at', 'is', null)
     .execute();
+  await noteMissingImages({ store, clock, log, compute }, { saved: saved.map(({ urn }) => urn), imported });
   const swept: Swept = { woken: 0, orphans: 0 };
   const urns = new Set(rows.map(({ id }) => imageUrn(id)));
   for (const { urn, name } of saved) {
