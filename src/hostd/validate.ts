@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import type { CloudMark } from '../engine/cloud-mark.ts';
 import type { HostAddress, HostDroplet, HostVolume } from '../engine/host/port.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 
@@ -86,6 +87,8 @@ const volume = z.strictObject({
 
 const snapshot = z.strictObject({ volume: uuid, make });
 
+const cloudMark: z.ZodType<CloudMark> = z.strictObject({ cloud: uuid, since: z.iso.datetime() });
+
 const publishedAddress = z.strictObject({
   generation: z.int().min(0),
   entry: z.strictObject({ ip: text(64), target: z.union([ipv4, ipv6]).optional() }),
@@ -117,9 +120,21 @@ export function parseVolume(value: unknown, id: string): { volume: HostVolume; m
   return { volume: { id, sizeGib, ...parts }, make };
 }
 
+/** Checks what claims to say whose this host is. Throws InvalidEntry. */
+export function parseCloudMark(value: unknown): CloudMark {
+  return checked(cloudMark, value);
+}
+
 /** Checks what claims to name the volume that a snapshot is taken of. Throws InvalidEntry. */
 export function parseSnapshot(value: unknown): { volume: string; make: boolean } {
   return checked(snapshot, value);
+}
+
+const diskLimit = z.strictObject({ bytes: z.int().min(2 ** 20), room: z.boolean() });
+
+/** Checks what claims to be the limit of a disk. Throws InvalidEntry. */
+export function parseDiskLimit(value: unknown): { bytes: number; room: boolean } {
+  return checked(diskLimit, value);
 }
 
 /**

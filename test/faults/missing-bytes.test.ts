@@ -1,8 +1,9 @@
 /** What was made once and is missing is told, never made again, and used again when it is back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { missingImages, sweepImages } from '../../src/cloud/images/index.ts';
-import { missingBytes, sweepVolumes } from '../../src/cloud/volumes/index.ts';
+import { importedImageInventory, keptDiskInventory, missingImages } from '../../src/cloud/images/index.ts';
+import { missingBytes, volumeInventory, volumeSnapshotInventory } from '../../src/cloud/volumes/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
+import { type Inventory, sweep as sweepAll } from '../../src/control/sweep.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -33,8 +34,14 @@ const rowOf = (id: string) =>
     .where('id', '=', id)
     .executeTakeFirstOrThrow();
 const lost = async () => (await missingBytes(atoll.database.store.db, 100)).map(({ id }) => id);
-const sweep = () =>
-  sweepVolumes({ store: atoll.database.store, clock: systemClock, log: silentLog, host: atoll.host });
+async function sweep(other?: Inventory[]): Promise<void> {
+  const { database, host } = atoll;
+  const { store } = database;
+  const signal = new AbortController().signal;
+  const own = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
+  const inventories = other ?? own;
+  expect(await sweepAll({ store, clock: systemClock, log: silentLog, signal }, inventories)).toBe(true);
+}
 const actionOf = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/actions/${id}`)).action;
 
 async function snapshotOf(volume: string): Promise<string> {
@@ -147,7 +154,8 @@ describe('a host whose disk with the volumes is not mounted', () => {
       type: 'attach',
       droplet_id: on,
     });
-    await expect(sweep()).rejects.toMatchObject({ kind: 'unavailable' });
+    await expect(atoll.host.volumes()).rejects.toMatchObject({ kind: 'unavailable' });
+    await sweep();
     const { db } = atoll.database.store;
     for (const each of [fresh, String(on)])
       await until(async () => {
@@ -228,8 +236,10 @@ describe('a volume snapshot whose bytes are missing', () => {
 });
 
 describe('an image whose bytes are missing', () => {
-  const sweepOfImages = () =>
-    sweepImages({ store: atoll.database.store, clock: systemClock, log: silentLog, compute: atoll.compute });
+  async function sweepOfImages(): Promise<void> {
+    const deps = { store: atoll.database.store, compute: atoll.compute };
+    await sweep([keptDiskInventory(deps), importedImageInventory(deps)]);
+  }
   const missing = async () => (await missingImages(atoll.database.store.db, 100)).map(({ id }) => Number(id));
 
   async function taken(): Promise<number> {
@@ -243,22 +253,24 @@ describe('an image whose bytes are missing', () => {
 
   it('errs the create that finds it out, is refused after the sweep, and is used when it is back', async () => {
     const image = await taken();
-    const { urn } = (await atoll.compute.listSaved()).find(({ name }) => name === `image-${image}`)!;
-    await atoll.compute.deleteSaved(`image-${image}`);
+    const kept = (await atoll.compute.listSaved()).find(({ urn }) => urn === `do:image:${image}`)!;
+    await atoll.compute.deleteSaved(kept.name);
     const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', {
       ...order,
       image,
     });
     const errored = await ended(atoll.api, links.actions[0].id);
     expect(errored).toMatchObject({ status: 'errored', message: expect.stringMatching(/missing.*doctor/) });
-    expect(await atoll.compute.get(`droplet-${failed.id}`)).toBeUndefined();
+    expect((await atoll.compute.list()).map(({ urn }) => urn)).not.toContain(`do:droplet:${failed.id}`);
     await sweepOfImages();
-    expect(await missing()).toContain(image);
+    await until(async () => (await missing()).includes(image));
     expect(await refused(422, '/v2/droplets', { ...order, image })).toMatch(/^image \d+ has been missing/);
-    expect((await atoll.compute.listSaved()).map(({ name }) => name)).not.toContain(`image-${image}`);
-    await atoll.compute.save(`droplet-${await droplet()}`, { urn, name: `image-${image}` });
+    expect((await atoll.compute.listSaved()).map(({ name }) => name)).not.toContain(kept.name);
+    const on = `do:droplet:${await droplet()}`;
+    const machine = (await atoll.compute.list()).find(({ urn }) => urn === on)!;
+    await atoll.compute.save(machine.name, kept);
     await sweepOfImages();
-    expect(await missing()).not.toContain(image);
+    await until(async () => !(await missing()).includes(image));
     const again = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, image });
     expect((await ended(atoll.api, again.links.actions[0].id)).status).toBe('completed');
   });

@@ -2,7 +2,7 @@ export { type Image, images, resolveImage } from './catalogue.ts';
 export { type MissingImage, missingImages } from './missing.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
-export { imageUrn, savedName } from './row.ts';
+export { customName, imageUrn, savedName } from './row.ts';
 export {
   abandonSaves,
   deleteImages,
@@ -19,7 +19,8 @@ export {
   orderImage,
   simulatedImages,
 } from './source.ts';
-export { sweepImages } from './sweep.ts';
+export { importedImageInventory, keptDiskInventory } from './sweep.ts';
 export { imageTaggable } from './taggable.ts';
+export { continueImages } from './take-over.ts';
 export { transferReconciler } from './transfer-letter.ts';
 export { ImageSchema, type ImageView, imageView, imageViews } from './view.ts';

@@ -1,57 +1,25 @@
 /** Images that were taken or imported and whose bytes the engine does not have any more. */
-import { sql } from 'kysely';
-import type { Clock } from '../../control/clock.ts';
 import type { Compute } from '../../engine/compute/port.ts';
-import type { Log } from '../../log.ts';
-import type { Queryable, Store } from '../../store/store.ts';
-import { customName, imageUrn, savedName } from './row.ts';
+import type { Queryable } from '../../store/store.ts';
+import { customName, savedName } from './row.ts';
 
-export interface MissingImagesDeps {
-  store: Store;
-  clock: Clock;
-  log: Log;
-  compute: Pick<Compute, 'listSaved' | 'images'>;
+interface Available {
+  id: number;
+  nonce: string;
+  type: string;
 }
 
-/** What the engine has: the URNs of kept disks, and the names of images. */
-interface Held {
-  saved: string[];
-  imported: string[];
-}
+/** What the compute engine calls an image. */
+export const engineNameOf = (row: Available): string =>
+  row.type === 'custom' ? customName(row) : savedName(row);
 
-/**
- * Writes down which available images the engine has lost, and which are back: none is taken or imported again. `held`:
- * what the engine has just told.
- */
-export async function noteMissingImages(
-  { store, clock, log, compute }: MissingImagesDeps,
-  held: Held,
-): Promise<void> {
-  const changed = await outOfStep(store.db, held);
-  if (changed.length === 0) return;
-  // One may have become available since the engine was asked: it is asked once more about what is now.
-  const [saved, imported] = await Promise.all([compute.listSaved(), compute.images()]);
-  const still = new Set(await outOfStep(store.db, { saved: saved.map(({ urn }) => urn), imported }));
-  for (const id of changed.filter((each) => still.has(each))) {
-    const row = await store.db
-      .updateTable('images')
-      .set({ missing_at: sql`case when missing_at is null then ${clock.now()}::timestamptz end` })
-      .where('id', '=', id)
-      .returning('missing_at')
-      .executeTakeFirst();
-    if (row?.missing_at) log.error({ image: id }, 'the bytes of an image are missing');
-    else log.info({ image: id }, 'the bytes of an image are back');
-  }
-}
-
-/** The available images that are not known as what they are, missing or not. */
-async function outOfStep(db: Queryable, { saved, imported }: Held): Promise<number[]> {
-  const { rows } = await sql<{ id: number }>`
-    select id from images
-    where status = 'available' and deleted_at is null and gone_at is null and (missing_at is null) <>
-      (case when type = 'custom' then ${customName('')} || id = any(${imported}::text[])
-        else ${imageUrn('')} || id = any(${saved}::text[]) end)`.execute(db);
-  return rows.map(({ id }) => id);
+/** Whether the engine has an image: none that was available is ever taken or imported again. */
+export async function isHeld(
+  compute: Pick<Compute, 'listSaved' | 'images'>,
+  row: Available,
+): Promise<boolean> {
+  if (row.type === 'custom') return (await compute.images()).includes(customName(row));
+  return (await compute.listSaved()).some(({ name }) => name === savedName(row));
 }
 
 /** What a client is told of an image whose bytes are missing. */
@@ -71,11 +39,26 @@ export interface MissingImage {
 
 /** All images whose bytes are missing, of all teams, the longest missing first; at most `most`. */
 export async function missingImages(db: Queryable, most: number): Promise<MissingImage[]> {
-  const { rows } = await sql<MissingImage>`
-    select 'image' as kind, id::text, name, missing_at as since,
-      case when type = 'custom' then ${customName('')} || id else ${savedName('')} || id end as "engineName"
-    from images where missing_at is not null and deleted_at is null order by since, id limit ${most}`.execute(
-    db,
+  const rows = await db
+    .selectFrom('images')
+    .select(['id', 'nonce', 'type', 'name', 'missing_at'])
+    .where('missing_at', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .orderBy('missing_at')
+    .orderBy('id')
+    .limit(most)
+    .execute();
+  return rows.flatMap((row) =>
+    row.missing_at === null
+      ? []
+      : [
+          {
+            kind: 'image' as const,
+            id: String(row.id),
+            name: row.name,
+            since: row.missing_at,
+            engineName: engineNameOf(row),
+          },
+        ],
   );
-  return rows;
 }

@@ -1,9 +1,11 @@
 import type { Clock } from '../../control/clock.ts';
+import type { Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Store } from '../../store/store.ts';
 import { snapshotIsMissing, volumeIsMissing } from './missing.ts';
 import { hostVolume, type VolumeRow } from './row.ts';
+import { copyPatienceMs } from './snapshot-gate.ts';
 
 export interface DeviceDeps {
   store: Pick<Store, 'db'>;
@@ -14,11 +16,13 @@ export interface DeviceDeps {
 /**
  * Sees to it that a volume's bytes are there, and answers the host's block device of it. They are made once: after that,
  * bytes that are not there are missing, which is written down, and nothing takes their place.
- * @throws EngineError `busy` while the snapshot that it is made from is still being taken; what `ensureVolume` throws
+ * @throws Interrupted where that is slow and its lane full; EngineError `busy` while the snapshot that it is made from is
+ * still being taken; what `ensureVolume` throws
  */
 export async function volumeDevice(
   { store: { db }, clock, host }: DeviceDeps,
   volume: Omit<VolumeRow, 'tags' | 'attached' | 'held'>,
+  run: Pick<Run, 'slow'>,
 ): Promise<string> {
   const make = volume.made_at === null;
   if (make && volume.snapshot_id !== null) {
@@ -28,7 +32,11 @@ export async function volumeDevice(
       .where('id', '=', volume.snapshot_id)
       .executeTakeFirst();
     if (source?.status === 'pending')
-      throw new EngineError('busy', `volume ${volume.id} waits for its snapshot ${volume.snapshot_id}`);
+      throw new EngineError('busy', `volume ${volume.id} waits for its snapshot ${volume.snapshot_id}`, {
+        patienceMs: copyPatienceMs,
+      });
+    // Its bytes may be yet to be copied.
+    run.slow();
   }
   let device: string;
   try {

@@ -1,5 +1,6 @@
 import { invalid, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Tx } from '../../store/store.ts';
 import { missingText } from './missing.ts';
 import { findVolume, selectVolumes, type VolumeReference, type VolumeRow } from './row.ts';
@@ -33,7 +34,7 @@ export async function volumesFor(
   if (ids.length === 0) return [];
   // In order of id, so that two such orders cannot wait for each other in a circle.
   const rows = await selectVolumes(tx)
-    .where('volumes.id', 'in', ids)
+    .where(anyOf('volumes.id', ids))
     .where('volumes.deleted_at', 'is', null)
     .orderBy('volumes.id')
     .forUpdate('volumes')

@@ -11,6 +11,6 @@ export { awaitSnapshots } from './snapshot-gate.ts';
 export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
 export { emptyBytes, findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
 export { deleteVolumeSnapshot } from './snapshots.ts';
-export { sweepVolumes } from './sweep.ts';
+export { volumeInventory, volumeSnapshotInventory } from './sweep.ts';
 export { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';
 export { volumeView } from './view.ts';

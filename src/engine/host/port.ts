@@ -3,6 +3,8 @@
  * neighbour entries, packet filter. A host is handed desired states; it holds nothing else.
  */
 
+import type { CloudMark } from '../cloud-mark.ts';
+
 /** The metadata document of a droplet, as `GET /metadata/v1.json` at 169.254.169.254 serves it. */
 export interface MetadataDocument {
   droplet_id: number;
@@ -63,6 +65,17 @@ export interface HostAddress {
   target?: string;
 }
 
+/** What a host holds, for a control plane that takes it over. */
+export interface HostSurvey {
+  /** The droplets that have an entry in force, and their addresses. */
+  droplets: { id: number; addresses: string[] }[];
+  /**
+   * The newest generation that was seen of anything, withdrawn or in force; those who withdraw regardless of
+   * generations (Number.MAX_SAFE_INTEGER) do not count. 0: none.
+   */
+  newest: number;
+}
+
 /**
  * Each droplet is its own desired state: it is handed over whole, with a generation, and a host refuses a
  * generation older than the one it has seen for that droplet. Per droplet and not per host, so that a change to
@@ -80,6 +93,12 @@ export interface Host {
   published(dropletId: number): Promise<string | undefined>;
   /** The ids of all droplets that have an entry in force: for the sweep. */
   list(): Promise<number[]>;
+  /** What the host holds beyond what steps need to know. */
+  survey(): Promise<HostSurvey>;
+  /** Which cloud's the host is; undefined where it was never told. */
+  mark(): Promise<CloudMark | undefined>;
+  /** Tells the host whose it is, to be kept over restarts. */
+  setMark(mark: CloudMark): Promise<void>;
 
   /**
    * Grows a volume that is smaller, and answers its block device: a path that stays the same over restarts of the host.

@@ -13,6 +13,8 @@ export interface SimulatedEntries {
   addresses: ReadonlyMap<string, HostAddress>;
   /** Puts an entry in force, or takes it out. Throws `rejected` where it is stale, `busy` where an identity is taken. */
   put(line: Line): Promise<void>;
+  /** The newest generation of all, without those that stand for every one. */
+  newest(): number;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,13 @@ function entriesOf(
         throw new EngineError('failed', 'the simulated world cannot write its journal', { cause: error });
       }
     },
+    newest: () =>
+      Math.max(
+        0,
+        ...Array.from(all.lines.values(), ({ generation }) => generation).filter(
+          (each) => each < Number.MAX_SAFE_INTEGER,
+        ),
+      ),
     close: async () => journal?.close(),
   };
 }

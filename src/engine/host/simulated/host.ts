@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { CloudMark } from '../../cloud-mark.ts';
 import type { EngineError } from '../../errors.ts';
 import { digest } from '../digest.ts';
 import type { Host, MetadataDocument } from '../port.ts';
@@ -21,9 +22,26 @@ export interface SimulatedHost extends Host {
   setVolumesAway(away: boolean): void;
 }
 
+/** Where a host keeps whose it is. */
+export interface MarkPlace {
+  read(): Promise<CloudMark | undefined>;
+  write(mark: CloudMark): Promise<void>;
+}
+
+function inMemory(): MarkPlace {
+  let mark: CloudMark | undefined;
+  return {
+    read: async () => mark,
+    async write(given) {
+      mark = given;
+    },
+  };
+}
+
 /** A host in memory; what it holds may be kept over restarts: see `openHost`. */
 export function simulatedHost(
   disks: SimulatedVolumes = simulatedVolumes(),
+  mark: MarkPlace = inMemory(),
   entries: SimulatedEntries = simulatedEntries(),
 ): SimulatedHost {
   const { droplets, addresses } = entries;
@@ -57,6 +75,15 @@ export function simulatedHost(
       return entry && digest(entry);
     }),
     list: faulty('list', async () => [...droplets.keys()]),
+    survey: faulty('survey', async () => ({
+      droplets: Array.from(droplets.values(), ({ id, ipv4, ipv6 }) => ({
+        id,
+        addresses: ipv6 ? [ipv4, ipv6] : [ipv4],
+      })),
+      newest: entries.newest(),
+    })),
+    mark: faulty('mark', mark.read),
+    setMark: faulty('setMark', mark.write),
 
     ensureVolume: faulty('ensureVolume', disks.ensureVolume),
     deleteVolume: faulty('deleteVolume', disks.deleteVolume),
@@ -89,4 +116,4 @@ export function simulatedHost(
 
 /** A host that keeps what it holds in `directory` over restarts. */
 export const openHost = async (directory: string): Promise<SimulatedHost> =>
-  simulatedHost(await openVolumes(directory), await openEntries(join(directory, 'entries')));
+  simulatedHost(await openVolumes(directory), inMemory(), await openEntries(join(directory, 'entries')));
