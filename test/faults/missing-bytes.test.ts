@@ -237,7 +237,7 @@ describe('a volume snapshot whose bytes are missing', () => {
 
 describe('an image whose bytes are missing', () => {
   async function sweepOfImages(): Promise<void> {
-    const deps = { store: atoll.database.store, compute: atoll.compute };
+    const deps = { store: atoll.database.store, compute: atoll.engine };
     await sweep([keptDiskInventory(deps), importedImageInventory(deps)]);
   }
   const missing = async () => (await missingImages(atoll.database.store.db, 100)).map(({ id }) => Number(id));
@@ -253,22 +253,22 @@ describe('an image whose bytes are missing', () => {
 
   it('errs the create that finds it out, is refused after the sweep, and is used when it is back', async () => {
     const image = await taken();
-    const kept = (await atoll.compute.listSaved()).find(({ urn }) => urn === `do:image:${image}`)!;
-    await atoll.compute.deleteSaved(kept.name);
+    const kept = (await atoll.engine.listSaved()).find(({ urn }) => urn === `do:image:${image}`)!;
+    await atoll.engine.deleteSaved(kept.name);
     const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', {
       ...order,
       image,
     });
     const errored = await ended(atoll.api, links.actions[0].id);
     expect(errored).toMatchObject({ status: 'errored', message: expect.stringMatching(/missing.*doctor/) });
-    expect((await atoll.compute.list()).map(({ urn }) => urn)).not.toContain(`do:droplet:${failed.id}`);
+    expect((await atoll.engine.list()).map(({ urn }) => urn)).not.toContain(`do:droplet:${failed.id}`);
     await sweepOfImages();
     await until(async () => (await missing()).includes(image));
     expect(await refused(422, '/v2/droplets', { ...order, image })).toMatch(/^image \d+ has been missing/);
-    expect((await atoll.compute.listSaved()).map(({ name }) => name)).not.toContain(kept.name);
+    expect((await atoll.engine.listSaved()).map(({ name }) => name)).not.toContain(kept.name);
     const on = `do:droplet:${await droplet()}`;
-    const machine = (await atoll.compute.list()).find(({ urn }) => urn === on)!;
-    await atoll.compute.save(machine.name, kept);
+    const machine = (await atoll.engine.list()).find(({ urn }) => urn === on)!;
+    await atoll.engine.save(machine.name, kept);
     await sweepOfImages();
     await until(async () => !(await missing()).includes(image));
     const again = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, image });

@@ -14,7 +14,3 @@ where v.gone_at is null and (
 -- For the operator, who is told of all of them.
 create index volumes_missing on volumes (missing_at) where missing_at is not null and gone_at is null;
 create index volume_snapshots_missing on volume_snapshots (missing_at) where missing_at is not null and gone_at is null;
-
--- Disks that were kept and images that were imported, and that the engine has lost since.
-alter table images add column missing_at timestamptz;
-create index images_missing on images (missing_at) where missing_at is not null and deleted_at is null;

@@ -26,7 +26,7 @@ export async function openEntries(directory: string): Promise<SimulatedEntries> 
   const all = noEntries();
   const journal = await openJournal<Line>(
     directory,
-    (line) => void apply(all, line),
+    (line) => apply(all, line),
     () => all.lines.values(),
   );
   return entriesOf(all, journal);
