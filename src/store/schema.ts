@@ -165,6 +165,7 @@ export interface Images {
   gone_at: Date | null;
   id: Generated<number>;
   min_disk_gib: number;
+  missing_at: Date | null;
   name: string;
   nonce: Generated<string>;
   regions: string[];
