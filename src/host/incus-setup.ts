@@ -4,6 +4,8 @@ import { poolName } from '../config.ts';
 import { type IncusClient, incusClient } from '../engine/compute/incus/client.ts';
 import { EngineError } from '../engine/errors.ts';
 import { run } from './command.ts';
+import { ensureLimits } from './pool-limits.ts';
+import { poolQuotas } from './pool-quotas.ts';
 
 /** What a step of the setup did. */
 export interface Done {
@@ -26,6 +28,19 @@ export async function ensurePool(
     log(`storage pool ${poolName}: btrfs, at most ${sizeGib} GiB`);
     return { changed: true };
   });
+}
+
+/**
+ * Sees to it that the limits of disks hold in the pool that is mounted at `directory`, see `ensureLimits`. Answers in
+ * words how it counts.
+ */
+export async function ensurePoolLimits(
+  { socket, directory }: { socket: string; directory: string },
+  log: (line: string) => void,
+): Promise<string> {
+  const quotas = poolQuotas({ directory, run: async (file, args) => (await run(file, args)).stdout });
+  const { state } = await withIncus(socket, (incus) => ensureLimits({ incus, quotas }, log));
+  return state.mode === 'squota' ? 'simple quotas' : 'quota groups';
 }
 
 /**

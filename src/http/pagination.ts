@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import type { Request } from './operation.ts';
 
 const defaultPerPage = 20;
-const maxPerPage = 200;
+export const maxPerPage = 200;
 
 /** The two parameters of every list. More than 200 per page is answered with 200, as DigitalOcean does. */
 export const pageParameters = {

@@ -6,6 +6,12 @@ import type { DB } from './schema.ts';
 export type Queryable = Kysely<DB>;
 export type Tx = Transaction<DB>;
 
+/** To be thrown in a transaction that has locked what others have changed by then: it is done again from its start. */
+export class Overtaken extends Error {
+  /** As of a serialization failure. */
+  readonly code = '40001';
+}
+
 /** The database, as the rest of the house sees it. */
 export interface Store {
   /** Queries outside of a transaction. */

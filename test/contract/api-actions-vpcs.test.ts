@@ -100,3 +100,23 @@ describe('the VPCs', () => {
     }
   });
 });
+
+it('a droplet is made where the team calls a VPC of its own as the default one would be called', async () => {
+  const { api, teamId } = await atoll.newTeam();
+  const own = { team_id: teamId, region: 'ams3', is_default: false, created_at: new Date() };
+  await atoll.database.store.db
+    .insertInto('vpcs')
+    .values(
+      ['default-nyc3', 'default-nyc3-2', 'default-fra1'].map((name, n) => ({
+        ...own,
+        name,
+        ip_range: `10.20.${n}.0/24`,
+      })),
+    )
+    .execute();
+  const { droplet } = await api.expect(202, 'POST', '/v2/droplets', order);
+  const { vpc } = await api.expect(200, 'GET', `/v2/vpcs/${droplet.vpc_uuid}`);
+  expect(vpc).toMatchObject({ name: 'default-nyc3-3', region: 'nyc3', default: true });
+  const again = await api.expect(202, 'POST', '/v2/droplets', order);
+  expect(again.droplet.vpc_uuid).toBe(droplet.vpc_uuid);
+});

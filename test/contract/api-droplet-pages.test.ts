@@ -67,6 +67,34 @@ describe('pages of thousands of droplets', () => {
     expect((await page(`page=1000000${filter}`)).ids).toEqual([]);
   });
 
+  it('are right by name', async () => {
+    await query("update droplets set name = 'twin' where deleted_at is null");
+    for (const number of [1, 7]) {
+      expect(await page(`per_page=200&page=${number}&name=twin`)).toEqual({
+        ids: all.slice((number - 1) * 200, number * 200),
+        total: all.length,
+      });
+    }
+    expect((await page('name=twins')).total).toBe(0);
+  });
+
+  it('are no longer than any page where a droplet has thousands of neighbours', async () => {
+    const [own = 0, ...others] = all;
+    const path = `/v2/droplets/${own}/neighbors`;
+    const neighbours = async (parameters: string) => {
+      const { droplets, links, meta } = await atoll.api.expect(200, 'GET', path + parameters);
+      return { ids: droplets.map(({ id }: { id: number }) => id), links, total: meta.total };
+    };
+    expect(await neighbours('')).toMatchObject({ ids: others.slice(0, 200), total: others.length });
+    expect((await neighbours('?per_page=50&page=3')).ids).toEqual(others.slice(100, 150));
+    expect((await neighbours('?page=2')).ids).toEqual(others.slice(200, 400));
+    expect((await neighbours('')).links.pages.next).toContain(`${path}?page=2`);
+    const elsewhere = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, region: 'fra1' });
+    const far = await atoll.api.expect(200, 'GET', `/v2/droplets/${elsewhere.droplet.id}/neighbors`);
+    expect(far).toMatchObject({ droplets: [], meta: { total: 0 } });
+    all = await idsOf('true');
+  });
+
   it('are whole while others are made and deleted', async () => {
     const ended = new AbortController();
     const change = async (nth: number) => {

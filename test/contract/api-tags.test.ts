@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { savedImage } from '../support/images.ts';
+import { watchQueries } from '../support/queries.ts';
+import { volumeOrder } from '../support/volumes.ts';
 
 let atoll: TestAtoll;
 beforeAll(async () => {
@@ -114,6 +117,62 @@ describe('a tag', () => {
     const { tag } = await reader.expect(200, 'GET', '/v2/tags/counted');
     expect(tag.resources).toEqual({ count: 0 });
   });
+
+  it('is put on many droplets that are looked for with one statement', async () => {
+    const { api } = await atoll.newTeam();
+    const names = Array.from({ length: 10 }, (_, n) => `many-${n}`);
+    const { droplets } = await api.expect(202, 'POST', '/v2/droplets', { ...order, name: undefined, names });
+    const ids = droplets.map(({ id }: { id: number }) => id);
+    const watched = watchQueries(atoll.database);
+    await api.expect(204, 'POST', '/v2/tags/many/resources', resources(...ids));
+    const looked = watched.texts.filter((text) => /from "droplets".* for no key update/.test(text));
+    expect(looked).toHaveLength(1);
+    expect((await api.expect(200, 'GET', '/v2/droplets?tag_name=many')).meta.total).toBe(10);
+  });
+
+  it('is on the resource, however its id was written', async () => {
+    const { id } = await droplet();
+    const { volume } = await atoll.api.expect(201, 'POST', '/v2/volumes', volumeOrder);
+    const written = [
+      { resource_id: `000${id}`, resource_type: 'droplet' },
+      { resource_id: String(id), resource_type: 'droplet' },
+      { resource_id: volume.id.toUpperCase(), resource_type: 'volume' },
+    ];
+    await atoll.api.expect(204, 'POST', '/v2/tags/spelt/resources', { resources: written });
+    expect(await tagsOf(id)).toEqual(['spelt']);
+    expect((await get('spelt')).resources.count).toBe(2);
+    expect((await atoll.api.expect(200, 'GET', `/v2/volumes/${volume.id}`)).volume.tags).toEqual(['spelt']);
+    await atoll.api.expect(204, 'DELETE', '/v2/tags/spelt/resources', { resources: written });
+    expect((await get('spelt')).resources.count).toBe(0);
+  });
+
+  it.each(['volumes', 'volume_snapshots', 'images'] as const)(
+    'cannot come upon one of %s that is being deleted',
+    async (table) => {
+      const { api, teamId } = await atoll.newTeam();
+      const ofTable = {
+        volumes: async () => (await api.expect(201, 'POST', '/v2/volumes', volumeOrder)).volume.id,
+        volume_snapshots: async () => {
+          const { volume } = await api.expect(201, 'POST', '/v2/volumes', volumeOrder);
+          const path = `/v2/volumes/${volume.id}/snapshots`;
+          return (await api.expect(201, 'POST', path, { name: 'kept' })).snapshot.id;
+        },
+        images: () => savedImage(atoll, { teamId, type: 'snapshot' }),
+      };
+      const type = { volumes: 'volume', volume_snapshots: 'volume_snapshot', images: 'image' }[table];
+      const id = await ofTable[table]();
+      const deleting = await atoll.database.store.pool.connect();
+      await deleting.query('begin');
+      await deleting.query(`update ${table} set deleted_at = now() where id = $1`, [id]);
+      const tagging = api.call('POST', '/v2/tags/late/resources', {
+        resources: [{ resource_id: String(id), resource_type: type }],
+      });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await deleting.query('commit');
+      deleting.release();
+      expect((await tagging).status).toBe(404);
+    },
+  );
 
   it('made by many requests at once is one', async () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => create('raced')));

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { migrate } from '../../src/store/migrate.ts';
 import { type Address, openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 
@@ -12,11 +11,12 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database of its own in the test run's PostgreSQL. */
-export async function testDatabase(connections = 10): Promise<TestDatabase> {
-  const host = inject('postgresSocket');
-  const database = `test_${randomBytes(6).toString('hex')}`;
-  const admin = async (sql: string) => {
+/** See global-database.ts. */
+export const templateDatabase = 'test_template';
+
+/** Runs one statement as the superuser of the PostgreSQL at this socket. */
+export function adminOf(host: string): (sql: string) => Promise<void> {
+  return async (sql) => {
     const client = new pg.Client({ host, user: 'postgres', database: 'postgres' });
     await client.connect();
     try {
@@ -25,10 +25,16 @@ export async function testDatabase(connections = 10): Promise<TestDatabase> {
       await client.end();
     }
   };
-  await admin(`create database ${database} owner atoll`);
+}
+
+/** A migrated database of its own in the test run's PostgreSQL. */
+export async function testDatabase(connections = 10): Promise<TestDatabase> {
+  const host = inject('postgresSocket');
+  const admin = adminOf(host);
+  const database = `test_${randomBytes(6).toString('hex')}`;
+  await admin(`create database ${database} template ${templateDatabase} owner atoll`);
   const address = { socketDir: host, database, user: 'atoll' };
   const store = openStore(address, { name: 'test', connections });
-  await migrate(store.pool);
   return {
     address,
     store,

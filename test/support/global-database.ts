@@ -1,10 +1,16 @@
-/** One PostgreSQL for a test run, in a directory of its own; each test file makes a database of its own in it. */
+/**
+ * One PostgreSQL for a test run, in a directory of its own, with one migrated database: those of the test files are
+ * copies of it.
+ */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { ensurePostgres, stopPostgres } from '../../src/host/postgres.ts';
 import { ensureUser } from '../../src/host/user.ts';
+import { migrate } from '../../src/store/migrate.ts';
+import { openStore } from '../../src/store/open.ts';
+import { adminOf, templateDatabase } from './database.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -18,9 +24,21 @@ export default async function setup(project: TestProject): Promise<() => Promise
   chmodSync(home, 0o711);
   const { user } = await ensureUser();
   const { socketDir } = await ensurePostgres({ home, user });
+  await makeTemplate(socketDir);
   project.provide('postgresSocket', socketDir);
   return async () => {
     await stopPostgres(home);
     rmSync(home, { recursive: true, force: true });
   };
+}
+
+/** The migrated database that others are copied from. Nobody stays connected to it: PostgreSQL copies no other. */
+async function makeTemplate(socketDir: string): Promise<void> {
+  await adminOf(socketDir)(`create database ${templateDatabase} owner atoll`);
+  const store = openStore({ socketDir, database: templateDatabase, user: 'atoll' }, { name: 'template' });
+  try {
+    await migrate(store.pool);
+  } finally {
+    await store.close();
+  }
 }

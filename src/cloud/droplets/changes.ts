@@ -66,7 +66,7 @@ const changes: Record<string, ChangeFor> = {
   rebuild: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
       throw invalid('image', 'is missing: the id or slug of the image to rebuild from.');
-    const image = await orderImage(tx, caller.teamId, ask.image, context.imageHost);
+    const image = await orderImage(tx, caller.teamId, ask.image, placeOf(droplet, context));
     return { ...newDisk(droplet, image), ...(await accessAfterRebuild(droplet, image)) };
   },
   restore: async ({ tx, caller, droplet, ask, context }) => {
@@ -85,7 +85,7 @@ const changes: Record<string, ChangeFor> = {
         `${quoted(String(ask.image))} is not a backup or snapshot of this Droplet. To use another image, rebuild.`,
       );
     }
-    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, context.imageHost));
+    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, placeOf(droplet, context)));
   },
   snapshot: async ({ tx, caller, droplet, ask, at }) => {
     await newSavedImage(tx, {
@@ -169,6 +169,9 @@ async function accessAfterRebuild(droplet: LockedDroplet, image: OrderedImage): 
   if (droplet.public_keys.length > 0 || image.custom) return { root_password_hash: null };
   return newRootAccess();
 }
+
+/** Where an image is to be used for a droplet's disk. */
+const placeOf = ({ region }: LockedDroplet, { imageHost: host }: DropletContext) => ({ region, host });
 
 /** The disk that a droplet has, GiB. */
 const diskOf = (droplet: LockedDroplet): number => droplet.disk_gib ?? findSize(droplet.size)?.disk ?? 0;

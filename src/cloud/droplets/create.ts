@@ -5,7 +5,6 @@ import type { Clock } from '../../control/clock.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
-import { countSql } from '../../store/counters.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { exhausted, growPool, keepAhead, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
@@ -49,16 +48,19 @@ export async function createDroplets(
   const names = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
-  const image = await orderImage(store.db, caller.teamId, body.image, deps.context.imageHost);
+  const region = findRegion(body.region);
+  if (!region)
+    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
+  const image = await orderImage(store.db, caller.teamId, body.image, {
+    region: region.slug,
+    host: deps.context.imageHost,
+  });
   if (size.disk < image.minDisk) {
     throw invalid(
       'size',
       `${size.slug} has a disk of ${size.disk} GB; this image needs ${image.minDisk} GB.`,
     );
   }
-  const region = findRegion(body.region);
-  if (!region)
-    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
   if (body.volumes?.length && names.length > 1) {
@@ -75,6 +77,7 @@ export async function createDroplets(
 
   return store.transaction(async (tx) => {
     const at = clock.now();
+    // First: whoever waits for a place holds nothing that others wait for.
     await checkLimit(tx, caller.teamId, names.length);
     const vpc = body.vpc_uuid
       ? await findVpc(tx, caller.teamId, body.vpc_uuid)
@@ -257,10 +260,10 @@ function checkUserData(userData: string | null | undefined): void {
   }
 }
 
+/** The last places of a team are given to one request at a time; before them, creates do not wait for each other. */
 async function checkLimit(tx: Tx, teamId: string, more: number): Promise<void> {
   const { rows } = await sql<{ allowed: boolean }>`
-    select ${countSql(teamId, 'droplet')} + ${more}::int
-      <= droplet_limit as allowed from teams where id = ${teamId}`.execute(tx);
+    select take_droplet_room(${teamId}::uuid, ${more}::int, ${maxNames}::int) as allowed`.execute(tx);
   if (!rows[0]?.allowed) {
     throw unprocessable('creating this/these droplet(s) will exceed your droplet limit. Destroy some first.');
   }

@@ -1,6 +1,8 @@
 /** Which droplets a list shows, and how many there are in all. */
+import { sql } from 'kysely';
 import type pg from 'pg';
 import type { Page } from '../../http/pagination.ts';
+import type { Queryable } from '../../store/store.ts';
 
 export interface Listed {
   id: number;
@@ -16,7 +18,7 @@ export interface DropletFilter {
 /**
  * One page of a team's droplets, oldest first, as ids and versions, and the total. Where the page begins is found by
  * the counts of blocks of ids, so that any page, of all droplets or of those with a tag, costs the same beside
- * 100,000 others. By name all that match are read.
+ * 100,000 others. By name all that match are counted.
  */
 export async function listDroplets(
   pool: pg.Pool,
@@ -29,6 +31,29 @@ export async function listDroplets(
     listed: rows.flatMap(({ id, version }) => (id === null ? [] : [{ id, version }])),
     total: rows[0]?.total ?? 0,
   };
+}
+
+/**
+ * One page of the team's droplets on the host of one of them, without it. One region is one host so far: all of the
+ * team's other droplets there are neighbours.
+ */
+export async function listNeighbours(
+  db: Queryable,
+  teamId: string,
+  dropletId: number,
+  page: Page,
+): Promise<{ listed: Listed[]; total: number }> {
+  const neighbours = db
+    .selectFrom('droplets')
+    .where('team_id', '=', teamId)
+    .where('deleted_at', 'is', null)
+    .where('region', '=', (eb) => eb.selectFrom('droplets').select('region').where('id', '=', dropletId))
+    .where('id', '<>', dropletId);
+  const [listed, { total }] = await Promise.all([
+    neighbours.select(['id', 'version']).orderBy('id').limit(page.limit).offset(page.offset).execute(),
+    neighbours.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
+  ]);
+  return { listed, total };
 }
 
 function statementFor({ teamId, name, tag }: DropletFilter, page: Page): pg.QueryConfig {

@@ -2,14 +2,22 @@ import { Type } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
 import { invalid, notFound } from '../../http/errors.ts';
 import { type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageLinks, pageOf, paginated } from '../../http/pagination.ts';
+import {
+  maxPerPage,
+  type Page,
+  PageEnvelope,
+  PageQuery,
+  pageLinks,
+  pageOf,
+  paginated,
+} from '../../http/pagination.ts';
 import type { Store } from '../../store/store.ts';
 import { type ActedOn, ActionList, actionOf, actionView, pageOfActions } from '../actions/index.ts';
 import { actOnDroplet, actOnTagged } from './act.ts';
 import type { DropletContext } from './context.ts';
 import { createDroplets } from './create.ts';
 import { deleteDroplet, deleteTagged } from './destroy.ts';
-import { listDroplets } from './list.ts';
+import { listDroplets, listNeighbours } from './list.ts';
 import {
   ActionAnswer,
   ActionsAnswer,
@@ -56,6 +64,17 @@ function emptyLists(
   return [list('kernels', 'droplet:read'), list('firewalls', 'firewall:read')];
 }
 
+/** The body of a list whose droplets are JSON text already. */
+function pageOfDroplets(
+  request: Pick<Request, 'origin' | 'url'>,
+  page: Page,
+  droplets: string[],
+  total: number,
+): RawJson {
+  const rest = JSON.stringify({ links: pageLinks(request, page, total), meta: { total } });
+  return new RawJson(`{"droplets":[${droplets.join(',')}],${rest.slice(1)}`);
+}
+
 export function dropletsOperations(deps: DropletsDeps): Operation[] {
   const { store } = deps;
   const texts = dropletTexts(deps.context);
@@ -92,8 +111,7 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
         if (type === 'gpus') return paginated(request, page, 'droplets', [], 0);
         const filter = { teamId: request.caller.teamId, ...(tag ? { tag } : name ? { name } : {}) };
         const { listed, total } = await listDroplets(store.pool, filter, page);
-        const rest = JSON.stringify({ links: pageLinks(request, page, total), meta: { total } });
-        return new RawJson(`{"droplets":[${(await texts.of(store.db, listed)).join(',')}],${rest.slice(1)}`);
+        return pageOfDroplets(request, page, await texts.of(store.db, listed), total);
       },
     }),
     operation({
@@ -142,6 +160,7 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       response: Type.Object({ droplet: DropletSchema }),
       async handler(request) {
         const [text] = await texts.of(store.db, [await visible(request, request.params.droplet_id)]);
+        if (text === undefined) throw notFound();
         return new RawJson(`{"droplet":${text}}`);
       },
     }),
@@ -162,20 +181,16 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       summary: 'List the droplets on the same host',
       scopes: ['droplet:read'],
       params: DropletId,
+      query: PageQuery,
       status: 200,
-      response: Type.Object({ droplets: Type.Array(DropletSchema) }),
+      response: DropletPage,
       async handler(request) {
         const own = await visible(request, request.params.droplet_id);
-        // One region is one host so far: all of the team's other droplets there are neighbours.
-        const neighbours = await store.db
-          .selectFrom('droplets')
-          .select(['id', 'version'])
-          .where('team_id', '=', request.caller.teamId)
-          .where('deleted_at', 'is', null)
-          .where('id', '<>', own.id)
-          .orderBy('id')
-          .execute();
-        return new RawJson(`{"droplets":[${(await texts.of(store.db, neighbours)).join(',')}]}`);
+        // The published operation has no pages, so that clients ask once: without these parameters a page is as long
+        // as one can be.
+        const page = pageOf({ per_page: maxPerPage, ...request.query });
+        const { listed, total } = await listNeighbours(store.db, request.caller.teamId, own.id, page);
+        return pageOfDroplets(request, page, await texts.of(store.db, listed), total);
       },
     }),
     ...emptyLists(visible),

@@ -1,18 +1,19 @@
-import type { Exists } from '../tags/index.ts';
+import { sql } from 'kysely';
+import type { HoldResources } from '../tags/index.ts';
 
-/**
- * Whether a team has a droplet of this id, for tagging it: it cannot be deleted before the transaction ends, so that no
- * tag stays on a droplet that is gone.
- */
-export const dropletTaggable: Exists = async (tx, teamId, id) => {
-  if (!/^\d{1,15}$/.test(id)) return false;
-  const row = await tx
+/** The team's droplets among these ids, for tagging them. */
+export const dropletTaggable: HoldResources = async (tx, teamId, ids) => {
+  const numbers = ids.filter((id) => /^\d{1,15}$/.test(id));
+  if (numbers.length === 0) return new Map();
+  const rows = await tx
     .selectFrom('droplets')
     .select('id')
-    .where('id', '=', Number(id))
+    .where(sql<boolean>`id = any(${numbers.map(Number)}::bigint[])`)
     .where('team_id', '=', teamId)
     .where('deleted_at', 'is', null)
+    .orderBy('id')
     .forNoKeyUpdate()
-    .executeTakeFirst();
-  return row !== undefined;
+    .execute();
+  const held = new Set(rows.map(({ id }) => id));
+  return new Map(numbers.filter((id) => held.has(Number(id))).map((id) => [id, String(Number(id))]));
 };

@@ -96,25 +96,38 @@ export interface DropletTexts {
 }
 
 /**
- * Keeps the last rendered text of each droplet. Sound on any number of processes: a text is only used for the
- * version that the database has just named, and the version rises with everything that a view shows.
+ * Keeps the last rendered text of each droplet, at most `capacity` of them: those that were shown last. Sound on any
+ * number of processes: a text is only used for the version that the database has just named, and the version rises
+ * with everything that a view shows.
  */
 export function dropletTexts(context: DropletContext, capacity = 20_000): DropletTexts {
-  const texts = new Map<number, { version: number; text: string }>();
+  // A map keeps its order: what was used last stands last, and the first is the one to forget.
+  const kept = new Map<number, { version: number; text: string }>();
   return {
     async of(db, wanted) {
-      const missing = wanted.filter(({ id, version }) => texts.get(id)?.version !== version);
+      // What this answer needs stands beside the cache, from which other answers push out what they do not need.
+      const shown = new Map<number, { version: number; text: string }>();
+      const missing: number[] = [];
+      for (const { id, version } of wanted) {
+        const text = kept.get(id);
+        if (text?.version === version) shown.set(id, text);
+        else missing.push(id);
+      }
       if (missing.length > 0) {
-        const rows = await dropletRows(
-          db,
-          missing.map(({ id }) => id),
-        );
-        if (texts.size + rows.length > capacity) texts.clear();
+        const rows = await dropletRows(db, missing);
         for (const [index, view] of (await dropletViewsOf(db, rows, context)).entries()) {
-          texts.set(view.id, { version: rows[index]?.version ?? 0, text: JSON.stringify(view) });
+          shown.set(view.id, { version: rows[index]?.version ?? 0, text: JSON.stringify(view) });
         }
       }
-      return wanted.flatMap(({ id }) => texts.get(id)?.text ?? []);
+      for (const [id, text] of shown) {
+        kept.delete(id);
+        kept.set(id, text);
+      }
+      for (const id of kept.keys()) {
+        if (kept.size <= capacity) break;
+        kept.delete(id);
+      }
+      return wanted.flatMap(({ id }) => shown.get(id)?.text ?? []);
     },
   };
 }

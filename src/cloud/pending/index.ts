@@ -31,6 +31,28 @@ export async function lockDroplet(tx: Tx, caller: Caller, id: number): Promise<L
   return droplet;
 }
 
+/**
+ * Locks droplets that are about to change because something that they show changes: an address, a volume. To be called
+ * before the rows of these are locked, since whoever destroys a droplet locks it first and then what it has.
+ * @param ids those of a team; null and what is no droplet of the team's is left out
+ */
+export async function holdDroplets(
+  tx: Tx,
+  { teamId }: Pick<Caller, 'teamId'>,
+  ids: readonly (number | null)[],
+): Promise<void> {
+  const droplets = ids.filter((id) => id !== null);
+  if (droplets.length === 0) return;
+  await tx
+    .selectFrom('droplets')
+    .select('id')
+    .where('id', 'in', droplets)
+    .where('team_id', '=', teamId)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+}
+
 /** @throws ApiError 422 in the words that terraform waits on */
 export function checkNothingPending(droplet: Pick<LockedDroplet, 'pending_action_id'>): void {
   if (droplet.pending_action_id !== null) throw unprocessable('Droplet already has a pending event.');

@@ -5,9 +5,9 @@ import { wake } from '../../control/reconcile.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
-import type { Store, Tx } from '../../store/store.ts';
+import { Overtaken, type Store, type Tx } from '../../store/store.ts';
 import { reservedIpKind } from '../addresses/index.ts';
-import { type LockedDroplet, lockable, wakeDroplet } from '../pending/index.ts';
+import { holdDroplets, type LockedDroplet, lockable, wakeDroplet } from '../pending/index.ts';
 import type { Product } from './product.ts';
 import { findReservedIp, type ReservedIpRow } from './row.ts';
 
@@ -32,7 +32,7 @@ export function assign(
 ): Promise<Action> {
   return deps.store.transaction(async (tx) => {
     const at = deps.clock.now();
-    const row = await lockIdle(tx, request.caller, product, ip);
+    const row = await lockIdle(tx, request.caller, product, ip, dropletId);
     const droplet = await lockTarget(tx, request.caller, product, dropletId, row.ip);
     if (droplet.region !== row.region) {
       throw invalid(
@@ -57,16 +57,20 @@ export function unassign(deps: CommandDeps, request: Asked, product: Product, ip
   });
 }
 
-/** Gives an address back, assigned or not, whatever is pending. @throws ApiError 404 */
+/**
+ * Gives an address back, whatever is pending. An IPv4 address may be assigned; an IPv6 address that is assigned is
+ * refused as on DigitalOcean, whose clients unassign first.
+ * @throws ApiError 404, 422
+ */
 export function release(deps: CommandDeps, request: Asked, product: Product, ip: string): Promise<void> {
   return deps.store.transaction(async (tx) => {
     const at = deps.clock.now();
-    const { caller } = request;
-    const row = await findReservedIp(
-      tx,
-      { teamId: caller.teamId, family: product.family, ip },
-      { lock: true },
-    );
+    const seen = await findReservedIp(tx, askedFor(request.caller, product, ip));
+    const row = await lockSeen(tx, request.caller, product, seen);
+    if (product.family === 6 && row.droplet_id !== null)
+      throw unprocessable(
+        `flipv6 released failed: assigned FLIP cannot be released. Unassign ${row.ip} from its Droplet first.`,
+      );
     if (row.pending_action_id !== null) {
       const message = `The ${product.name} was released before this was done.`;
       await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
@@ -112,10 +116,43 @@ export async function setTarget(
   return action;
 }
 
-async function lockIdle(tx: Tx, caller: Caller, product: Product, ip: string): Promise<ReservedIpRow> {
-  const row = await findReservedIp(tx, { teamId: caller.teamId, family: product.family, ip }, { lock: true });
+const askedFor = ({ teamId }: Caller, { family }: Product, ip: string) => ({ teamId, family, ip });
+
+/** The address, locked together with the droplet that has it and the one that is to have it (`dropletId`). */
+async function lockIdle(
+  tx: Tx,
+  caller: Caller,
+  product: Product,
+  ip: string,
+  dropletId: number | null = null,
+): Promise<ReservedIpRow> {
+  const seen = await findReservedIp(tx, askedFor(caller, product, ip));
+  checkIdle(seen, product);
+  return lockSeen(tx, caller, product, seen, dropletId, checkIdle);
+}
+
+function checkIdle({ pending_action_id }: ReservedIpRow, product: Product): void {
   // Word for word: clients wait where they read it.
-  if (row.pending_action_id !== null) throw unprocessable(`The ${product.name} already has a pending event.`);
+  if (pending_action_id !== null) throw unprocessable(`The ${product.name} already has a pending event.`);
+}
+
+/**
+ * Locks the droplets first and then the address, as the deletion of a droplet does: two that went the other way round
+ * would wait for each other until the database ends one of them.
+ */
+async function lockSeen(
+  tx: Tx,
+  caller: Caller,
+  product: Product,
+  seen: ReservedIpRow,
+  dropletId: number | null = null,
+  check: (row: ReservedIpRow, product: Product) => void = () => {},
+): Promise<ReservedIpRow> {
+  await holdDroplets(tx, caller, [seen.droplet_id, dropletId]);
+  const row = await findReservedIp(tx, askedFor(caller, product, seen.ip), { lock: true });
+  check(row, product);
+  // Another droplet has it by now, which is not locked.
+  if (row.droplet_id !== null && row.droplet_id !== seen.droplet_id) throw new Overtaken();
   return row;
 }
 

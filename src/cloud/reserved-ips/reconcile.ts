@@ -2,13 +2,13 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedIpKind } from '../addresses/index.ts';
-import { dropletKind } from '../pending/index.ts';
+import { dropletKind, holdDroplets } from '../pending/index.ts';
 import { type WantedAddress, wantedAddress } from './wanted.ts';
 
 export interface ReservedIpEngines {
@@ -24,7 +24,7 @@ const refused =
 const rounds = 5;
 
 export function reservedIpReconciler({ store, clock, log, host }: ReservedIpEngines): Reconciler {
-  async function reconcile(ip: string, run: { attempts: number }): Promise<Outcome | void> {
+  async function reconcile(ip: string, run: Run): Promise<Outcome | void> {
     for (let round = 0; round < rounds; round++) {
       const wanted = await wantedAddress(store.db, ip);
       if (!wanted) return { forget: true };
@@ -39,7 +39,7 @@ export function reservedIpReconciler({ store, clock, log, host }: ReservedIpEngi
           wanted.version,
         );
       } catch (error) {
-        const reason = hopeless(error, run.attempts, { exhausted: refused, rejected: refused });
+        const reason = hopeless(error, run, { exhausted: refused, rejected: refused });
         if (!reason || wanted.pending_action_id === null) throw error;
         log.warn(
           { ip, error: (error as Error).message },
@@ -75,23 +75,27 @@ export function reservedIpReconciler({ store, clock, log, host }: ReservedIpEngi
   }
 
   async function endPending(
-    { ip, version, pending_action_id, droplet_id }: WantedAddress,
+    { ip, version, pending_action_id, droplet_id, team_id }: WantedAddress,
     end: { status: 'completed' | 'errored'; message: string | null; unassign: boolean },
   ): Promise<boolean> {
     const at = clock.now();
-    const { rows } = await sql`
-      with changed as (
-        update reserved_ips set pending_action_id = null,
-          droplet_id = case when ${end.unassign} then null else droplet_id end
-        where ip = ${ip} and version = ${version} returning ip
-      ), ended as (
-        update actions set status = ${end.status}, completed_at = ${at}, message = ${end.message}
-        where id = ${pending_action_id} and status = 'in-progress' and exists (select from changed)
-      )
-      select case when ${end.unassign && droplet_id !== null}
-        then wake(${dropletKind}, ${String(droplet_id)}, ${at}) end from changed`.execute(store.db);
-    return rows.length > 0;
+    return store.transaction(async (tx) => {
+      // The droplet shows the address, and changes with it: it is locked first, as by everybody.
+      await holdDroplets(tx, { teamId: team_id }, [droplet_id]);
+      const { rows } = await sql`
+        with changed as (
+          update reserved_ips set pending_action_id = null,
+            droplet_id = case when ${end.unassign} then null else droplet_id end
+          where ip = ${ip} and version = ${version} returning ip
+        ), ended as (
+          update actions set status = ${end.status}, completed_at = ${at}, message = ${end.message}
+          where id = ${pending_action_id} and status = 'in-progress' and exists (select from changed)
+        )
+        select case when ${end.unassign && droplet_id !== null}
+          then wake(${dropletKind}, ${String(droplet_id)}, ${at}) end from changed`.execute(tx);
+      return rows.length > 0;
+    });
   }
 
-  return { kind: reservedIpKind, reconcile };
+  return { kind: reservedIpKind, lane: 'quick', reconcile };
 }

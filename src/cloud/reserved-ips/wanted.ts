@@ -4,6 +4,7 @@ import type { Queryable } from '../../store/store.ts';
 /** What a host is to do about a reserved address. */
 export interface WantedAddress {
   ip: string;
+  team_id: string;
   /** The droplet's own address that it leads to. */
   target: string | null;
   /** The team has given it back. */
@@ -17,7 +18,7 @@ const wanted = (db: Queryable) =>
   db
     .selectFrom('reserved_ips as r')
     .leftJoin('droplets as d', 'd.id', 'r.droplet_id')
-    .select(['r.ip', 'r.version', 'r.droplet_id', 'r.pending_action_id'])
+    .select(['r.ip', 'r.team_id', 'r.version', 'r.droplet_id', 'r.pending_action_id'])
     .select(
       sql<string | null>`host(case family(r.ip) when 4 then d.public_ipv4 else d.public_ipv6 end)`.as(
         'target',

@@ -1,11 +1,12 @@
 import type { Clock } from '../../control/clock.ts';
 import { ApiError, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { checkTagName } from './names.ts';
 import { ensureTags, findTag, type Tag, tagResources } from './tagging.ts';
-import { type TaggableResources, type TaggableType, taggable } from './types.ts';
+import { type TaggableResources, type TaggableType, taggable, taggableTypes } from './types.ts';
 import { holds } from './view.ts';
 
 export interface TagsDeps {
@@ -39,9 +40,16 @@ export async function createTag({ store, clock }: TagsDeps, request: Asked, name
 }
 
 /** Deletes a tag and takes it off what has it; the resources stay. @throws ApiError 404 */
-export async function deleteTag({ store, clock }: TagsDeps, request: Asked, name: string): Promise<void> {
+export async function deleteTag(deps: TagsDeps, request: Asked, name: string): Promise<void> {
+  const { store, clock } = deps;
   await store.transaction(async (tx) => {
     const tag = await lockTag(tx, request.caller.teamId, name);
+    const tagged = await tx
+      .selectFrom('taggings')
+      .select((eb) => [eb.ref('resource_type').$castTo<TaggableType>().as('type'), 'resource_id as id'])
+      .where('tag_id', '=', tag.id)
+      .execute();
+    await hold(tx, deps, request.caller, tagged);
     await tx.deleteFrom('tags').where('id', '=', tag.id).execute();
     const at = clock.now();
     await audit(tx, { ...request, requestId: request.id, operation: 'tags_delete', urn: urnOf(tag), at });
@@ -66,11 +74,12 @@ export async function assignTag(
   await store.transaction(async (tx) => {
     const [tag] = await ensureTags(tx, request.caller.teamId, [name], clock);
     if (!tag) throw new Error(`Tag ${name} was neither found nor made.`);
+    const held = await hold(tx, deps, request.caller, resources);
     for (const [index, { type, id }] of resources.entries()) {
-      const exists = await deps.resources[type]?.(tx, request.caller.teamId, id);
-      if (!exists) throw notFound(`resources[${index}]: you have no ${type} with the id ${quoted(id)}.`);
+      if (held.get(type)?.has(id)) continue;
+      throw notFound(`resources[${index}]: you have no ${type} with the id ${quoted(id)}.`);
     }
-    for (const [type, ids] of byType(resources)) await tagResources(tx, [tag], type, ids, clock);
+    for (const [type, ids] of held) await tagResources(tx, [tag], type, [...new Set(ids.values())], clock);
     const at = clock.now();
     await audit(tx, {
       ...request,
@@ -84,20 +93,24 @@ export async function assignTag(
 
 /** Takes a tag off resources; off what does not have it, nothing is taken. @throws ApiError 404 for the tag, 403 */
 export async function unassignTag(
-  { store, clock }: TagsDeps,
+  deps: TagsDeps,
   request: Asked,
   name: string,
   resources: readonly Resource[],
 ): Promise<void> {
+  const { store, clock } = deps;
   mayChange(request.caller, resources);
   await store.transaction(async (tx) => {
     const tag = await lockTag(tx, request.caller.teamId, name);
-    for (const [type, ids] of byType(resources)) {
+    // What loses a tag changes by that: it is locked first, as by everybody else.
+    for (const [type, held] of await hold(tx, deps, request.caller, resources)) {
+      const ids = [...held.values()];
+      if (ids.length === 0) continue;
       await tx
         .deleteFrom('taggings')
         .where('tag_id', '=', tag.id)
         .where('resource_type', '=', type)
-        .where('resource_id', 'in', ids)
+        .where(anyOf('resource_id', ids))
         .execute();
     }
     const at = clock.now();
@@ -128,6 +141,23 @@ function mayChange(caller: Caller, resources: readonly Resource[]): void {
       throw new ApiError('forbidden', `This token lacks the scope ${scope}, which is needed here.`);
     }
   }
+}
+
+/** Of each type the team's resources among these, kept from being deleted until the transaction ends. */
+async function hold(
+  tx: Tx,
+  { resources: products }: TagsDeps,
+  { teamId }: Caller,
+  resources: readonly Resource[],
+): Promise<Map<TaggableType, ReadonlyMap<string, string>>> {
+  const held = new Map<TaggableType, ReadonlyMap<string, string>>();
+  const groups = byType(resources);
+  // In the order of the types, the same for everybody.
+  for (const type of taggableTypes) {
+    const ids = groups.get(type);
+    held.set(type, (ids && (await products[type]?.(tx, teamId, ids))) ?? new Map());
+  }
+  return held;
 }
 
 function byType(resources: readonly Resource[]): Map<TaggableType, string[]> {

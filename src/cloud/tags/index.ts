@@ -2,5 +2,5 @@ export type { TagsDeps } from './commands.ts';
 export { checkTagNames } from './names.ts';
 export { tagsOperations } from './routes.ts';
 export { ensureTags, findTag, type Tag, tagResources, untagResource } from './tagging.ts';
-export type { Exists, TaggableResources, TaggableType } from './types.ts';
+export type { HoldResources, TaggableResources, TaggableType } from './types.ts';
 export { TagSchema, type TagView } from './view.ts';

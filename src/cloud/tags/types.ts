@@ -41,8 +41,16 @@ export const taggable: Record<TaggableType, Taggable> = {
   },
 };
 
-/** Says whether the team has this resource. `id` is what a client sent, any text. */
-export type Exists = (tx: Tx, teamId: string, id: string) => Promise<boolean>;
+/**
+ * Which of these resources the team has: by what a client sent as their ids, any texts, the ids as they are stored.
+ * They cannot be deleted before the transaction ends, so that no tag stays on what is gone. In one statement, and locked
+ * in the order of their ids, so that two requests cannot wait for each other in a circle.
+ */
+export type HoldResources = (
+  tx: Tx,
+  teamId: string,
+  ids: readonly string[],
+) => Promise<ReadonlyMap<string, string>>;
 
 /** One for each product there is; a type without one has no resources yet. */
-export type TaggableResources = Partial<Record<TaggableType, Exists>>;
+export type TaggableResources = Partial<Record<TaggableType, HoldResources>>;

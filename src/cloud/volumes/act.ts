@@ -5,10 +5,11 @@ import { type Action, beginAction } from '../../control/actions.ts';
 import { wake } from '../../control/reconcile.ts';
 import { invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
 import { audit } from '../../store/audit.ts';
-import type { Tx } from '../../store/store.ts';
-import { beginOnDroplet, type LockedDroplet, lockDroplet } from '../pending/index.ts';
+import { Overtaken, type Tx } from '../../store/store.ts';
+import { beginOnDroplet, holdDroplets, type LockedDroplet, lockDroplet } from '../pending/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
+import { checkBytes } from './missing.ts';
 import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
 import { volumeKind } from './wanted.ts';
@@ -41,7 +42,9 @@ async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
   if (body.droplet_id === undefined)
     throw invalid('droplet_id', 'is missing: it says which Droplet the volume is to be attached to.');
   const tagNames = checkTagNames('tags', body.tags ?? []);
-  // The droplet first, as everybody locks them: so that no two requests wait for each other in a circle.
+  // Tags, then the droplet, then the volume, as everybody locks them: so that no two requests wait for each other in a
+  // circle.
+  const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
   const droplet = await lockDroplet(tx, caller, body.droplet_id);
   const volume = await locked(tx, request, reference);
   if (volume.pending_action_id !== null) throw unprocessable(pendingEvent);
@@ -54,8 +57,8 @@ async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
       `names a Droplet in ${droplet.region}, but the volume is in ${volume.region}: both must be in the same region.`,
     );
   }
+  checkBytes(volume);
   await checkRoom(tx, droplet);
-  const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
   await tagResources(tx, tags, 'volume', [volume.id], deps.clock);
   return hang(tx, deps, request, { type: 'attach_volume', volume, droplet, on: droplet.id });
 }
@@ -95,8 +98,12 @@ async function resize(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
   const size_gib = request.body.size_gigabytes;
   if (size_gib === undefined)
     throw invalid('size_gigabytes', 'is missing: a resize needs the new size in GiB.');
+  const seen = await findVolume(tx, request.caller, reference);
+  if (seen) await holdDroplets(tx, request.caller, [seen.droplet_id]);
   const volume = await locked(tx, request, reference);
   if (volume.pending_action_id !== null) throw unprocessable('Volume already has a pending event.');
+  if (volume.droplet_id !== null && volume.droplet_id !== seen?.droplet_id) throw new Overtaken();
+  checkBytes(volume);
   if (size_gib <= volume.size_gib) {
     throw invalid(
       'size_gigabytes',

@@ -12,8 +12,8 @@ export function defaultRange(region: string): string {
 }
 
 /**
- * The team's default VPC of a region, `default-<region>`, made now if there is none. Concurrent callers get the same
- * one. The region must exist.
+ * The team's default VPC of a region, `default-<region>`, made now if there is none; where the team has given that name
+ * to a VPC of its own, `default-<region>-2` and so on. Concurrent callers get the same one. The region must exist.
  */
 export async function defaultVpc(tx: Tx, teamId: string, region: string, clock: Clock): Promise<Vpc> {
   const existing = tx
@@ -22,20 +22,21 @@ export async function defaultVpc(tx: Tx, teamId: string, region: string, clock: 
     .where('team_id', '=', teamId)
     .where('region', '=', region)
     .where('is_default', '=', true);
-  const found = await existing.executeTakeFirst();
-  if (found) return found;
-  // A concurrent insert is waited for and then found: each statement sees what was committed before it began.
-  await tx
-    .insertInto('vpcs')
-    .values({
-      team_id: teamId,
-      region,
-      name: `default-${region}`,
-      ip_range: defaultRange(region),
-      is_default: true,
-      created_at: clock.now(),
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-  return existing.executeTakeFirstOrThrow();
+  for (let number = 1; ; number++) {
+    const found = await existing.executeTakeFirst();
+    if (found) return found;
+    // A concurrent insert is waited for and then found: each statement sees what was committed before it began.
+    await tx
+      .insertInto('vpcs')
+      .values({
+        team_id: teamId,
+        region,
+        name: number === 1 ? `default-${region}` : `default-${region}-${number}`,
+        ip_range: defaultRange(region),
+        is_default: true,
+        created_at: clock.now(),
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
 }

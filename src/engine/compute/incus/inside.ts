@@ -4,6 +4,7 @@ import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { execute } from './exec.ts';
 import { type IncusInstance, instancePath, sizeOf, update } from './instances.ts';
+import { withRoom } from './room.ts';
 import { passwordScript } from './root-password.ts';
 import { rootDevice, withIpv6 } from './spec.ts';
 
@@ -39,7 +40,8 @@ export function insideMachines(context: IncusContext): Inside {
         config: { 'limits.cpu': String(size.vcpus), 'limits.memory': `${size.memoryMib}MiB` },
         devices: { root: rootDevice(diskGib, pool) },
       };
-      await update(client, 'PATCH', instancePath(machine.name), body);
+      const change = () => update(client, 'PATCH', instancePath(machine.name), body);
+      await withRoom(context.limitDisk, machine, change, diskGib);
     },
     async addIpv6(name, address) {
       const machine = await complete(name);
