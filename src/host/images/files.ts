@@ -209,6 +209,24 @@ WantedBy=multi-user.target
  */
 const staticAddresses = '[Network]\nIPv6AcceptRA=no\nKeepConfiguration=yes\n';
 
+/**
+ * Debian's locale-gen(8) makes the locales that /etc/locale.gen names. Ubuntu's takes more as arguments, and so
+ * cloud-init calls it on both: without this, `locale` of a cloud-config would fail.
+ */
+const localeGen = `#!/bin/sh
+flags=
+for name; do
+  case $name in
+    -*) flags="$flags $name" ;;
+    *)
+      line=$(grep -m 1 -e "^$name " /usr/share/i18n/SUPPORTED) || continue
+      grep -qxF "$line" /etc/locale.gen || printf '%s\\n' "$line" >> /etc/locale.gen
+      ;;
+  esac
+done
+exec /usr/sbin/locale-gen $flags
+`;
+
 /** cloud-init restarts this unit when it has written /etc/default/keyboard. There is no virtual console here. */
 const consoleSetup = `[Unit]
 Description=No virtual console to set up
@@ -237,6 +255,7 @@ export const imageFiles: ImageFile[] = [
   { path: '/usr/local/sbin/resize2fs', content: resize2fs, mode: 0o755 },
   { path: '/usr/local/sbin/xfs_growfs', content: xfsGrowfs, mode: 0o755 },
   { path: '/etc/systemd/system/fstab-mounts.service', content: mountUnit, mode: 0o644 },
+  { path: '/usr/local/sbin/locale-gen', content: localeGen, mode: 0o755 },
   { path: '/etc/systemd/system/console-setup.service', content: consoleSetup, mode: 0o644 },
   { path: '/etc/ssh/sshd_config.d/50-cloud-init.conf', content: sshdByCloudInit, mode: 0o600 },
   ...['cloud-config', 'systemd-logind', 'console-getty', 'fstab-mounts', 'cron'].map((unit) => ({
