@@ -3,6 +3,7 @@
  * it is gone is removed. What has no row at all is quarantined: rows are written before an engine is touched, and stay
  * long after it was cleared, so that a missing row means another database and never an orphan.
  */
+import { sql } from 'kysely';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
@@ -56,13 +57,12 @@ const mostNamed = 20;
  * Sweeps all inventories, unless another process is at it: then answers false, at once. What fails of one thing, or of
  * one inventory, keeps nothing from the others.
  */
-export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
-  const client = await deps.store.pool.connect();
-  let broken = false;
-  try {
-    const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [
-      sweepLock,
-    ]);
+export function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
+  // The lock's connection is not one of those that the sweep and the loop's runs share: it is held for long.
+  return deps.store.aside.connection().execute(async (session) => {
+    const { rows } = await sql<{
+      mine: boolean;
+    }>`select pg_try_advisory_lock(${sweepLock}) as mine`.execute(session);
     if (!rows[0]?.mine) return false;
     try {
       for (const inventory of inventories) {
@@ -76,16 +76,11 @@ export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]):
         });
       }
     } finally {
-      await client.query('select pg_advisory_unlock($1)', [sweepLock]);
+      // Where the session has broken, the lock is gone with it.
+      await sql`select pg_advisory_unlock(${sweepLock})`.execute(session);
     }
     return true;
-  } catch (error) {
-    broken = true;
-    throw error;
-  } finally {
-    // A session that is kept would keep the lock.
-    client.release(broken);
-  }
+  });
 }
 
 async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {
