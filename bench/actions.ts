@@ -66,9 +66,7 @@ const copyOf = (source: number, index: number) =>
 
 try {
   await withoutControlPlane(atoll, () => direct.boot(opponent));
-  await Promise.all(
-    [`at${atollId}-droplet-${mine}`, url(opponent).split('/').at(-1) ?? ''].map(fillWithData),
-  );
+  await Promise.all([direct.pattern, url(opponent).split('/').at(-1) ?? ''].map(fillWithData));
   for (const [name, contest] of Object.entries(await contests())) {
     if (options.only && options.only !== name) continue;
     await measure(name, contest);

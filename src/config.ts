@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -40,12 +40,23 @@ export const configSchema = z.object({
   rateLimit: z.object({ perHour: z.number().int(), perMinute: z.number().int() }),
   /** How many resources the control loop works on at once; absent: by the number of cores. */
   workers: z.number().int().positive().optional(),
+  /** Where Prometheus finds GET /metrics over TCP, beside the socket; loopback only: it asks for no token. */
+  metrics: z
+    .object({
+      host: z.string().regex(/^(127\.\d+\.\d+\.\d+|::1|localhost)$/, 'must be a loopback address'),
+      port: z.number().int().min(1).max(65535),
+    })
+    .optional(),
 });
 
 export type Config = z.infer<typeof configSchema>;
 
 /** The one storage pool of an Atoll's Incus. */
 export const poolName = 'main';
+
+/** Where incusd mounts that pool; by its real path, as the kernel tells it. */
+export const poolDirectory = (home: string): string =>
+  join(realpathSync(home), 'incus', 'storage-pools', poolName);
 
 /** Name of the bridge of an Atoll's public network; an interface's name may have 15 characters. */
 export const publicBridge = (id: string): string => `at${id}pub`;
@@ -58,6 +69,9 @@ export function paths(home: string) {
     /** The token that `atoll env` hands out; mode 0600. */
     token: join(home, 'token'),
     run: join(home, 'run'),
+    /** The control plane's own, closed to all others: where the operator asks it. */
+    operator: join(home, 'operator'),
+    operatorSocket: join(home, 'operator', 'loop.sock'),
     log: join(home, 'log'),
     /** Letters to the account's owner, as files. */
     mail: join(home, 'mail'),

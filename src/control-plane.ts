@@ -5,24 +5,30 @@ import { ensurePool, publicPool } from './cloud/addresses/index.ts';
 import { associatedReconciler } from './cloud/associated/index.ts';
 import { autoscaleReconciler } from './cloud/autoscale/index.ts';
 import { backupReconciler } from './cloud/backups/index.ts';
-import { type DropletContext, dropletReconciler, sweepDroplets } from './cloud/droplets/index.ts';
-import { imageReconciler, sweepImages, transferReconciler } from './cloud/images/index.ts';
+import { type DropletContext, dropletReconciler, holdQuarantined } from './cloud/droplets/index.ts';
+import { imageReconciler, transferReconciler } from './cloud/images/index.ts';
+import { inventoriesOf } from './cloud/inventories.ts';
 import { cloudOperations } from './cloud/operations.ts';
 import { dropletKind } from './cloud/pending/index.ts';
-import { reservedIpReconciler, sweepReservedIps } from './cloud/reserved-ips/index.ts';
-import { sweepVolumes, volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
+import { reservedIpReconciler } from './cloud/reserved-ips/index.ts';
+import { volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
 import type { Clock } from './control/clock.ts';
+import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
+import type { Lease } from './control/loops.ts';
+import type { LoopMetrics } from './control/metrics.ts';
+import { sweep } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
 import type { Mail } from './engine/mail/port.ts';
-import { authenticator } from './http/auth.ts';
+import { authenticator, tokenChannel } from './http/auth.ts';
 import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { buildServer } from './http/server.ts';
 import { type Address, openStore } from './store/open.ts';
 import type { Store } from './store/store.ts';
+import { takeOver } from './take-over.ts';
 
 export interface ControlPlaneOptions {
   store: Store;
@@ -39,19 +45,31 @@ export interface ControlPlaneOptions {
   mode: 'real' | 'simulated';
   context: DropletContext;
   rateLimit: { perHour: number; perMinute: number };
+  /** Runs at once: of quick work, and beside it of slow work (absent: by the loop's own rule). */
   workers: number;
+  slowWorkers?: number;
   tls?: { cert: string; key: string };
   /** Answers are checked against their own schemas: for tests. */
   validateResponses?: boolean;
   /** How often the loop looks for dead peers, ms: for tests. */
   resyncMs?: number;
+  /** How long claims outlive the process, ms: for tests. */
+  lease?: Lease;
   /** How often everything is compared with the engines though nobody asked, ms: a minute, seldom in tests. */
   sweepMs?: number;
+  /** Takes the database for that of the engines, whatever they say: once, by the operator's word. */
+  acceptDatabase?: boolean;
 }
 
 export interface ControlPlane {
   server: FastifyInstance;
-  /** Begins to reconcile; the caller listens on `server` when it wants to. */
+  /** What the loop counts of its runs. */
+  metrics: LoopMetrics;
+  /**
+   * Takes over engines and database, waiting for engines that do not answer, then begins to reconcile; the caller
+   * listens on `server` when it wants to.
+   * @throws ForeignEngines where the database is not that of the engines; nothing was begun then
+   */
   start(): Promise<void>;
   /** Drains: requests under way are answered, steps under way are finished. Engines and store stay open. */
   stop(): Promise<void>;
@@ -59,9 +77,62 @@ export interface ControlPlane {
   kill(): void;
 }
 
+/** By the type of the URN: whose reconciler looks at a machine that something happened to. */
+const watched: Record<string, string> = { droplet: dropletKind };
+
+/** When to try again to sweep while another process does, ms. */
+const retryMs = 1_000;
+
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { store, clock, log, context, compute, host } = options;
-  const auth = authenticator({ store, clock, log });
+  const { store, clock, log, context } = options;
+  // What a run asks of the world, it asks only while its claim is held.
+  const guard = claimGuard();
+  const compute = guard.port(options.compute);
+  const host = guard.port(options.host);
+  const importer = guard.port(options.importer);
+  const mail = guard.port(options.mail);
+  // Connections of its own: requests do not queue behind what the loop has to do.
+  const loopStore = openStore(options.address, {
+    name: 'atoll-reconcile',
+    connections: 2,
+    before: guard.check,
+  });
+  const loop = controlLoop({
+    address: options.address,
+    store: loopStore,
+    guard,
+    clock,
+    log,
+    reconcilers: [
+      associatedReconciler({ store: loopStore, clock }),
+      autoscaleReconciler({ store: loopStore, clock, log, compute, context }),
+      backupReconciler({ store: loopStore, clock, log }),
+      dropletReconciler({ store: loopStore, clock, log, compute, host, mail, context }),
+      imageReconciler({
+        store: loopStore,
+        clock,
+        log,
+        compute,
+        importer,
+        ...(options.importLimits && { limits: options.importLimits }),
+      }),
+      reservedIpReconciler({ store: loopStore, clock, log, host }),
+      transferReconciler({ store: loopStore, mail }),
+      volumeReconciler({ store: loopStore, clock, log, host }),
+      volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
+    ],
+    workers: options.workers,
+    ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),
+    ...(options.lease && { lease: options.lease }),
+    random: Math.random,
+    ...(options.resyncMs !== undefined && { resyncMs: options.resyncMs }),
+  });
+  const auth = authenticator({
+    store,
+    clock,
+    log,
+    listen: (listener) => loop.listen(tokenChannel, listener),
+  });
   let ready = false;
   const server = buildServer({
     operations: cloudOperations(options),
@@ -73,50 +144,22 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ...(options.tls && { tls: options.tls }),
     validateResponses: options.validateResponses ?? false,
   });
-  // Connections of its own: requests do not queue behind what the loop has to do.
-  const loopStore = openStore(options.address, { name: 'atoll-reconcile', connections: 4 });
-  const loop = controlLoop({
-    address: options.address,
-    clock,
-    log,
-    reconcilers: [
-      associatedReconciler({ store: loopStore, clock }),
-      autoscaleReconciler({ store: loopStore, clock, log, compute, context }),
-      backupReconciler({ store: loopStore, clock, log }),
-      dropletReconciler({ store: loopStore, clock, log, compute, host, mail: options.mail, context }),
-      imageReconciler({
-        store: loopStore,
-        clock,
-        log,
-        compute,
-        importer: options.importer,
-        ...(options.importLimits && { limits: options.importLimits }),
-      }),
-      reservedIpReconciler({ store: loopStore, clock, log, host }),
-      transferReconciler({ store: loopStore, mail: options.mail }),
-      volumeReconciler({ store: loopStore, clock, log, host }),
-      volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
-    ],
-    workers: options.workers,
-    random: Math.random,
-    ...(options.resyncMs !== undefined && { resyncMs: options.resyncMs }),
-  });
   const ended = new AbortController();
+  const sweepDeps = { store: loopStore, clock, log, signal: ended.signal };
+  const inventories = inventoriesOf({ store: loopStore, compute, host });
   let cancelSweep = () => {};
+  let cancelRetry = () => {};
   let sweeping: Promise<void> | undefined;
 
   /** Compares the engines with the database; a sweep asked for during another is that other one. */
-  function sweep(): Promise<void> {
-    sweeping ??= Promise.all([
-      sweepDroplets({ store: loopStore, clock, log, compute, host }),
-      sweepImages({ store: loopStore, clock, log, compute }),
-      sweepReservedIps({ store: loopStore, clock, log, host }),
-      sweepVolumes({ store: loopStore, clock, log, host }),
-    ])
-      .then((all) => {
-        for (const swept of all) {
-          if (swept.woken + swept.orphans > 0) log.info(swept, 'the sweep found what was out of step');
-        }
+  function sweepNow({ must }: { must: boolean }): Promise<void> {
+    sweeping ??= sweep(sweepDeps, inventories)
+      .then(async (swept) => {
+        if (ended.signal.aborted) return;
+        // Another process is at it, which may have looked before what we were told of.
+        if (!swept && must) cancelRetry = clock.after(retryMs, () => void sweepNow({ must }));
+        if (!swept) return;
+        await holdQuarantined({ store: loopStore, compute, host, clock, log });
         loop.look();
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
@@ -128,18 +171,20 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
 
   function sweepRegularly(): void {
     cancelSweep = clock.after(options.sweepMs ?? 60_000, () => {
-      void sweep();
+      void sweepNow({ must: false });
       sweepRegularly();
     });
   }
 
   function watchEngine(): void {
     compute.watch(({ urn }) => {
-      const id = urn?.match(/^do:droplet:(\d+)$/)?.[1];
       // A gap in the stream: anything may have happened.
-      if (id === undefined) return void sweep();
+      if (urn === undefined) return void sweepNow({ must: true });
+      const [, type = '', id = ''] = /^do:([a-z]+):(\d+)$/.exec(urn) ?? [];
+      const kind = watched[type];
+      if (!kind) return;
       loop
-        .saw(dropletKind, id)
+        .saw(kind, id)
         .catch((error: Error) =>
           log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
         );
@@ -150,12 +195,17 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ready = false;
     ended.abort();
     cancelSweep();
+    cancelRetry();
   }
 
   return {
     server,
+    metrics: loop.metrics,
     async start() {
       await ensurePool(store.db, publicPool, context.network.ipv4);
+      const acceptDatabase = options.acceptDatabase ?? false;
+      await takeOver({ ...sweepDeps, compute, host, inventories, acceptDatabase });
+      if (ended.signal.aborted) return;
       await loop.start();
       // What the loop's own runs wake is looked for when they end.
       store.onWrite(loop.look);

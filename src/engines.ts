@@ -45,13 +45,14 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     };
   }
   const { incusSocket, hostdSocket, imports } = paths(home);
+  const host = hostdHost({ socketPath: hostdSocket });
   const compute = incusCompute({
     socketPath: incusSocket,
     id: config.id,
     pool: poolName,
     publicNetwork: publicBridge(config.id),
+    limitDisk: (instance, limit) => host.limitDisk(instance, limit),
   });
-  const host = hostdHost({ socketPath: hostdSocket });
   const importer = hostdImporter({
     compute,
     socketPath: hostdSocket,

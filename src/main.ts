@@ -8,6 +8,8 @@ import type { DropletContext } from './cloud/droplets/index.ts';
 import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
+import { ForeignEngines } from './control/cloud-id.ts';
+import { openOperatorPort } from './control/operator-port.ts';
 import { controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
 import { migrate } from './store/migrate.ts';
@@ -17,13 +19,13 @@ import { openStore } from './store/open.ts';
 const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
 
 /** Runs until a signal ends it. */
-async function run(home: string): Promise<void> {
+async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const config = readConfig(home);
   const log = pino({ level: process.env.ATOLL_LOG_LEVEL ?? 'info' });
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
     : { socketDir: paths(home).postgresSocket };
-  const store = openStore(address, { name: 'atoll-control', connections: 7 });
+  const store = openStore(address, { name: 'atoll-control', connections: 3 });
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
   const plane = controlPlane({
@@ -38,15 +40,22 @@ async function run(home: string): Promise<void> {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
     }),
     rateLimit: config.rateLimit,
+    acceptDatabase,
     workers: config.workers ?? defaultWorkers(config.mode),
     ...(config.tls && {
       tls: { cert: readFileSync(config.tls.cert, 'utf8'), key: readFileSync(config.tls.key, 'utf8') },
     }),
   });
 
+  const operator = await openOperatorPort({ db: store.db, clock: systemClock, log, metrics: plane.metrics }, [
+    { socket: paths(home).operatorSocket },
+    ...(config.metrics ? [config.metrics] : []),
+  ]);
+
   const end = async (signal: string) => {
     log.info({ signal }, 'draining');
     await plane.stop();
+    await operator.close();
     await engines.close();
     await store.close();
     log.info({}, 'stopped');
@@ -80,6 +89,14 @@ function contextOf(config: Config, available: string[]): DropletContext {
   };
 }
 
-const { values } = parseArgs({ options: { home: { type: 'string' } } });
-if (!values.home) throw new Error('Usage: node src/main.ts --home DIR');
-await run(values.home);
+const { values } = parseArgs({
+  options: { home: { type: 'string' }, 'accept-database': { type: 'boolean', default: false } },
+});
+if (!values.home) throw new Error('Usage: node src/main.ts --home DIR [--accept-database]');
+try {
+  await run(values.home, values['accept-database']);
+} catch (error) {
+  if (!(error instanceof ForeignEngines)) throw error;
+  console.error(error.message);
+  process.exit(1);
+}

@@ -1,7 +1,7 @@
 /** Droplets made straight through Incus' API, as the baseline: the same image, body, metadata and neighbour entry. */
 import { splitRange } from '../../src/cloud/addresses/index.ts';
 import { hostEntry, macOf } from '../../src/cloud/droplets/host-entry.ts';
-import { type DropletRow, dropletRows } from '../../src/cloud/droplets/row.ts';
+import { type DropletRow, dropletRows, instanceName } from '../../src/cloud/droplets/row.ts';
 import { findSize } from '../../src/cloud/sizes/index.ts';
 import { paths, readConfig } from '../../src/config.ts';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
@@ -13,6 +13,8 @@ import { sshBanner } from './banner.ts';
 
 export interface Direct {
   client: IncusClient;
+  /** The name in Incus of the droplet that its machines are like. */
+  pattern: string;
   /** The URL of machine number `index` (0 to 99). */
   url(index: number): string;
   /** The body to make it with, started unless it is made otherwise. */
@@ -45,7 +47,7 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
   await store.close();
   const size = pattern && findSize(pattern.size);
   if (!pattern || !size) throw new Error(`there is no droplet ${patternId}`);
-  const patternName = engineName(config.id, `droplet-${patternId}`);
+  const patternName = engineName(config.id, instanceName(pattern));
   const made = await client.request<{ config: Record<string, string> }>(
     'GET',
     `/1.0/instances/${patternName}`,
@@ -71,7 +73,7 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
     const body = instanceBody(
       {
         urn: `do:droplet:${row.id}`,
-        name: `droplet-${row.id}`,
+        name: instanceName(row),
         source: { image },
         root: 1,
         volumes: [],
@@ -99,11 +101,12 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
     return { ...body, config: unowned };
   }
 
-  const url = (index: number) => `/1.0/instances/${engineName(config.id, `droplet-${rowOf(index).id}`)}`;
+  const url = (index: number) => `/1.0/instances/${engineName(config.id, instanceName(rowOf(index)))}`;
   const announce = (index: number) => host.publish(hostEntry(rowOf(index), network), generation);
 
   return {
     client,
+    pattern: patternName,
     url,
     body: (index) => bodyOf(rowOf(index)),
     address: (index) => rowOf(index).public_ipv4,

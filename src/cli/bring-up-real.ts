@@ -1,11 +1,16 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Config, paths, publicBridge } from '../config.ts';
+import { type Config, paths, poolDirectory, publicBridge } from '../config.ts';
 import { debianMirror, readAptSources } from '../host/apt-sources.ts';
 import { buildImage } from '../host/images/build.ts';
 import { defaultImageCache, ensureImage } from '../host/images/ensure.ts';
 import { imageNames, recipe } from '../host/images/recipe.ts';
-import { ensurePool, ensurePublicNetwork, removeStrayBridges } from '../host/incus-setup.ts';
+import {
+  ensurePool,
+  ensurePoolLimits,
+  ensurePublicNetwork,
+  removeStrayBridges,
+} from '../host/incus-setup.ts';
 import { startIncusd } from '../host/incusd.ts';
 import { ensureSubids, ensureSysctls } from '../host/kernel.ts';
 import { ensureLxcfs } from '../host/lxcfs.ts';
@@ -66,7 +71,8 @@ export async function bringEngine(
     step('storage pool', async (note) => {
       const sizeGib = config.poolGib ?? 0;
       await ensurePool({ socket, sizeGib }, note);
-      return `at most ${sizeGib} GiB`;
+      const counted = await ensurePoolLimits({ socket, directory: poolDirectory(home) }, note);
+      return `at most ${sizeGib} GiB, ${counted}`;
     }),
   ]);
   await together(

@@ -29,7 +29,7 @@ const isRoot = () => process.getuid?.() === 0;
 
 /** Directories that processes of different users share, with who may enter them. */
 async function prepareHome(home: string, mode: Config['mode'], user: User | undefined): Promise<void> {
-  const { run, log, imports, mail } = paths(home);
+  const { run, log, imports, mail, operator } = paths(home);
   mkdirSync(run, { recursive: true });
   mkdirSync(log, { recursive: true });
   chmodSync(log, 0o700);
@@ -40,6 +40,7 @@ async function prepareHome(home: string, mode: Config['mode'], user: User | unde
   // Downloaded images lie in it until hostd takes them.
   else privateDirectory(imports, user);
   privateDirectory(mail, user);
+  privateDirectory(operator, user);
   if (!user) return;
   chownSync(run, 0, user.gid);
   if (!(await canExecute(user, home))) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { checkout } from './control-plane.ts';
+import { formatFindings } from './doctor.ts';
 import { shellQuote } from './env.ts';
 import { withHomeLock } from './home-lock.ts';
 import {
@@ -15,6 +16,7 @@ import {
   unregisterHome,
   writeFileAtomically,
 } from './machine.ts';
+import { missingFindings } from './missing.ts';
 import { createSteps, formatDuration, together } from './steps.ts';
 import { countTests, formatCounts } from './test.ts';
 import { createTimeline, formatTimeline } from './timeline.ts';
@@ -145,4 +147,17 @@ test('the counts of a test report include files that could not be loaded', () =>
     ],
   };
   expect(formatCounts(countTests(JSON.stringify(report)))).toBe('12 passed, 3 failed, 1 skipped');
+});
+
+test('doctor says which bytes are missing, where they belong, and what to do', () => {
+  const since = new Date('2026-01-02T03:04:05Z');
+  const printed = formatFindings(
+    missingFindings('/home/volumes', [
+      { kind: 'volume', id: 'a', name: 'data', since },
+      { kind: 'volume snapshot', id: 'b', name: 'nightly', since },
+    ]),
+  );
+  expect(printed).toMatch(/no\s+volume\s.*a \(data\) have been missing since 2026-01-02T03:04:05/);
+  expect(printed).toContain('bring /home/volumes/a.img back');
+  expect(printed).toContain('bring /home/volumes/snapshots/b.img back');
 });

@@ -19,6 +19,7 @@ export interface ConfigOptions {
   imageSources?: string[] | undefined;
   imageMaxGib?: string | undefined;
   poolGib?: string | undefined;
+  metricsPort?: string | undefined;
 }
 
 const defaultPort = 8080;
@@ -123,6 +124,10 @@ export function applyOptions(config: Config, options: ConfigOptions): { config: 
   if (options.imageMaxGib !== undefined) {
     next.imageMaxGib = integer('image-max-gib', options.imageMaxGib, 1, 1024);
     note('largest image, GiB', config.imageMaxGib, next.imageMaxGib);
+  }
+  if (options.metricsPort !== undefined) {
+    next.metrics = { host: '127.0.0.1', port: integer('metrics-port', options.metricsPort, 1, 65535) };
+    note('metrics port', config.metrics?.port, next.metrics.port);
   }
   for (const cidr of options.imageSources ?? []) {
     if (!ipaddr.isValidCIDR(cidr))

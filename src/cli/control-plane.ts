@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { join, relative } from 'node:path';
 import { type Config, configSchema, paths } from '../config.ts';
 import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
 import { asUser, canExecute, type User } from '../host/user.ts';
+import type { PoolStatus } from '../hostd/pool.ts';
 import { isHealthy } from './endpoint.ts';
 
 /** The root of the checkout that this code runs from. */
@@ -154,23 +155,36 @@ export async function ensureHostd(home: string, config: Config): Promise<string>
   return reason;
 }
 
+/** What hostd tells of itself (see its protocol.ts). */
+export interface HostdHealth {
+  droplets: number;
+  /** What it cannot put right. */
+  trouble?: string;
+  pool: PoolStatus;
+}
+
 /** Whether hostd answers that it is well. */
 export async function hostdAnswers(home: string): Promise<boolean> {
+  return (await hostdHealth(home)) !== undefined;
+}
+
+/** What hostd tells of itself; undefined where it does not answer, or this user may not ask. */
+export async function hostdHealth(home: string): Promise<HostdHealth | undefined> {
   const request = httpRequest({
     socketPath: paths(home).hostdSocket,
     path: '/healthz',
     agent: false,
     timeout: 5000,
   });
-  return await new Promise((resolve) => {
-    request.once('error', () => resolve(false));
+  try {
     request.once('timeout', () => request.destroy());
-    request.once('response', (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
     request.end();
-  });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const text = (await response.setEncoding('utf8').toArray()).join('');
+    return response.statusCode === 200 ? (JSON.parse(text) as HostdHealth) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Stops the control plane; it finishes the requests that are under way first. */

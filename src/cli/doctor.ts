@@ -3,8 +3,11 @@ import { dirname, join } from 'node:path';
 import { paths, readConfig } from '../config.ts';
 import { type Finding, probeHost } from '../host/capabilities.ts';
 import { findDaemon } from '../host/processes.ts';
+import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
-import { checkout, controlName } from './control-plane.ts';
+import { checkout, controlName, hostdHealth } from './control-plane.ts';
+import { troubles } from './missing.ts';
+import { poolText } from './status.ts';
 
 function versionOf(directory: string): string {
   return (JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }).version;
@@ -21,11 +24,16 @@ export function formatFindings(findings: Finding[]): string {
     .join('\n');
 }
 
+function poolRemedy({ mode }: PoolStatus): string {
+  return mode === 'qgroup' ? 'hostd counts it anew; see atoll logs hostd' : './atoll up mends it';
+}
+
 export default defineCommand({
   help: `
 Usage: atoll doctor
 
-Tells what this machine can and cannot do, and what to do about it. The simulated mode needs none of it.
+Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
+wrong with the Atoll of this home: volumes whose bytes are missing, and what hostd cannot put right.
 `,
   async run({ home }) {
     console.log(
@@ -35,7 +43,17 @@ Tells what this machine can and cannot do, and what to do about it. The simulate
     // The file system that the home is, or will be, on.
     const directory = existsSync(home) ? home : existsSync(dirname(home)) ? dirname(home) : '/';
     const findings = await probeHost({ directory, ...(config && { port: config.listen.port }) });
+    const pool = config?.mode === 'real' ? (await hostdHealth(home))?.pool : undefined;
+    if (pool)
+      findings.push({
+        name: 'storage pool',
+        ok: pool.inForce,
+        detail: poolText(pool),
+        remedy: poolRemedy(pool),
+      });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
+    const wrong = config ? await troubles(home, config) : [];
+    if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
   },
 });

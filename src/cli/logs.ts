@@ -51,12 +51,16 @@ Shows the end of a process's log.
 async function consoleOf(home: string, config: Config, droplet: string): Promise<string> {
   if (!/^\d{1,15}$/.test(droplet)) throw usageError(`--droplet ${droplet}: the id of a droplet is needed`);
   const kept = await withStore(home, config, ({ db }) =>
-    db.selectFrom('droplets').select('console').where('id', '=', Number(droplet)).executeTakeFirst(),
+    db
+      .selectFrom('droplets')
+      .select(['id', 'nonce', 'console'])
+      .where('id', '=', Number(droplet))
+      .executeTakeFirst(),
   );
   if (!kept) throw new Error(`There is no droplet ${droplet}: doctl compute droplet list shows them.`);
   const engines = await openEngines(home, config, systemClock);
   try {
-    const printed = await engines.compute.console(instanceName(droplet)).catch(() => '');
+    const printed = await engines.compute.console(instanceName(kept)).catch(() => '');
     return printed || kept.console || 'It has printed nothing.\n';
   } finally {
     await engines.close();

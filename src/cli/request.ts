@@ -17,16 +17,19 @@ export interface RequestOptions {
   /** Do not check whose certificate it is. */
   anyCertificate?: boolean;
   timeoutMs?: number;
+  /** A unix socket to ask instead of the URL's host. */
+  socketPath?: string;
 }
 
 /** One HTTP request, answered whole. Throws where there is no answer, not for a status that tells of an error. */
 export async function request(url: string, options: RequestOptions = {}): Promise<Reply> {
-  const { method = 'GET', token, body, ca, anyCertificate, timeoutMs = 30_000 } = options;
+  const { method = 'GET', token, body, ca, anyCertificate, socketPath, timeoutMs = 30_000 } = options;
   const payload = body === undefined ? undefined : JSON.stringify(body);
   return await new Promise((resolve, reject) => {
     const send = url.startsWith('https:') ? httpsRequest : httpRequest;
     const outgoing = send(url, {
       method,
+      ...(socketPath && { socketPath }),
       ca,
       rejectUnauthorized: !anyCertificate,
       agent: false,

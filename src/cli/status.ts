@@ -1,10 +1,26 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { paths, readConfig } from '../config.ts';
+import type { LoopReport } from '../control/operator-port.ts';
 import { incusdPid } from '../host/incusd.ts';
 import { findDaemon, parseStat } from '../host/processes.ts';
+import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
-import { controlName, hostdName } from './control-plane.ts';
+import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { loopLines } from './loop-lines.ts';
+import { findMissingBytes } from './missing.ts';
+import { request } from './request.ts';
+
+/** What the control loop says of itself, or null where it does not answer. */
+async function loopReport(home: string): Promise<LoopReport | null> {
+  try {
+    const socketPath = paths(home).operatorSocket;
+    const { status, body } = await request('http://operator/loop', { socketPath, timeoutMs: 5000 });
+    return status === 200 ? (body as LoopReport) : null;
+  } catch {
+    return null;
+  }
+}
 
 interface ProcessStatus {
   name: string;
@@ -53,11 +69,23 @@ async function dropletCount(home: string): Promise<number | null> {
   }
 }
 
+/** How the disks of droplets are limited, in a line. */
+export function poolText({ mode, inForce, repairs, repairedAt, trouble }: PoolStatus): string {
+  if (mode === undefined) return 'the storage pool is not mounted';
+  const how = mode === 'squota' ? 'simple quotas' : 'quota groups';
+  const now = inForce ? `disks are limited by ${how}` : `disks are NOT limited: ${how} have lost count`;
+  const before = repairs > 0 ? `; counted anew ${repairs} times, last at ${repairedAt}` : '';
+  return mode === 'none'
+    ? 'disks are NOT limited: no quotas in the pool'
+    : now + before + (trouble ? ` (${trouble})` : '');
+}
+
 export default defineCommand({
   help: `
 Usage: atoll status [--json]
 
-Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
+Shows what runs, and what the control loop has to do: per kind what is due, running, waiting and failing, since when,
+and how long it took of late from a request until it was done. Exit code 0 if all does and the API is healthy, 1 otherwise.
 `,
   options: { json: { type: 'boolean' } },
   async run({ home, values }) {
@@ -78,20 +106,39 @@ Shows what runs. Exit code 0 if all does and the API is healthy, 1 otherwise.
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
+    const missing = await findMissingBytes(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
-    const status = { home, mode: config.mode, url: publicUrl(config), healthy, droplets, processes };
+    const loop = healthy ? await loopReport(home) : null;
+    const pool = (await hostdHealth(home))?.pool;
+    const status = {
+      home,
+      mode: config.mode,
+      url: publicUrl(config),
+      healthy,
+      droplets,
+      missing,
+      processes,
+      loop,
+      ...(pool && { pool }),
+    };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
     else {
       console.log(
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
+      if (pool && !pool.inForce) console.log(poolText(pool));
+      if (missing && missing.length > 0)
+        console.log(
+          `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
+        );
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(
           `  ${pid === null ? '✗' : '✓'} ${name.padEnd(10)}${pid === null ? 'does not run' : `pid ${pid}`.padEnd(14)}${size}`,
         );
       }
+      for (const line of loop ? loopLines(loop, new Date()) : []) console.log(line);
     }
     return ok ? 0 : 1;
   },

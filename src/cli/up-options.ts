@@ -13,6 +13,7 @@ export const upOptions = {
   'image-max-gib': { type: 'string' },
   'database-url': { type: 'string' },
   'pool-gib': { type: 'string' },
+  'metrics-port': { type: 'string' },
 } as const;
 
 export const upOptionsHelp = `
@@ -27,6 +28,7 @@ export const upOptionsHelp = `
   --image-max-gib N    the largest image that is imported (20)
   --database-url URL   use this PostgreSQL instead of an own one
   --pool-gib N         most that droplets' disks may take together (first up only)
+  --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
 
 interface UpValues {
@@ -40,6 +42,7 @@ interface UpValues {
   'image-max-gib'?: string | undefined;
   'database-url'?: string | undefined;
   'pool-gib'?: string | undefined;
+  'metrics-port'?: string | undefined;
 }
 
 /** The parsed command line as `bringUp` takes it. */
@@ -55,6 +58,7 @@ export function toUpOptions(values: UpValues): UpOptions {
     imageMaxGib: values['image-max-gib'],
     databaseUrl: values['database-url'],
     poolGib: values['pool-gib'],
+    metricsPort: values['metrics-port'],
   };
 }
 

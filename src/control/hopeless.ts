@@ -1,4 +1,5 @@
 import { EngineError } from '../engine/errors.ts';
+import { Interrupted, type Run } from './run.ts';
 
 /** An error of unknown kind is tried this often before it is taken for final. */
 const tries = 5;
@@ -9,22 +10,37 @@ export interface Explanations {
   rejected: string;
 }
 
+const missing =
+  'Bytes that this needs are missing on the host. The operator finds which, and what to do about it, in: ./atoll doctor';
+
 /**
- * Why trying again cannot help, for a person; undefined where it may. What the engine said stays in the log.
- * `attempts`: failed runs in a row before this one.
+ * Why trying again cannot help, for a person; undefined where it may. What the engine said stays in the log. A wait
+ * that has been too long cannot help either: see waits.ts.
  */
-export function hopeless(error: unknown, attempts: number, why: Explanations): string | undefined {
+export function hopeless(
+  error: unknown,
+  run: Pick<Run, 'attempts' | 'overdue'>,
+  why: Explanations,
+): string | undefined {
+  if (error instanceof Interrupted) return undefined;
   const kind = error instanceof EngineError ? error.kind : 'failed';
   switch (kind) {
     case 'exhausted':
     case 'rejected':
       return why[kind];
+    case 'missing':
+      return missing;
     case 'failed':
-      return attempts + 1 < tries
+      return run.attempts + 1 < tries
         ? undefined
         : 'This failed repeatedly. The operator finds the reason in: ./atoll logs';
     case 'unavailable':
+      return run.overdue(error)
+        ? 'The engine did not answer for too long, and this was given up. Try again once it is back; the operator finds more in: ./atoll status'
+        : undefined;
     case 'busy':
-      return undefined;
+      return run.overdue(error)
+        ? 'Something else kept this in use for too long, and this was given up. Try again later; the operator finds more in: ./atoll logs'
+        : undefined;
   }
 }

@@ -6,6 +6,7 @@ import { run } from './command.ts';
 import { isLxcfsServing } from './lxcfs.ts';
 import { osRelease } from './os-release.ts';
 import { missingPackages } from './packages.ts';
+import { hasSimpleQuotas } from './pool-quotas.ts';
 
 /** Something that this host can or cannot do. */
 export interface Finding {
@@ -39,10 +40,11 @@ export async function probeHost({ port = 8080, directory = '/var/lib' } = {}): P
     systemd(),
     loopDevices(),
     fileSystem('btrfs', 'the storage pool'),
+    diskLimits(hasSimpleQuotas(), readText('/proc/sys/kernel/osrelease').trim()),
     await nftables(),
     bridgeFilter(),
     lxcfs(),
-    virtualMachines(),
+    droplets(),
     systemIncus(),
     memory(),
     await diskSpace(directory),
@@ -154,10 +156,19 @@ function lxcfs(): Finding {
   return { name: 'lxcfs', ok: fuse, detail, remedy: 'modprobe fuse' };
 }
 
-function virtualMachines(): Finding {
-  const ok = existsSync('/dev/kvm');
-  const detail = ok ? 'possible (/dev/kvm)' : 'not possible: droplets are system containers';
-  return { name: 'virtual machines', ok, detail, remedy: 'enable virtualisation (VT-x, AMD-V, nested)' };
+/** Nothing that this host could do would change it: /dev/kvm is not looked for. */
+function droplets(): Finding {
+  return { name: 'droplets', ok: true, detail: 'system containers; virtual machines are not built' };
+}
+
+/** `simple` is whether the running kernel has simple quotas; undefined while btrfs is not loaded. */
+export function diskLimits(simple: boolean | undefined, release: string): Finding {
+  const name = 'disk limits';
+  const [major = 0, minor = 0] = release.split('.').map((part) => Number.parseInt(part, 10));
+  if (simple ?? (major > 6 || (major === 6 && minor >= 7)))
+    return { name, ok: true, detail: 'simple quotas' };
+  const detail = `quota groups (simple quotas need Linux 6.7, this is ${release}): deletions cost CPU time`;
+  return { name, ok: true, detail };
 }
 
 function systemIncus(): Finding {

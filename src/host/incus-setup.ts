@@ -4,6 +4,8 @@ import { poolName } from '../config.ts';
 import { type IncusClient, incusClient } from '../engine/compute/incus/client.ts';
 import { EngineError } from '../engine/errors.ts';
 import { run } from './command.ts';
+import { ensureLimits } from './pool-limits.ts';
+import { poolQuotas } from './pool-quotas.ts';
 
 /** What a step of the setup did. */
 export interface Done {
@@ -29,9 +31,23 @@ export async function ensurePool(
 }
 
 /**
+ * Sees to it that the limits of disks hold in the pool that is mounted at `directory`, see `ensureLimits`. Answers in
+ * words how it counts.
+ */
+export async function ensurePoolLimits(
+  { socket, directory }: { socket: string; directory: string },
+  log: (line: string) => void,
+): Promise<string> {
+  const quotas = poolQuotas({ directory, run: async (file, args) => (await run(file, args)).stdout });
+  const { state } = await withIncus(socket, (incus) => ensureLimits({ incus, quotas }, log));
+  return state.mode === 'squota' ? 'simple quotas' : 'quota groups';
+}
+
+/**
  * Makes the bridge of the public network where it is absent, or corrects it: the host is the gateway, translates
  * to its own address, and resolves names for the droplets as it does for itself. Addresses are set by the engine
- * before a droplet boots, so there is no DHCP. `ipv4` and `ipv6` are the ranges, as in `PublicNetwork`.
+ * before a droplet boots, so there is no DHCP and no router advertisement. `ipv4` and `ipv6` are the ranges, as in
+ * `PublicNetwork`.
  */
 export async function ensurePublicNetwork(
   { socket, name, ipv4, ipv6 }: { socket: string; name: string; ipv4: string; ipv6: string },
@@ -44,6 +60,7 @@ export async function ensurePublicNetwork(
     'ipv6.address': gateway(ipv6),
     'ipv6.nat': 'true',
     'ipv6.dhcp': 'false',
+    'raw.dnsmasq': withoutAdvertisements(name),
   };
   return withIncus(socket, async (incus) => {
     const present = await incus.find<{ config: Record<string, string> }>(`/1.0/networks/${name}`);
@@ -62,6 +79,14 @@ export async function ensurePublicNetwork(
     return { changed: true };
   });
 }
+
+/**
+ * Incus has its name server advertise every bridge with an IPv6 address as a router, also without DHCP. A droplet that
+ * hears it before its own system forbids that takes a second address and prefers it as a source; the anti-spoofing
+ * filter drops what it sends from there, so it has no IPv6 until its next boot. No image can forbid it early enough:
+ * so nothing is advertised at all (dnsmasq(8), --no-dhcp-interface; names are resolved all the same).
+ */
+const withoutAdvertisements = (bridge: string): string => `no-dhcp-interface=${bridge}`;
 
 /** How often, and with what pause in ms, something that Incus is too busy for is tried. */
 const busy = { tries: 10, pauseMs: 200 };

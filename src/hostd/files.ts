@@ -26,9 +26,9 @@ export function recordFiles<Id extends string | number>(
       const records = new Map<Id, unknown>();
       for (const name of await readdir(directory)) {
         const id = name.endsWith('.json') ? idOf(name.slice(0, -'.json'.length)) : undefined;
-        // What a crash left half-written was never acknowledged.
-        if (id === undefined) await rm(join(directory, name), { recursive: true });
-        else records.set(id, parsed(await readFile(join(directory, name), 'utf8')));
+        if (id !== undefined) records.set(id, parsed(await readFile(join(directory, name), 'utf8')));
+        // What a crash left half-written was never acknowledged. Anything else is not ours.
+        else if (name.endsWith('.json.new')) await rm(join(directory, name));
       }
       return records;
     },
@@ -51,6 +51,13 @@ export async function syncToDisk(path: string): Promise<void> {
     await handle.close();
   }
 }
+
+/**
+ * Whether an error of the file system says that there is no such file. Any other (EIO, ESTALE, ENOTDIR, EACCES) says
+ * nothing about what is there: whoever takes it for "absent" makes, overwrites or forgets something on a guess.
+ */
+export const isAbsent = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 function parsed(text: string): unknown {
   try {

@@ -1,10 +1,14 @@
 import { realpathSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { paths, readConfig } from '../config.ts';
+import { paths, poolDirectory, readConfig } from '../config.ts';
 import { sleep, systemClock } from '../control/clock.ts';
+import { poolQuotas } from '../host/pool-quotas.ts';
 import { type Agent, hostAgent } from './agent.ts';
+import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
+import { run } from './exec.ts';
 import { imageConversions } from './images/conversions.ts';
 import { closeServer } from './listen.ts';
 import { errorText, log } from './log.ts';
@@ -12,6 +16,7 @@ import { metadataService } from './metadata/service.ts';
 import { neighbours } from './neighbours.ts';
 import { publicNetwork } from './network.ts';
 import { packetFilter } from './packet-filter.ts';
+import { poolCare } from './pool.ts';
 import { protocolServer } from './protocol.ts';
 import { addressFiles, addressRegistry, reservedAddresses } from './reserved.ts';
 import { listenOnSocket, refuseSecond } from './socket.ts';
@@ -55,12 +60,23 @@ async function serve(home: string, group: string): Promise<void> {
     exchange: paths(home).imports,
     work: paths(home).conversions,
   });
+  const pool = poolCare({
+    // Counting a pool anew takes as long as it takes.
+    quotas: poolQuotas({
+      directory: poolDirectory(home),
+      run: (program, args) => run(program, args, { timeoutMs: args.includes('rescan') ? 0 : 60_000 }),
+    }),
+    clock: systemClock,
+    log,
+  });
   const protocol = protocolServer({
     agent,
     droplets,
     reserved,
     volumes,
     conversions,
+    pool,
+    cloud: cloudFile(paths(home).hostdState),
     network,
     metadataServes: metadata.serves,
   });
@@ -85,6 +101,7 @@ async function serve(home: string, group: string): Promise<void> {
   metadataRuns = metadata.run(stop.signal);
   await conversions.start();
   await listenOnSocket(protocol, socket, group);
+  void pool.run(stop.signal);
   log('info', 'hostd serves', { droplets: droplets.all().length });
   await healForEver(agent, stop.signal);
 }
@@ -130,6 +147,10 @@ function parts(home: string) {
       macOf: (ip) => droplets.having(ip)?.mac,
     }),
     // The kernel tells the files behind loop devices by their real paths.
-    volumes: volumeStore({ directory: paths(realpathSync(home)).volumes, links: `/dev/atoll-${config.id}` }),
+    volumes: volumeStore({
+      directory: paths(realpathSync(home)).volumes,
+      known: join(paths(home).hostdState, 'volumes-directory'),
+      links: `/dev/atoll-${config.id}`,
+    }),
   };
 }

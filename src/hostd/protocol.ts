@@ -1,15 +1,26 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/host/digest.ts';
 import type { Agent } from './agent.ts';
+import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';
 import type { Conversions } from './images/conversions.ts';
 import { convertImage } from './images/route.ts';
 import { errorText, log } from './log.ts';
 import type { PublicNetwork } from './network.ts';
+import { NoDisk, type PoolCare } from './pool.ts';
 import { InUse, Stale } from './registry.ts';
 import type { Reserved } from './reserved.ts';
-import { InvalidEntry, parseAddress, parsePublication, parseSnapshot, parseVolume } from './validate.ts';
+import {
+  InvalidEntry,
+  parseAddress,
+  parseCloudMark,
+  parseDiskLimit,
+  parsePublication,
+  parseSnapshot,
+  parseVolume,
+} from './validate.ts';
 import { NoRoom } from './volumes/copy.ts';
+import { Away } from './volumes/directory.ts';
 import { Busy } from './volumes/loops.ts';
 import { Missing, type Volumes } from './volumes/volumes.ts';
 
@@ -23,6 +34,8 @@ export interface ProtocolParts {
   reserved: Reserved;
   volumes: Volumes;
   conversions: Conversions;
+  pool: PoolCare;
+  cloud: CloudFile;
   network: PublicNetwork;
   metadataServes: () => boolean;
 }
@@ -54,6 +67,7 @@ const named = [
   { path: /^\/volumes\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/, as: '/volumes/{id}' },
   { path: /^\/snapshots\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/, as: '/snapshots/{id}' },
   { path: /^\/addresses\/([0-9a-f.:]{2,39})$/, as: '/addresses/{ip}' },
+  { path: /^\/disks\/(at[0-9a-f]{4}n?-[a-z0-9][a-z0-9-]{0,57})$/, as: '/disks/{instance}' },
   { path: /^\/images\/([a-z][a-z0-9-]{0,62})$/, as: '/images/{name}' },
 ];
 
@@ -63,15 +77,20 @@ const named = [
  *   generation is stale, 400 where it is no entry, 423 where an address of it is another droplet's still, 500
  *   where it could not be saved, or the host could not be made like it.
  * - `GET /droplets`: `{ids}` of the droplets in force; `GET /droplets/{id}`: `{digest}` of its entry, or 404.
- * - `PUT /volumes/{uuid}` with `{sizeGib, filesystem, fromSnapshot}`: `{device}`; `DELETE /volumes/{uuid}`;
- *   `PUT /snapshots/{uuid}` with `{volume}`: `{bytes}`; `DELETE /snapshots/{uuid}`; `GET /volumes`: `{volumes,
- *   snapshots}`. 404 where what it is to be made from is absent, 423 while it is in use, 507 without room.
+ * - `PUT /volumes/{uuid}` with `{sizeGib, filesystem, fromSnapshot, make}`: `{device}`; `DELETE /volumes/{uuid}`;
+ *   `PUT /snapshots/{uuid}` with `{volume, make}`: `{bytes}`; `DELETE /snapshots/{uuid}`; `GET /volumes`: `{volumes,
+ *   snapshots}`. 410 where it is absent and may not be made, or what it is to be made from is absent, 423 while it is
+ *   in use, 503 while the directory of the volumes is away, 507 without room.
  * - `PUT /addresses/{ip}` with `{generation, entry}`, `DELETE /addresses/{ip}?generation=N`, as with droplets;
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
- * - `GET /healthz`: `{droplets, metadata, trouble}`: how many, whether the metadata service answers, and what
- *   could not be repaired.
+ * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
+ * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
+ * - `PUT /disks/{instance}` with `{bytes, room}`: limits the disk of an instance of Incus, see pool.ts; 404 where there
+ *   is none.
+ * - `GET /healthz`: `{droplets, metadata, trouble, pool}`: how many, whether the metadata service answers, what
+ *   could not be repaired, and how the storage pool counts.
  * Errors are `{error}`. Who may connect is decided by the socket's permissions; what they send is checked.
  */
 export function protocolServer(parts: ProtocolParts): Server {
@@ -108,7 +127,7 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, network, metadataServes } = parts;
+  const { agent, droplets, reserved, volumes, conversions, pool, cloud, network, metadataServes } = parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -126,13 +145,31 @@ function operationsOf(parts: ProtocolParts): Operations {
     },
     'GET /droplets': async () => ({ ids: droplets.all().map((entry) => entry.id) }),
 
-    'PUT /volumes/{id}': async ({ id, body }) => volumes.ensureVolume(parseVolume(await body(), id)),
+    'GET /survey': async () => ({
+      droplets: droplets.all().map(({ id, ipv4, ipv6 }) => ({ id, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
+      newest: Math.max(droplets.newest(), reserved.newest()),
+    }),
+    async 'GET /cloud'() {
+      const mark = await cloud.read();
+      return mark ? { mark } : {};
+    },
+    async 'PUT /cloud'({ body }) {
+      await cloud.write(parseCloudMark(await body()));
+      return {};
+    },
+
+    async 'PUT /volumes/{id}'({ id, body }) {
+      const { volume, make } = parseVolume(await body(), id);
+      return volumes.ensureVolume(volume, { make });
+    },
     async 'DELETE /volumes/{id}'({ id }) {
       await volumes.deleteVolume(id);
       return {};
     },
-    'PUT /snapshots/{id}': async ({ id, body }) =>
-      volumes.snapshotVolume(parseSnapshot(await body()).volume, id),
+    async 'PUT /snapshots/{id}'({ id, body }) {
+      const { volume, make } = parseSnapshot(await body());
+      return volumes.snapshotVolume(volume, id, { make });
+    },
     async 'DELETE /snapshots/{id}'({ id }) {
       await volumes.deleteVolumeSnapshot(id);
       return {};
@@ -153,10 +190,17 @@ function operationsOf(parts: ProtocolParts): Operations {
     'POST /images/{name}': async ({ id, body, signal }) =>
       convertImage(conversions, id, await body(), signal),
 
+    async 'PUT /disks/{instance}'({ id, body }) {
+      const { bytes, room } = parseDiskLimit(await body());
+      await pool.limit(id, bytes, room);
+      return {};
+    },
+
     'GET /healthz': async () => ({
       droplets: droplets.all().length,
       metadata: metadataServes(),
       trouble: agent.trouble(),
+      pool: pool.status(),
     }),
   };
 }
@@ -164,9 +208,11 @@ function operationsOf(parts: ProtocolParts): Operations {
 function statusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
   if (error instanceof InvalidEntry) return 400;
-  if (error instanceof Missing) return 404;
+  if (error instanceof NoDisk) return 404;
+  if (error instanceof Missing) return 410;
   if (error instanceof Stale) return 409;
   if (error instanceof InUse || error instanceof Busy) return 423;
+  if (error instanceof Away) return 503;
   if (error instanceof NoRoom) return 507;
   return 500;
 }

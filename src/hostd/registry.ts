@@ -34,6 +34,8 @@ export interface Registry<Id, Entry> {
   /** The entry that has this identity. */
   having(identity: string): Entry | undefined;
   all(): Entry[];
+  /** The newest generation that was seen of anything, without those that stand for every one; 0: none. */
+  newest(): number;
   /** Forgets the generations of what was withdrawn long ago. */
   forget(): Promise<void>;
 }
@@ -129,6 +131,12 @@ export function registry<Id extends string | number, Entry>(
       return entry && identities(entry).includes(identity) ? entry : undefined;
     },
     all: () => [...known.values()].flatMap((found) => ('entry' in found ? [found.entry] : [])),
+    newest: () =>
+      [...known.values()].reduce(
+        (newest, { generation }) =>
+          generation < Number.MAX_SAFE_INTEGER ? Math.max(newest, generation) : newest,
+        0,
+      ),
     async forget() {
       const time = clock.now().getTime() - REMEMBER_MS;
       const isOld = (found: Known<Entry>) => 'withdrawn' in found && found.withdrawn < time;

@@ -35,6 +35,8 @@ export interface Reserved {
   publish(address: HostAddress, generation: number): Promise<void>;
   withdraw(ip: string, generation: number): Promise<void>;
   all(): HostAddress[];
+  /** The newest generation that was seen of any address. */
+  newest(): number;
   /** Repairs what `packetFilter.heal` does not: the routes, and connections that are led elsewhere still. */
   heal(): Promise<void>;
   /** Takes away what it has made. */
@@ -81,6 +83,7 @@ export function reservedAddresses(parts: {
       await follow(ip, await addresses.withdraw(ip, generation));
     },
     all: () => addresses.all(),
+    newest: () => addresses.newest(),
     async heal() {
       await addresses.forget();
       if (!reserved) return;

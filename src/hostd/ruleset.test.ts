@@ -18,3 +18,10 @@ it('shows droplets outside with a reserved address only where answers to it come
   expect(text(false)).not.toContain('snat ip to ip saddr map');
   expect(text(false)).toContain('10.89.0.5 : 10.90.0.7');
 });
+
+it('lets no router advertisement of the host out to a droplet, with and without reserved addresses', () => {
+  for (const config of [base, { ...base, reservedNetwork }])
+    expect(ruleset(publicNetwork(config), maps)).toMatch(
+      /hook output[^}]*oifname "atab12\*" icmpv6 type nd-router-advert drop/,
+    );
+});

@@ -39,6 +39,12 @@ table inet ${table} {
     iifname "${bridgePrefix}*" iifname != "${bridge}" oifname "${bridge}" drop
     ${reserved ? refuseUnassigned(reserved) : ''}
   }
+  chain output {
+    type filter hook output priority filter; policy accept;
+    # A droplet that hears of a router takes a second address, from which it may not send. The bridge's name server
+    # is told to advertise nothing; this holds for whatever else on this host would.
+    oifname "${bridgePrefix}*" icmpv6 type nd-router-advert drop
+  }
   ${reserved ? reservedChains(network, reserved) : ''}
 }
 `;

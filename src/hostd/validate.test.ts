@@ -97,9 +97,10 @@ describe('parseVolume, parseSnapshot and parseAddress', () => {
 
   it('take what is right as it is', () => {
     const volume = { sizeGib: 16_384, filesystem: { type: 'xfs', label: '' }, fromSnapshot: id };
-    expect(parseVolume(volume, id)).toEqual({ id, ...volume });
-    expect(parseVolume({ sizeGib: 1 }, id)).toEqual({ id, sizeGib: 1 });
-    expect(parseSnapshot({ volume: id })).toEqual({ volume: id });
+    expect(parseVolume({ ...volume, make: true }, id)).toEqual({ volume: { id, ...volume }, make: true });
+    // Nothing is made by who does not ask for it.
+    expect(parseVolume({ sizeGib: 1 }, id)).toEqual({ volume: { id, sizeGib: 1 }, make: false });
+    expect(parseSnapshot({ volume: id })).toEqual({ volume: id, make: false });
     for (const entry of [
       { ip: '10.89.0.5' },
       { ip: '10.89.0.5', target: '10.90.1.7' },

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
+import type { CloudMark } from '../engine/cloud-mark.ts';
 import type { HostAddress, HostDroplet, HostVolume } from '../engine/host/port.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 
@@ -65,6 +66,9 @@ const publication: z.ZodType<Publication> = z.strictObject({
   entry: z.strictObject({ id: dropletId, mac, ipv4, ipv6: ipv6.optional(), metadata }),
 });
 
+/** Whether it may be made where it is absent: only who says so has it made. */
+const make = z.boolean().default(false);
+
 /** DigitalOcean's largest volume has 16 TiB. */
 const volume = z.strictObject({
   sizeGib: z
@@ -78,9 +82,12 @@ const volume = z.strictObject({
     ])
     .optional(),
   fromSnapshot: uuid.optional(),
+  make,
 });
 
-const snapshot = z.strictObject({ volume: uuid });
+const snapshot = z.strictObject({ volume: uuid, make });
+
+const cloudMark: z.ZodType<CloudMark> = z.strictObject({ cloud: uuid, since: z.iso.datetime() });
 
 const publishedAddress = z.strictObject({
   generation: z.int().min(0),
@@ -107,14 +114,27 @@ export function parsePublication(value: unknown, id: number, network: PublicNetw
 }
 
 /** Checks what claims to be a volume. Throws InvalidEntry. */
-export function parseVolume(value: unknown, id: string): HostVolume {
-  const { sizeGib, filesystem, fromSnapshot } = checked(volume, value);
-  return { id, sizeGib, ...(filesystem && { filesystem }), ...(fromSnapshot && { fromSnapshot }) };
+export function parseVolume(value: unknown, id: string): { volume: HostVolume; make: boolean } {
+  const { sizeGib, filesystem, fromSnapshot, make } = checked(volume, value);
+  const parts = { ...(filesystem && { filesystem }), ...(fromSnapshot && { fromSnapshot }) };
+  return { volume: { id, sizeGib, ...parts }, make };
+}
+
+/** Checks what claims to say whose this host is. Throws InvalidEntry. */
+export function parseCloudMark(value: unknown): CloudMark {
+  return checked(cloudMark, value);
 }
 
 /** Checks what claims to name the volume that a snapshot is taken of. Throws InvalidEntry. */
-export function parseSnapshot(value: unknown): { volume: string } {
+export function parseSnapshot(value: unknown): { volume: string; make: boolean } {
   return checked(snapshot, value);
+}
+
+const diskLimit = z.strictObject({ bytes: z.int().min(2 ** 20), room: z.boolean() });
+
+/** Checks what claims to be the limit of a disk. Throws InvalidEntry. */
+export function parseDiskLimit(value: unknown): { bytes: number; room: boolean } {
+  return checked(diskLimit, value);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import { Client } from 'pg';
 import type { Logger } from 'pino';
 import type { Clock } from '../control/clock.ts';
+import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
 import { ApiError } from './errors.ts';
 import type { Caller } from './operation.ts';
@@ -28,12 +28,12 @@ const trustedMs = 5_000;
 const maxTrusted = 1_000;
 const useWrittenEveryMs = 60_000;
 
-const retryMs = 1_000;
-
 export interface AuthenticatorOptions {
   store: Store;
   clock: Clock;
   log: Pick<Logger, 'warn'>;
+  /** Hears of `tokenChannel`. */
+  listen(listener: ChannelListener): Listening;
 }
 
 interface Known {
@@ -61,16 +61,16 @@ export function tokenHash(token: string): Buffer {
 
 /**
  * Knows tokens by their hash in the store. What it has seen lately it trusts without asking again, as long as it
- * hears of revocations (on a connection of its own). Tokens that nobody has cost the database little: see strangers.ts.
+ * hears of revocations. Tokens that nobody has cost the database little: see strangers.ts.
  */
-export function authenticator({ store, clock, log }: AuthenticatorOptions): Authenticator {
+export function authenticator({ store, clock, log, listen }: AuthenticatorOptions): Authenticator {
   const known = new Map<string, Known>();
   // Rises with every piece of news: an answer that was read before it is not kept.
   let news = 0;
   const uses = useRecorder(store, log);
   const guard = strangers({ clock });
-  const listener = listen(store, clock, {
-    changed(tokenId) {
+  const listening = listen({
+    told(tokenId) {
       news++;
       for (const [key, { caller }] of known) if (caller.tokenId === tokenId) known.delete(key);
     },
@@ -89,7 +89,7 @@ export function authenticator({ store, clock, log }: AuthenticatorOptions): Auth
     const expiresAt = row?.expires_at?.getTime() ?? Number.POSITIVE_INFINITY;
     if (!row || expiresAt <= now) return undefined;
     const caller = { teamId: row.team_id, userId: row.user_id, tokenId: row.id, scopes: row.scopes };
-    if (listener.hears() && news === before) {
+    if (listening.hears() && news === before) {
       known.set(key, { caller, trustedUntil: Math.min(now + trustedMs, expiresAt) });
       const [first] = known.keys();
       if (known.size > maxTrusted && first !== undefined) known.delete(first);
@@ -109,7 +109,7 @@ export function authenticator({ store, clock, log }: AuthenticatorOptions): Auth
       return guard.lookUp(key, address, () => look(key));
     },
     async close() {
-      await listener.close();
+      listening.stop();
       await uses.settled();
     },
   };
@@ -135,51 +135,5 @@ function useRecorder(store: Store, log: Pick<Logger, 'warn'>) {
       writing.add(written);
     },
     settled: () => Promise.all(writing),
-  };
-}
-
-/** Listens for changed tokens; after a broken connection again and again until there is a new one. */
-function listen(store: Store, clock: Clock, on: { changed(tokenId: string): void; deaf(): void }) {
-  let closed = false;
-  let connection: Client | undefined;
-  let cancelRetry: (() => void) | undefined;
-
-  const connect = async () => {
-    // Outside of the pool: it is never given back, and must not keep the pool from closing.
-    const client = new Client(store.pool.options);
-    let over = false;
-    const lost = () => {
-      if (over) return;
-      over = true;
-      connection = undefined;
-      client.end().catch(() => {});
-      if (closed) return;
-      on.deaf();
-      cancelRetry = clock.after(retryMs, () => {
-        connecting = connect();
-      });
-    };
-    client.on('error', lost).on('end', lost);
-    client.on('notification', ({ payload }) => {
-      if (payload) on.changed(payload);
-    });
-    try {
-      await client.connect();
-      await client.query(`listen ${tokenChannel}`);
-      if (!over) connection = client;
-    } catch {
-      lost();
-    }
-  };
-  let connecting = connect();
-
-  return {
-    hears: () => connection !== undefined,
-    async close() {
-      closed = true;
-      cancelRetry?.();
-      await connecting;
-      await connection?.end();
-    },
   };
 }

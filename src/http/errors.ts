@@ -11,6 +11,7 @@ const table = {
   conflict: [409, 'The request conflicts with the current state of the resource.'],
   precondition_failed: [412, 'A precondition of the request is not met.'],
   request_entity_too_large: [413, 'The request is larger than this API accepts.'],
+  unsupported_media_type: [415, 'The request body must be JSON.'],
   unprocessable_entity: [422, 'The request could not be processed.'],
   too_many_requests: [429, 'API rate limit exceeded.'],
   server_error: [500, 'Unexpected server-side error'],

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { ApiError } from './errors.ts';
+import { ApiError, notFound } from './errors.ts';
 
 /** The body of every error answer. */
 export const errorBody = (error: ApiError, requestId: string) => ({
@@ -8,6 +8,15 @@ export const errorBody = (error: ApiError, requestId: string) => ({
   message: error.message,
   request_id: requestId,
 });
+
+/**
+ * The general 404 in the words of what a path is about: DigitalOcean's for droplets differ from all others', and
+ * scripts look for them.
+ */
+export function worded(error: ApiError, url: string): ApiError {
+  if (error.message !== notFound().message || !/^\/v2\/droplets([/?]|$)/.test(url)) return error;
+  return notFound('The resource you were accessing could not be found.');
+}
 
 /** The answer to whatever a request ended with: an ApiError as it is, all else by what it means to the client. */
 export function toApiError(error: unknown): ApiError {

@@ -1,3 +1,4 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { start, uuid } from './test-server.ts';
 
@@ -50,6 +51,84 @@ describe('a body', () => {
     }
   });
 
+  it.each([
+    [
+      'application/x-www-form-urlencoded',
+      'name=a',
+      'form-encoded (content-type: application/x-www-form-urlencoded)',
+    ],
+    [
+      'Application/X-WWW-Form-Urlencoded; charset=utf-8',
+      'name=a&size=1',
+      'form-encoded (content-type: Application',
+    ],
+    ['multipart/form-data; boundary=x', '--x\r\n\r\na\r\n--x--', 'of the content type multipart/form-data'],
+    ['application/xml', '<name>a</name>', 'of the content type application/xml'],
+    ['text/plain', 'name: a', 'of the content type text/plain'],
+  ])('that is called %s, and is that, is 415 and named', async (type, payload, named) => {
+    const { status, json } = await start().call('POST', '/v2/droplets', {
+      headers: { 'content-type': type },
+      payload,
+    });
+    expect([status, json().id]).toEqual([415, 'unsupported_media_type']);
+    expect(json().message).toContain(`The request body is not JSON, but ${named}`);
+    expect(json().message).toMatch(/Send JSON in UTF-8, with the header content-type: application\/json\.$/);
+  });
+
+  it.each([
+    ['gzip', gzipSync],
+    ['x-gzip', gzipSync],
+    ['deflate', deflateSync],
+    ['br', brotliCompressSync],
+    ['zstd', (text: string) => Buffer.from(text)],
+    ['gzip, identity', gzipSync],
+  ])('that is compressed by %s is 415 and named', async (coding, compress) => {
+    const { status, json } = await start().call('POST', '/v2/droplets', {
+      headers: { 'content-type': 'application/json', 'content-encoding': coding },
+      payload: compress('{"name":"a"}'),
+    });
+    expect([status, json().id]).toEqual([415, 'unsupported_media_type']);
+    expect(json().message).toBe(
+      `The request body is compressed (content-encoding: ${coding}), which is not supported. Send it as it is.`,
+    );
+  });
+
+  it.each([
+    ['in Latin-1', Buffer.from('{"name":"\xe9"}', 'latin1')],
+    ['in UTF-16 with a byte order mark', Buffer.from('\ufeff{"name":"a"}', 'utf16le')],
+    ['cut within a character', Buffer.from('{"name":"☃').subarray(0, -1)],
+    ['with half a surrogate pair in bytes', Buffer.from('7b226e616d65223a22eda080227d', 'hex')],
+    ['with an overlong slash', Buffer.from('7b226e616d65223a22c0af227d', 'hex')],
+  ])('that is not UTF-8, but %s, is 400 and named', async (_what, payload) => {
+    const { status, json } = await start().call('POST', '/v2/droplets', { payload });
+    expect([status, json().id]).toEqual([400, 'bad_request']);
+    expect(json().message).toMatch(/^The request body is not valid UTF-8\. Send JSON in UTF-8/);
+  });
+
+  it('is UTF-8 whatever charset it is said to have, and may begin with a byte order mark', async () => {
+    const { call } = start();
+    for (const charset of ['utf-8', 'UTF8', 'iso-8859-1', 'none']) {
+      const headers = {
+        'content-type': `application/json; charset=${charset}`,
+        'content-encoding': 'identity',
+      };
+      const { json } = await call('POST', '/v2/droplets', { headers, payload: '\ufeff {"name":"é☃"}' });
+      expect(json().body).toEqual({ name: 'é☃' });
+    }
+    const utf16 = Buffer.from('{"name":"a"}', 'utf16le');
+    expect((await call('POST', '/v2/droplets', { payload: utf16 })).status).toBe(400);
+  });
+
+  it('that has a field twice means the last, and a number that is too large is none', async () => {
+    const { create } = start();
+    expect((await create('{"name":"a","name":"b"}')).json().body).toEqual({ name: 'b' });
+    for (const size of ['1e400', '-1e400', '1e308', '9007199254740993', '0.1']) {
+      const { status, json } = await create(`{"name":"a","size":${size}}`);
+      expect([status, json().message]).toEqual([422, expect.stringMatching(/^size must be /)]);
+    }
+    expect((await create('{"name":"a","record":{"ttl":1e400}}')).status).toBe(422);
+  });
+
   it('that is no object is 422', async () => {
     const { create } = start();
     for (const payload of ['[]', '"a"', '1', 'true']) {
@@ -79,13 +158,54 @@ describe('a field', () => {
     expect(json().body).toEqual({ name: 'a', other: 1 });
   });
 
+  it('that is optional and empty is kept where that is a value of it, but for null', async () => {
+    const body = { name: 'a', weight: 0, about: '' };
+    expect((await start().create(body)).json().body).toEqual(body);
+    expect((await start().create({ name: 'a', weight: null, about: null })).json().body).toEqual({
+      name: 'a',
+    });
+    expect((await start().create({ name: 'a', weight: '0' })).json().body).toEqual({ name: 'a', weight: 0 });
+  });
+
+  it('that wants a number or a boolean takes it as text, however deep', async () => {
+    const sent = {
+      name: '7',
+      size: '-3',
+      backups: 'True',
+      tags: ['1', 'true'],
+      ssh_keys: ['12', 13],
+      ids: ['12', 13],
+      record: { ttl: '0.5', other: '1' },
+      other: { ids: ['1'] },
+      weight: '9007199254740991',
+    };
+    const { status, json } = await start().create(sent);
+    expect(status).toBe(202);
+    expect(json().body).toEqual({
+      ...sent,
+      size: -3,
+      backups: true,
+      ids: [12, 13],
+      record: { ttl: 0.5, other: '1' },
+      weight: 9007199254740991,
+    });
+    const names = '{"name":"a","__proto":"1","record":{"constructor":"1","ttl":"2"}}';
+    expect((await start().create(names)).json().body.record).toEqual({ constructor: '1', ttl: 2 });
+  });
+
   it.each([
     [{}, 'name is required.'],
     [{ name: null }, 'name must be a string.'],
     [{ name: 1 }, 'name must be a string.'],
     [{ name: '' }, 'name must not be empty.'],
     [{ name: 'abcdef' }, 'name must have at most 5 characters.'],
-    [{ name: 'a', size: '3' }, 'size must be an integer.'],
+    [{ name: 'a', size: '3.0' }, 'size must be an integer.'],
+    [{ name: 'a', size: '9007199254740993' }, 'size must be at most 9007199254740991.'],
+    [{ name: 'a', size: '9'.repeat(400) }, 'size must be an integer.'],
+    [{ name: 'a', size: true }, 'size must be an integer.'],
+    [{ name: 'a', backups: 1 }, 'backups must be true or false.'],
+    [{ name: 'a', ids: ['1', 'x'] }, 'ids[1] must be an integer.'],
+    [{ name: 'a', record: { ttl: '1 h' } }, 'record.ttl must be a number or null.'],
     [{ name: 'a', size: 1.5 }, 'size must be an integer.'],
     [{ name: 'a', size: 2 ** 53 }, 'size must be at most 9007199254740991.'],
     [{ name: 'a', backups: 'yes' }, 'backups must be true or false.'],

@@ -2,8 +2,8 @@ import type { TSchema } from 'typebox';
 
 /**
  * What is done to a request's values before its schema sees them. The clients of DigitalOcean's API send an
- * optional field they have no value for as "", 0 or null (godo's structs without omitempty), and everything in a
- * query as text.
+ * optional field they have no value for as "", 0 or null (godo's structs without omitempty). Numbers and booleans
+ * that come as text are read in coercion.ts.
  */
 
 type Json = Record<string, unknown>;
@@ -13,12 +13,14 @@ interface Field {
   /** The scalar type it has, where it has only one; `array` for lists. */
   type: string | undefined;
   acceptsNumber: boolean;
+  /** Its "" and 0 are values: see `keepEmpty`. */
+  keepsEmpty: boolean;
 }
 
 /** The top-level fields of an object schema, or of a union or intersection of such. */
 export type Fields = ReadonlyMap<string, Field>;
 
-interface SchemaNode {
+export interface SchemaNode {
   type?: string | string[];
   properties?: Record<string, SchemaNode>;
   required?: string[];
@@ -28,7 +30,23 @@ interface SchemaNode {
   [keyword: string]: unknown;
 }
 
-const branches = (node: SchemaNode) => [...(node.anyOf ?? []), ...(node.oneOf ?? []), ...(node.allOf ?? [])];
+/** The schemas that a union or intersection is made of. */
+export const branches = (node: SchemaNode): SchemaNode[] => [
+  ...(node.anyOf ?? []),
+  ...(node.oneOf ?? []),
+  ...(node.allOf ?? []),
+];
+
+/**
+ * For the options of a schema: "" and 0 are values of this optional field, not signs of its absence. Give it to
+ * each optional text that a change can clear (a description), and to each optional number whose 0 differs from
+ * its absence (the priority of an MX record, the smallest size of a node pool). Without it a client that sends
+ * "" or 0 means "none given", since godo sends so what its caller left out. null is absence in any case.
+ */
+export const keepEmpty = { 'x-keep-empty': true } as const;
+
+const keepsEmpty = (node: SchemaNode): boolean =>
+  node['x-keep-empty'] === true || branches(node).some(keepsEmpty);
 
 /** Reads the fields out of a schema, once per operation. */
 export function fieldsOf(schema: TSchema): Fields {
@@ -37,7 +55,12 @@ export function fieldsOf(schema: TSchema): Fields {
     for (const [name, property] of Object.entries(node.properties ?? {})) {
       const optional = !node.required?.includes(name) && fields.get(name)?.optional !== false;
       const type = typeof property.type === 'string' ? property.type : undefined;
-      fields.set(name, { optional, type, acceptsNumber: acceptsNumber(property) });
+      fields.set(name, {
+        optional,
+        type,
+        acceptsNumber: acceptsNumber(property),
+        keepsEmpty: keepsEmpty(property),
+      });
     }
     branches(node).forEach(collect);
   };
@@ -50,38 +73,18 @@ function acceptsNumber(node: SchemaNode): boolean {
   return types.includes('integer') || types.includes('number') || branches(node).some(acceptsNumber);
 }
 
-/** Takes out the optional fields whose value says "none": "", null, and 0 where a number is wanted. */
+/**
+ * Takes out the optional fields whose value says "none": null, and, unless the field keeps them, "" and 0 where a
+ * number is wanted. Only the fields of the body itself: what is nested is read by its command.
+ */
 export function dropEmpty(value: Json, fields: Fields): Json {
   for (const [name, field] of fields) {
     if (!field.optional) continue;
     const given = value[name];
-    if (given === '' || given === null || (given === 0 && field.acceptsNumber)) delete value[name];
+    const empty = !field.keepsEmpty && (given === '' || (given === 0 && field.acceptsNumber));
+    if (empty || given === null) delete value[name];
   }
   return value;
-}
-
-/**
- * Reads the numbers, booleans and lists of a query or path, where all is text. What cannot be read stays text, for
- * the schema to refuse. Of a parameter that is given twice the last counts, unless it is a list.
- */
-export function coerce(raw: Json, fields: Fields): Json {
-  const value: Json = {};
-  for (const [name, field] of fields) {
-    const given = raw[name];
-    if (given === undefined) continue;
-    if (field.type === 'array') value[name] = [given].flat();
-    else value[name] = scalar(Array.isArray(given) ? given.at(-1) : given, field.type);
-  }
-  return value;
-}
-
-function scalar(text: unknown, type: string | undefined): unknown {
-  if (typeof text !== 'string') return text;
-  if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text);
-  if (type === 'number' && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
-  if (type === 'boolean' && (text === 'true' || text === '1')) return true;
-  if (type === 'boolean' && (text === 'false' || text === '0')) return false;
-  return text;
 }
 
 /** A copy of a schema whose integers end at 2^53: beyond it JSON.parse answers another number than was sent. */

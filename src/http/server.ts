@@ -3,9 +3,10 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type Admission, admit } from './admission.ts';
+import { acceptJsonBodies } from './body.ts';
 import { allowOrigin, servePreflight } from './cors.ts';
 import { ApiError, notFound } from './errors.ts';
-import { errorBody, refuseConnection, toApiError } from './failures.ts';
+import { errorBody, refuseConnection, toApiError, worded } from './failures.ts';
 import { type KnownOperation, operationFinder } from './known-operations.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Operation, RawJson } from './operation.ts';
@@ -57,8 +58,6 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
     allowOrigin(request, reply);
-    // Every body is JSON, whatever it is called: clients send forms' content type, or none, with JSON text.
-    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = 'application/json';
     admit(options, request, reply, done);
   });
   acceptJsonBodies(app);
@@ -118,23 +117,13 @@ function fastify({ tls, limits }: ServerOptions, ids: () => string): FastifyInst
     // A path that cannot be decoded names nothing.
     frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('x-request-id', request.id).code(404).type(json);
-      void reply.send(JSON.stringify(errorBody(notFound(), request.id)));
+      void reply.send(JSON.stringify(errorBody(worded(notFound(), request.url), request.id)));
     },
     clientErrorHandler: (error: Error, socket: Socket) => refuseConnection(error, socket, ids()),
   };
   return (
     tls ? Fastify({ ...common, https: { ...http, ...tls } }) : Fastify({ ...common, http })
   ) as FastifyInstance;
-}
-
-/** Empty bodies are no body, whatever their content type: godo sends one with each DELETE. */
-function acceptJsonBodies(app: FastifyInstance): void {
-  const parse = app.getDefaultJsonParser('error', 'error');
-  app.removeAllContentTypeParsers();
-  app.addContentTypeParser<string>('*', { parseAs: 'string' }, (request, body, done) => {
-    if (body.trim() === '') done(null, undefined);
-    else void parse(request, body, done);
-  });
 }
 
 function serve(operation: Operation, validator: OperationValidator, validateResponses: boolean) {
@@ -169,7 +158,7 @@ function originOf({ protocol, host }: FastifyRequest): string {
 }
 
 function answerError({ log }: ServerOptions, error: unknown, request: FastifyRequest, reply: FastifyReply) {
-  const answer = toApiError(error);
+  const answer = worded(toApiError(error), request.url);
   if (answer.status >= 500 && !(error instanceof ApiError)) {
     const { method, id: requestId, routeOptions } = request;
     log.error({ err: error, requestId, method, route: routeOptions.url }, 'request failed');

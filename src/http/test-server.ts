@@ -5,6 +5,7 @@ import { afterEach } from 'vitest';
 import { drivenClock } from '../control/clock.ts';
 import { ApiError } from './errors.ts';
 import { readKnownOperations } from './known-operations.ts';
+import { keepEmpty } from './leniency.ts';
 import { type Caller, type Operation, operation } from './operation.ts';
 import { PageEnvelope, PageQuery, pageOf, paginated } from './pagination.ts';
 import { rateLimit } from './rate-limit.ts';
@@ -49,6 +50,12 @@ const operations: Operation[] = [
       backups: Type.Optional(Type.Boolean()),
       kind: Type.Optional(Type.Enum(['a', 'b'])),
       ssh_keys: Type.Optional(Type.Array(Type.Union([Type.Integer(), Type.String()]))),
+      ids: Type.Optional(Type.Array(Type.Integer())),
+      record: Type.Optional(
+        Type.Union([Type.Object({ ttl: Type.Union([Type.Number(), Type.Null()]) }), Type.Null()]),
+      ),
+      weight: Type.Optional(Type.Integer(keepEmpty)),
+      about: Type.Optional(Type.String(keepEmpty)),
     }),
     status: 202,
     handler: echoed,

@@ -1,8 +1,9 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
+import { coerce, readerOf } from './coercion.ts';
 import { ApiError, notFound } from './errors.ts';
-import { coerce, dropEmpty, type Fields, fieldsOf, findUnstorable, safeIntegers } from './leniency.ts';
+import { dropEmpty, fieldsOf, findUnstorable, safeIntegers } from './leniency.ts';
 import type { Operation } from './operation.ts';
 import { explain } from './validation-message.ts';
 
@@ -31,7 +32,8 @@ const formats = {
 
 /** Compiles the schemas of operations. One compiler per server: it keeps what operations share. */
 export function operationValidators(): (operation: Operation) => OperationValidator {
-  const ajv = new Ajv({ strict: false, allErrors: false, verbose: true, formats });
+  // JSON.parse makes of 1e400 an infinity, which is no number to anybody: strictNumbers.
+  const ajv = new Ajv({ strict: false, strictNumbers: true, allErrors: false, verbose: true, formats });
   const compile = (schema: TSchema | undefined) => schema && ajv.compile(safeIntegers(schema));
 
   return (operation) => {
@@ -41,6 +43,7 @@ export function operationValidators(): (operation: Operation) => OperationValida
     const queryFields = operation.query && fieldsOf(operation.query);
     const body = compile(operation.body);
     const bodyFields = operation.body && fieldsOf(operation.body);
+    const readBody = operation.body && readerOf(operation.body);
     const response = compile(operation.response);
 
     return {
@@ -56,7 +59,10 @@ export function operationValidators(): (operation: Operation) => OperationValida
         return checked(query, dropEmpty(coerce(raw as Json, queryFields), queryFields));
       },
       body(raw) {
-        return body && bodyFields ? checked(body, bodyObject(raw, bodyFields)) : undefined;
+        if (!body || !bodyFields) return undefined;
+        const value = bodyObject(raw);
+        readBody?.(value);
+        return checked(body, dropEmpty(value, bodyFields));
       },
       response(value) {
         if (!response || response(value)) return undefined;
@@ -76,10 +82,10 @@ function checked(validate: ValidateFunction, value: Json): Json {
 }
 
 /** No body and the literal `null`, which Ansible sends, are an object without fields. */
-function bodyObject(raw: unknown, fields: Fields): Json {
+function bodyObject(raw: unknown): Json {
   const value = raw ?? {};
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw new ApiError('unprocessable_entity', 'The request body must be a JSON object.');
   }
-  return dropEmpty(value as Json, fields);
+  return value as Json;
 }

@@ -38,16 +38,26 @@ export function connectionOptions(address: Address, applicationName: string): pg
   return { ...target, types, application_name: applicationName, statement_timeout: 60_000 };
 }
 
-/** Opens the store. Connections are made on demand, at most `connections`. */
-export function openStore(address: Address, options: { name: string; connections?: number }): Store {
-  const pool = openPool(address, options.name, options.connections ?? 10);
-  const single = openPool(address, options.name, 1);
+export interface StoreOptions {
+  name: string;
+  connections?: number;
+  /** Asked before each statement; what it throws is the statement's error. */
+  before?: () => void | Promise<void>;
+}
+
+/** Opens the store. Connections are made on demand, at most `connections` and for moments one beside. */
+export function openStore(address: Address, options: StoreOptions): Store {
+  const pool = openPool(address, options.name, options.connections ?? 10, 60_000);
+  const single = openPool(address, options.name, 1, 5_000);
   const listeners: (() => void)[] = [];
   const written = () => {
     for (const listener of listeners) listener();
   };
   const [db, aside] = [pool, single].map(
-    (each) => new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(each, written) }) }),
+    (each) =>
+      new Kysely<DB>({
+        dialect: new PostgresDialect({ pool: preparing(each, { written, before: options.before }) }),
+      }),
   ) as [Kysely<DB>, Kysely<DB>];
   return {
     db,
@@ -74,12 +84,12 @@ export function openStore(address: Address, options: { name: string; connections
   };
 }
 
-function openPool(address: Address, name: string, max: number): pg.Pool {
+function openPool(address: Address, name: string, max: number, idleTimeoutMillis: number): pg.Pool {
   const pool = new pg.Pool({
     ...connectionOptions(address, name),
     max,
     connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 60_000,
+    idleTimeoutMillis,
   });
   // An idle connection that breaks is replaced on the next query; without a listener it would end the process.
   pool.on('error', () => {});

@@ -7,11 +7,13 @@ import {
   listTokens,
   revokeToken,
 } from '../../src/cloud/account/index.ts';
-import { drivenClock } from '../../src/control/clock.ts';
-import { authenticator } from '../../src/http/auth.ts';
+import { drivenClock, systemClock } from '../../src/control/clock.ts';
+import { authenticator, tokenChannel } from '../../src/http/auth.ts';
 import { ApiError } from '../../src/http/errors.ts';
 import { rateLimit } from '../../src/http/rate-limit.ts';
 import { buildServer } from '../../src/http/server.ts';
+import { silentLog } from '../../src/log.ts';
+import { type ChannelListener, type Listening, openSession, type Session } from '../../src/store/session.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 let database: TestDatabase;
@@ -29,14 +31,36 @@ beforeAll(async () => {
   if (!found) throw new Error('no team');
   owner = found;
 });
-afterAll(() => database.drop());
+afterAll(async () => {
+  await Promise.all(sessions.map((session) => session.end()));
+  await database.drop();
+});
 
 const create = (name: string, rest: { scopes?: string[]; ttlMs?: number } = {}) =>
   createToken(database.store.db, { ...owner, name, scopes: ['*'], ...rest }, clock);
 
+const sessions: Session[] = [];
+const sessionOf = (): Session => {
+  const session = openSession({
+    address: database.address,
+    name: 'test',
+    clock: systemClock,
+    log: silentLog,
+    random: Math.random,
+  });
+  sessions.push(session);
+  return session;
+};
+const on =
+  (session: Session) =>
+  (listener: ChannelListener): Listening =>
+    session.listen(tokenChannel, listener);
+
 /** An authenticator that has begun to listen. */
 async function listening() {
-  const auth = authenticator({ store: database.store, clock, log: silent });
+  const session = sessionOf();
+  await session.start();
+  const auth = authenticator({ store: database.store, clock, log: silent, listen: on(session) });
   await expect
     .poll(async () => {
       const { rows } = await database.store.pool.query(
@@ -211,7 +235,8 @@ describe('a token', () => {
 });
 
 const serve = (mode: 'real' | 'simulated') => {
-  const auth = authenticator({ store: database.store, clock, log: silent });
+  const session = sessionOf();
+  const auth = authenticator({ store: database.store, clock, log: silent, listen: on(session) });
   const app = buildServer({
     operations: accountOperations({ store: database.store, clock, mode }),
     knownOperations: [],

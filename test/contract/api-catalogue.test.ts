@@ -79,13 +79,19 @@ describe('images', () => {
       slug: 'debian-12-x64',
       distribution: 'Debian',
       public: true,
-      type: 'base',
+      type: 'snapshot',
     });
     expect((await get(`/v2/images/${image.id}`)).image).toEqual(image);
     expect((await get('/v2/images/ubuntu-22-04-x64')).image.status).toBe('available');
     for (const unknown of ['windows-11', '1', '0', '-1', 'constructor', '__proto__', 'a%2Fb']) {
       await atoll.api.expect(404, 'GET', `/v2/images/${unknown}`);
     }
+  });
+
+  it('are snapshots that everybody may use, whatever they are', async () => {
+    const { images } = await get('/v2/images?per_page=200');
+    const types = images.map(({ type }: { type: string }) => type);
+    expect(new Set(types)).toEqual(new Set(['snapshot']));
   });
 
   it('are listed by type, by owner and by tag', async () => {

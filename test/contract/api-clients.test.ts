@@ -99,10 +99,30 @@ describe('godo, and with it doctl and terraform', () => {
   });
 
   it('reads a missing object by its 404, whatever was asked for', async () => {
-    for (const path of ['/v2/droplets/1', '/v2/droplets/x', '/v2/images/x', '/v2/vpcs/x', '/v2/tags/x']) {
+    for (const path of ['/v2/images/x', '/v2/vpcs/x', '/v2/tags/x', '/v2/volumes/x', '/v2/actions/1']) {
       const { message } = await atoll.api.expect(404, 'GET', path);
       expect(message).toBe('The resource you requested could not be found.');
     }
+    // Droplets have words of their own.
+    const foreign = (await created((await atoll.newTeam()).api)).id;
+    for (const id of [1, 'x', '%zz', foreign]) {
+      for (const [method, rest] of [
+        ['GET', ''],
+        ['GET', '/actions'],
+        ['GET', '/actions/1'],
+        ['GET', '/snapshots'],
+        ['GET', '/backups/policy'],
+        ['GET', '/destroy_with_associated_resources'],
+        ['DELETE', ''],
+      ] as const) {
+        const { message } = await atoll.api.expect(404, method, `/v2/droplets/${id}${rest}`);
+        expect(message).toBe('The resource you were accessing could not be found.');
+      }
+      const reboot = await atoll.api.expect(404, 'POST', `/v2/droplets/${id}/actions`, { type: 'reboot' });
+      expect(reboot.message).toBe('The resource you were accessing could not be found.');
+    }
+    const pool = await atoll.api.expect(404, 'GET', '/v2/droplets/autoscale/x');
+    expect(pool.message).toBe('autoscale group with id x not found');
   });
 });
 
@@ -127,6 +147,116 @@ describe('ansible', () => {
     const { id } = await created(api);
     const { droplets } = await api.expect(200, 'GET', '/v2/droplets?per_page=40&name=godo');
     expect(droplets.map((each: { id: number }) => each.id)).toEqual([id]);
+  });
+});
+
+describe('numbers and booleans that come as text', () => {
+  const reserve = async (body: object, path = '/v2/reserved_ips') =>
+    atoll.api.expect(202, 'POST', path, body);
+
+  it.each(['reserved_ip', 'floating_ip'])(
+    'name the droplet of a %s, as failover scripts send them',
+    async (face) => {
+      const path = `/v2/${face}s`;
+      const { id } = await created();
+      await settled(id);
+      const answer = await reserve({ droplet_id: String(id) }, path);
+      expect(answer.links.droplets[0].id).toBe(id);
+      const ip = `${path}/${answer[face].ip}`;
+      await until(async () => !(await atoll.api.expect(200, 'GET', ip))[face].locked);
+      const other = await created();
+      await settled(other.id);
+      const assign = { type: 'assign', droplet_id: `${other.id}` };
+      await atoll.api.expect(201, 'POST', `${ip}/actions`, assign);
+      await until(async () => (await atoll.api.expect(200, 'GET', ip))[face].droplet?.id === other.id);
+    },
+  );
+
+  it('name the size and the droplet of a volume, as Ansible sends them', async () => {
+    const order = { name: 'texts', region: 'nyc3', size_gigabytes: '10' };
+    const { volume } = await atoll.api.expect(201, 'POST', '/v2/volumes', order);
+    expect(volume.size_gigabytes).toBe(10);
+    const { id } = await created();
+    await settled(id);
+    const act = async (path: string, body: object) => {
+      const { action } = await atoll.api.expect(202, 'POST', path, body);
+      await until(
+        async () =>
+          (await atoll.api.expect(200, 'GET', `/v2/actions/${action.id}`)).action.status !== 'in-progress',
+      );
+      return (await atoll.api.expect(200, 'GET', `/v2/volumes/${volume.id}`)).volume;
+    };
+    const byId = `/v2/volumes/${volume.id}/actions`;
+    const byName = { volume_name: 'texts', region: 'nyc3', droplet_id: `${id}` };
+    expect(await act(byId, { type: 'attach', droplet_id: `${id}` })).toMatchObject({ droplet_ids: [id] });
+    expect(await act('/v2/volumes/actions', { ...byName, type: 'detach' })).toMatchObject({
+      droplet_ids: [],
+    });
+    expect(await act(byId, { type: 'resize', size_gigabytes: '20' })).toMatchObject({ size_gigabytes: 20 });
+  });
+
+  it('order a droplet and act on it', async () => {
+    const { ssh_key } = await atoll.api.expect(201, 'POST', '/v2/account/keys', {
+      name: 'texts',
+      public_key: publicKey(),
+    });
+    const { droplet } = await atoll.api.expect(202, 'POST', '/v2/droplets', {
+      ...godoOrder,
+      name: '2024',
+      image: '168639140',
+      ssh_keys: [String(ssh_key.id)],
+      ipv6: 'true',
+      monitoring: 'False',
+      backups: 'True',
+      backup_policy: { plan: 'weekly', weekday: 'SUN', hour: '4' },
+      user_data: '1',
+      tags: ['7'],
+    });
+    expect(droplet).toMatchObject({ name: '2024', image: { slug: 'debian-12-x64' }, tags: ['7'] });
+    expect(droplet.features).toEqual(expect.arrayContaining(['ipv6', 'backups']));
+    expect(droplet.features).not.toContain('monitoring');
+    const { policy } = await atoll.api.expect(200, 'GET', `/v2/droplets/${droplet.id}/backups/policy`);
+    expect(policy.backup_policy.hour).toBe(4);
+    await settled(droplet.id);
+    const path = `/v2/droplets/${droplet.id}/actions`;
+    await atoll.api.expect(201, 'POST', path, { type: 'rebuild', image: '199888143' });
+    await settled(droplet.id);
+    await atoll.api.expect(201, 'POST', path, { type: 'power_off' });
+    await settled(droplet.id);
+    const resize = { type: 'resize', size: 's-2vcpu-4gb', disk: 'true' };
+    await atoll.api.expect(201, 'POST', path, resize);
+    await settled(droplet.id);
+    expect((await atoll.api.expect(200, 'GET', `/v2/droplets/${droplet.id}`)).droplet.disk).toBe(80);
+  });
+
+  it('say how large a pool is to be', async () => {
+    const { ssh_key } = await atoll.api.expect(201, 'POST', '/v2/account/keys', {
+      name: 'pool',
+      public_key: publicKey(),
+    });
+    const { name: _, ...template } = godoOrder;
+    const { autoscale_pool } = await atoll.api.expect(202, 'POST', '/v2/droplets/autoscale', {
+      name: 'texts',
+      config: { min_instances: '1', max_instances: '2', target_cpu_utilization: '0.5' },
+      droplet_template: { ...template, ssh_keys: [String(ssh_key.id)], ipv6: 'true' },
+    });
+    expect(autoscale_pool.config).toMatchObject({ min_instances: 1, target_cpu_utilization: 0.5 });
+    expect(autoscale_pool.droplet_template.ipv6).toBe(true);
+    const path = `/v2/droplets/autoscale/${autoscale_pool.id}/dangerous`;
+    await atoll.api.expect(202, 'DELETE', path, undefined, { 'x-dangerous': 'true' });
+  });
+
+  it('are refused where they are none', async () => {
+    for (const droplet_id of ['web', '1.5', '0x10', '1e3', ' 1', '9'.repeat(30)]) {
+      const { message } = await atoll.api.expect(422, 'POST', '/v2/reserved_ips', { droplet_id });
+      expect([droplet_id, message]).toEqual([droplet_id, expect.stringMatching(/^droplet_id must be /)]);
+    }
+    const order = { ...godoOrder, ipv6: 'yes' };
+    const { message } = await atoll.api.expect(422, 'POST', '/v2/droplets', order);
+    expect(message).toBe('ipv6 must be true or false.');
+    // A number is no text: what is to be called by it must be given as text.
+    const numbered = await atoll.api.expect(422, 'POST', '/v2/droplets', { ...godoOrder, name: 2024 });
+    expect(numbered.message).toBe('name must be a string.');
   });
 });
 

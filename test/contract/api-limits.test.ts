@@ -96,8 +96,8 @@ it('of two autoscale pools that grow at once, only one finds room for both', asy
     (await api.expect(200, 'GET', `/v2/droplets/autoscale/${id}/history`)).history[0]?.status ?? '';
   const outcomes = () => Promise.all(made.map(({ autoscale_pool }) => outcome(autoscale_pool.id)));
   await until(async () => {
-    const seen = await outcomes();
-    return seen.includes('error') && seen.includes('success');
+    const all = await outcomes();
+    return all.includes('error') && all.includes('success');
   });
   expect((await api.expect(200, 'GET', '/v2/droplets')).meta.total).toBe(4);
 });

@@ -72,11 +72,17 @@ describe.each(all)('a %s', (face) => {
     expect(await refused(api, ip, { type: 'unassign' }, face)).toMatch(/is not assigned/);
   });
 
-  it('is released, also while it is assigned', async () => {
+  it('is released, an IPv4 address also while it is assigned', async () => {
     const { api } = await atoll.newTeam();
     const { id } = await droplet(api);
     const { ip } = await reserve(api, face);
     await act(api, ip, { type: 'assign', droplet_id: id }, face);
+    if (family === 'ipv6') {
+      const { message } = await api.expect(422, 'DELETE', `${path}/${ip}`);
+      expect(message).toMatch(/^flipv6 released failed: assigned FLIP cannot be released\. Unassign/);
+      expect(await get(api, ip, face)).toMatchObject({ droplet: { id } });
+      await act(api, ip, { type: 'unassign' }, face);
+    }
     await api.expect(204, 'DELETE', `${path}/${ip}`);
     await api.expect(404, 'GET', `${path}/${ip}`);
     await api.expect(404, 'DELETE', `${path}/${ip}`);

@@ -1,7 +1,9 @@
 /** Block storage: volumes and their actions. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sweepVolumes } from '../../src/cloud/volumes/index.ts';
+import { volumeInventory, volumeSnapshotInventory } from '../../src/cloud/volumes/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
+import { listQuarantined } from '../../src/control/quarantine.ts';
+import { sweep } from '../../src/control/sweep.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -225,17 +227,36 @@ describe('tags', () => {
 });
 
 describe('the sweep', () => {
-  it('deletes what has no owner, and makes what is missing', async () => {
+  it('deletes what is gone, leaves what it does not know, and never makes again what is missing', async () => {
     const { host, database } = atoll;
-    const { id } = await create();
-    await until(async () => (await held(id)) !== undefined);
-    await host.ensureVolume({ id: unknownVolume, sizeGib: 1 });
-    await host.snapshotVolume(unknownVolume, unknownVolume);
+    const { store } = database;
+    const [{ id }, { id: left }] = [await create(), await create()];
+    await until(async () => (await held(id)) !== undefined && (await held(left)) !== undefined);
+    await host.ensureVolume({ id: unknownVolume, sizeGib: 1 }, { make: true });
+    await host.snapshotVolume(unknownVolume, unknownVolume, { make: true });
+    const gone = { deleted_at: new Date(), gone_at: new Date() };
+    await store.db.updateTable('volumes').set(gone).where('id', '=', left).execute();
     await host.deleteVolume(id);
-    const swept = await sweepVolumes({ store: database.store, clock: systemClock, log: silentLog, host });
-    expect(swept).toMatchObject({ orphans: 2 });
-    expect(await held(unknownVolume)).toBeUndefined();
-    expect((await host.volumes()).snapshots).not.toContain(unknownVolume);
-    await until(async () => (await held(id)) !== undefined);
+    const inventories = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
+    const never = new AbortController().signal;
+    await sweep({ store, clock: systemClock, log: silentLog, signal: never }, inventories);
+    expect(await held(left)).toBeUndefined();
+    expect(await held(unknownVolume)).toBeDefined();
+    expect((await host.volumes()).snapshots).toContain(unknownVolume);
+    expect((await listQuarantined(store.db)).map(({ kind, name }) => [kind, name])).toEqual([
+      ['volume', unknownVolume],
+      ['volume snapshot', unknownVolume],
+    ]);
+    await until(async () => {
+      const row = await store.db
+        .selectFrom('volumes')
+        .select('missing_at')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      return row.missing_at !== null;
+    });
+    expect(await held(id)).toBeUndefined();
+    await host.deleteVolume(unknownVolume);
+    await host.deleteVolumeSnapshot(unknownVolume);
   });
 });

@@ -1,12 +1,21 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { systemClock } from '../../src/control/clock.ts';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import { type IncusInstance, instancePath } from '../../src/engine/compute/incus/instances.ts';
+import type { LimitDisk } from '../../src/engine/compute/incus/room.ts';
 import { volumePath } from '../../src/engine/compute/incus/spec.ts';
+import { type PoolQuotas, poolQuotas } from '../../src/host/pool-quotas.ts';
+import { run } from '../../src/hostd/exec.ts';
+import { poolCare } from '../../src/hostd/pool.ts';
 import type { TestIncus } from '../support/incus.ts';
 import { type LoopDevice, loopDevice } from '../support/loop-device.ts';
 import type { EngineUnderTest } from './compute-under-test.ts';
+
+/** The quotas of a test's pool. */
+export const quotasOf = ({ poolDirectory: directory }: TestIncus): PoolQuotas =>
+  poolQuotas({ directory, run });
 
 /** The compute port over a test's Incus, and the ways to change its world behind the port's back. */
 export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
@@ -14,7 +23,9 @@ export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
   const stop = (path: string) =>
     client.request<void>('PUT', `${path}/state`, { body: { action: 'stop', force: true, timeout: 30 } });
   const loops = new Map<string, LoopDevice>();
-  const compute = incusCompute(incus);
+  const pool = poolCare({ quotas: quotasOf(incus), clock: systemClock, log: () => {} });
+  const limitDisk: LimitDisk = (instance, { bytes, room }) => pool.limit(instance, bytes, room);
+  const compute = incusCompute({ ...incus, limitDisk });
   return {
     compute,
     image: incus.images.tiny,

@@ -1,6 +1,17 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  writeFile,
+} from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -237,7 +248,7 @@ export function volumeBytes(host: Host): Pick<ContractHost, 'read' | 'write'> {
   const openDevice = async (id: string, flags: string) => {
     const volumes = (await host.volumes()).volumes.find((volume) => volume.id === id);
     if (!volumes) throw new Error(`there is no volume ${id}`);
-    return open((await host.ensureVolume({ id, sizeGib: volumes.sizeGib })).device, flags);
+    return open((await host.ensureVolume({ id, sizeGib: volumes.sizeGib }, { make: false })).device, flags);
   };
   return {
     async write(id, text) {
@@ -251,6 +262,33 @@ export function volumeBytes(host: Host): Pick<ContractHost, 'read' | 'write'> {
       const { buffer } = await device.read(Buffer.alloc(64), 0, 64, 0);
       await device.close();
       return buffer.toString().replace(/\0.*/s, '');
+    },
+  };
+}
+
+/** What may happen to the volumes of a lab's host behind its back. */
+export function volumeLosses({ home }: Pick<Lab, 'home'>): Pick<ContractHost, 'lose' | 'unmount'> {
+  const directory = paths(home).volumes;
+  return {
+    async lose(id) {
+      const found = (await readdir(directory, { recursive: true })).find((name) =>
+        name.endsWith(`${id}.img`),
+      );
+      if (!found) throw new Error(`there are no bytes of ${id}`);
+      const [place, away] = [join(directory, found), join(home, `lost-${id}`)];
+      await rename(place, away);
+      return () => rename(away, place);
+    },
+    /** What is left of a mount is an empty directory. */
+    async unmount() {
+      const away = join(home, 'unmounted');
+      await rename(directory, away);
+      await mkdir(directory);
+      return async () => {
+        // Nothing was made in it.
+        await rmdir(directory);
+        await rename(away, directory);
+      };
     },
   };
 }

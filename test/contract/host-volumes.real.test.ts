@@ -8,9 +8,11 @@ import {
   readdir,
   readFile,
   readlink,
+  rename,
   rm,
   stat,
   statfs,
+  symlink,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -89,7 +91,7 @@ describe.runIf(possible)(
       { type: 'xfs', label: '-x' },
     ] as const)('makes $type on a new volume, sparse and its own', async (filesystem) => {
       const id = randomUUID();
-      const { device } = await host.ensureVolume({ id, sizeGib: 100, filesystem });
+      const { device } = await host.ensureVolume({ id, sizeGib: 100, filesystem }, { make: true });
       expect(await probe(device)).toContain(`TYPE=${filesystem.type}`);
       expect(await probe(device)).toContain(`LABEL=${filesystem.label.replace(' ', '\\ ')}`);
       expect((await stat(fileOf(id))).size).toBe(100 * GIB);
@@ -103,10 +105,10 @@ describe.runIf(possible)(
 
     it('grows under a mounted filesystem, and gives back what is discarded', async () => {
       const volume = { id: randomUUID(), sizeGib: 1, filesystem: { type: 'ext4', label: '' } } as const;
-      const { device } = await host.ensureVolume(volume);
+      const { device } = await host.ensureVolume(volume, { make: true });
       const target = await mount(device);
       await writeFile(join(target, 'kept'), 'kept');
-      await host.ensureVolume({ ...volume, sizeGib: 2 });
+      await host.ensureVolume({ ...volume, sizeGib: 2 }, { make: true });
       expect((await run('blockdev', ['--getsize64', device])).stdout).toBe(`${2 * GIB}\n`);
       await writeFile(join(target, 'large'), Buffer.alloc(64 * MIB, 1), { flush: true });
       const full = await allocated(fileOf(volume.id));
@@ -125,7 +127,7 @@ describe.runIf(possible)(
 
     it('grows an XFS that a machine has in use, or mounts later', async () => {
       const volume = { id: randomUUID(), sizeGib: 1, filesystem: { type: 'xfs', label: '' } } as const;
-      const { device } = await host.ensureVolume(volume);
+      const { device } = await host.ensureVolume(volume, { make: true });
       const parent = await mkdtemp(join(tmpdir(), 'atoll-mount-'));
       const script = `mount --make-rprivate / && mount $2 $1 && cp $3 $1/kept && echo ready && exec sh -c "$4" sh $1`;
       const use = async () => {
@@ -141,11 +143,11 @@ describe.runIf(possible)(
       };
       let guest = await use();
       expect(await sizeIn(guest)).toBeLessThan(1);
-      await host.ensureVolume({ ...volume, sizeGib: 2 });
+      await host.ensureVolume({ ...volume, sizeGib: 2 }, { make: true });
       expect(await sizeIn(guest)).toBeGreaterThan(1.9);
       await endGuests();
 
-      await host.ensureVolume({ ...volume, sizeGib: 3 });
+      await host.ensureVolume({ ...volume, sizeGib: 3 }, { make: true });
       guest = await use();
       await lab.kill('SIGHUP');
       await until(async () => (await sizeIn(guest)) > 2.9);
@@ -167,19 +169,24 @@ describe.runIf(possible)(
     it('snapshots a mounted filesystem that is being written to, whole', async () => {
       const filesystem = { type: 'ext4', label: 'live' } as const;
       const id = randomUUID();
-      const target = await mount((await host.ensureVolume({ id, sizeGib: 1, filesystem })).device);
+      const target = await mount(
+        (await host.ensureVolume({ id, sizeGib: 1, filesystem }, { make: true })).device,
+      );
       await writeFile(join(target, 'before'), Buffer.alloc(32 * MIB, 7));
       // Not written out yet: only a filesystem that is stopped has it on the device.
       const writer = spawn('sh', ['-c', WRITER, 'writer', target], { stdio: 'ignore' });
       const [copy, snapshot] = [randomUUID(), randomUUID()];
-      const { bytes } = await host.snapshotVolume(id, snapshot);
+      const { bytes } = await host.snapshotVolume(id, snapshot, { make: true });
       expect(bytes).toBeGreaterThan(32 * MIB);
       expect(bytes).toBeLessThan(GIB);
       writer.kill();
       await once(writer, 'exit');
       // It goes on.
       await writeFile(join(target, 'after'), 'x', { flush: true });
-      const { device } = await host.ensureVolume({ id: copy, sizeGib: 2, fromSnapshot: snapshot });
+      const { device } = await host.ensureVolume(
+        { id: copy, sizeGib: 2, fromSnapshot: snapshot },
+        { make: true },
+      );
       await run('e2fsck', ['-fn', device]);
       const clone = await mount(device);
       expect((await readFile(join(clone, 'before'))).equals(Buffer.alloc(32 * MIB, 7))).toBe(true);
@@ -190,7 +197,7 @@ describe.runIf(possible)(
       const id = randomUUID();
       const filesystem = { type: 'ext4', label: '' } as const;
       const parent = await mkdtemp(join(tmpdir(), 'atoll-mount-'));
-      const { device } = await host.ensureVolume({ id, sizeGib: 1, filesystem });
+      const { device } = await host.ensureVolume({ id, sizeGib: 1, filesystem }, { make: true });
       // It hides the volume's place in its mount table under another one, which leads to the host's.
       const script = `mount --make-rprivate / && mkdir -p $1/way/to && mount $2 $1/way/to &&
         mount -t tmpfs none $1/way && ln -s $3 $1/way/to && echo ready && read end`;
@@ -198,7 +205,9 @@ describe.runIf(possible)(
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       await once(guest.stdout, 'data');
-      await expect(host.snapshotVolume(id, randomUUID())).rejects.toMatchObject({ kind: 'failed' });
+      await expect(host.snapshotVolume(id, randomUUID(), { make: true })).rejects.toMatchObject({
+        kind: 'failed',
+      });
       await writeFile(join(lab.home, 'not-frozen'), '', { flush: true });
       guest.stdin.end('\n');
       await once(guest, 'exit');
@@ -209,10 +218,12 @@ describe.runIf(possible)(
       const [mounted, opened] = [randomUUID(), randomUUID()];
       const busy = { kind: 'busy' };
       const filesystem = { type: 'ext4', label: '' } as const;
-      const target = await mount((await host.ensureVolume({ id: mounted, sizeGib: 1, filesystem })).device);
+      const target = await mount(
+        (await host.ensureVolume({ id: mounted, sizeGib: 1, filesystem }, { make: true })).device,
+      );
       await expect(host.deleteVolume(mounted)).rejects.toMatchObject(busy);
       await writeFile(join(target, 'a'), 'still there', { flush: true });
-      const handle = await open((await host.ensureVolume({ id: opened, sizeGib: 1 })).device);
+      const handle = await open((await host.ensureVolume({ id: opened, sizeGib: 1 }, { make: true })).device);
       await expect(host.deleteVolume(opened)).rejects.toMatchObject(busy);
       await expect(host.deleteVolume(opened)).rejects.toMatchObject(busy);
       await handle.close();
@@ -224,7 +235,7 @@ describe.runIf(possible)(
     it('has the same devices after a restart of the machine, and heals them', async () => {
       const { read, write } = volumeBytes(host);
       const id = randomUUID();
-      const { device } = await host.ensureVolume({ id, sizeGib: 1 });
+      const { device } = await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
       await write(id, 'kept');
       const lose = async () => {
         await run('losetup', ['-d', await readlink(device)]);
@@ -236,29 +247,90 @@ describe.runIf(possible)(
       await lab.start();
       expect(await lab.loops()).toEqual([fileOf(id)]);
       expect(await read(id)).toBe('kept');
-      expect(await host.ensureVolume({ id, sizeGib: 1 })).toEqual({ device });
+      expect(await host.ensureVolume({ id, sizeGib: 1 }, { make: true })).toEqual({ device });
       await lose();
       await lab.kill('SIGHUP');
       await until(async () => (await readlink(device).catch(() => undefined)) !== undefined);
       expect(await read(id)).toBe('kept');
-      // A device whose file was deleted behind hostd's back.
+      // A device whose file was deleted behind hostd's back holds the last of its bytes.
       await rm(fileOf(id));
       await lab.kill('SIGHUP');
-      await until(async () => (await lab.loops()).length === 0);
+      await until(async () => (await lab.health())?.trouble?.includes('cp --sparse=always') === true);
+      const loop = await readlink(device);
+      await expect(host.ensureVolume({ id, sizeGib: 1 }, { make: false })).rejects.toMatchObject({
+        kind: 'missing',
+      });
+      await run('cp', ['--sparse=always', loop, fileOf(id)]);
+      await host.ensureVolume({ id, sizeGib: 1 }, { make: false });
+      expect(await read(id)).toBe('kept');
+      await host.deleteVolume(id);
+      expect(await lab.loops()).toEqual([]);
+    });
+
+    it('takes no error of the file system for "absent", and never overwrites what is there', async () => {
+      const { read, write } = volumeBytes(host);
+      const [id, snapshot] = [randomUUID(), randomUUID()];
+      await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
+      await write(id, 'kept');
+      // Names that can be seen, of what cannot be: a loop of links is ELOOP to whoever asks for the file.
+      const away = join(lab.home, 'away');
+      await rename(fileOf(id), away);
+      await symlink(fileOf(id), fileOf(id));
+      await symlink(`${snapshot}.img`, join(directory, 'snapshots', `${snapshot}.img`));
+      const failed = { kind: 'failed', message: expect.stringContaining('ELOOP') };
+      for (const make of [true, false]) {
+        await expect(host.ensureVolume({ id, sizeGib: 1 }, { make })).rejects.toMatchObject(failed);
+        await expect(host.snapshotVolume(id, snapshot, { make })).rejects.toMatchObject(failed);
+      }
+      await expect(host.volumes()).rejects.toMatchObject(failed);
+      await lab.kill('SIGHUP');
+      await until(async () => (await lab.health())?.trouble?.includes('ELOOP') === true);
+      expect(await readlink(fileOf(id))).toBe(fileOf(id));
+      await rename(away, fileOf(id));
+      await rm(join(directory, 'snapshots', `${snapshot}.img`));
+      await lab.kill('SIGHUP');
+      await until(async () => (await lab.health())?.trouble === undefined);
+      expect(await read(id)).toBe('kept');
+    });
+
+    it('waits for the disk with the volumes, also when it starts', async () => {
+      const { read, write } = volumeBytes(host);
+      const id = randomUUID();
+      const { device } = await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
+      await write(id, 'kept');
+      await lab.kill('SIGTERM');
+      await run('losetup', ['-d', await readlink(device)]);
+      await rm(lab.devices, { recursive: true });
+      // What the machine finds when a disk was not mounted at its start: a directory on another filesystem.
+      await run('mount', ['-t', 'tmpfs', 'none', directory]);
+      try {
+        await lab.start();
+        expect((await lab.health())?.trouble).toContain('mount its disk');
+        const away = { kind: 'unavailable', message: expect.stringContaining('mount its disk') };
+        await expect(host.ensureVolume({ id, sizeGib: 1 }, { make: true })).rejects.toMatchObject(away);
+        await expect(host.volumes()).rejects.toMatchObject(away);
+        expect(await readdir(directory)).toEqual([]);
+        await lab.kill('SIGTERM');
+      } finally {
+        await run('umount', [directory]);
+      }
+      await lab.start();
+      expect(await host.ensureVolume({ id, sizeGib: 1 }, { make: false })).toEqual({ device });
+      expect(await read(id)).toBe('kept');
     });
 
     it('converges after kill -9 in the middle of anything', async () => {
       const { read, write } = volumeBytes(host);
       const [raw, made, snapshot, copy] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
       const filesystem = { type: 'ext4', label: 'whole' } as const;
-      await host.ensureVolume({ id: raw, sizeGib: 1 });
-      await fill((await host.ensureVolume({ id: raw, sizeGib: 1 })).device, 300);
+      await host.ensureVolume({ id: raw, sizeGib: 1 }, { make: true });
+      await fill((await host.ensureVolume({ id: raw, sizeGib: 1 }, { make: true })).device, 300);
       await write(raw, 'bytes\0');
       const steps = [
-        () => host.ensureVolume({ id: made, sizeGib: 50, filesystem }),
-        () => host.snapshotVolume(raw, snapshot),
-        () => host.ensureVolume({ id: copy, sizeGib: 2, fromSnapshot: snapshot }),
-        () => host.ensureVolume({ id: copy, sizeGib: 3, fromSnapshot: snapshot }),
+        () => host.ensureVolume({ id: made, sizeGib: 50, filesystem }, { make: true }),
+        () => host.snapshotVolume(raw, snapshot, { make: true }),
+        () => host.ensureVolume({ id: copy, sizeGib: 2, fromSnapshot: snapshot }, { make: true }),
+        () => host.ensureVolume({ id: copy, sizeGib: 3, fromSnapshot: snapshot }, { make: true }),
         () => host.deleteVolume(raw),
       ];
       for (const step of steps) {
@@ -271,9 +343,9 @@ describe.runIf(possible)(
         }
         await step();
       }
-      expect(await probe((await host.ensureVolume({ id: made, sizeGib: 50 })).device)).toContain(
-        'LABEL=whole',
-      );
+      expect(
+        await probe((await host.ensureVolume({ id: made, sizeGib: 50 }, { make: true })).device),
+      ).toContain('LABEL=whole');
       expect(await read(copy)).toBe('bytes');
       expect((await host.volumes()).volumes).toEqual(
         expect.arrayContaining([
@@ -298,13 +370,13 @@ describe.runIf(possible)(
         { id, sizeGib: 1, filesystem: { type: 'ext4' as const, label: 'x'.repeat(17) } },
       ];
       for (const volume of bad) {
-        await expect(host.ensureVolume(volume)).rejects.toMatchObject({ kind: 'rejected' });
+        await expect(host.ensureVolume(volume, { make: true })).rejects.toMatchObject({ kind: 'rejected' });
       }
       expect((await host.volumes()).volumes).toEqual([]);
     });
 
     it('removes everything, also devices that are in use', async () => {
-      const { device } = await host.ensureVolume({ id: randomUUID(), sizeGib: 1 });
+      const { device } = await host.ensureVolume({ id: randomUUID(), sizeGib: 1 }, { make: true });
       const handle = await open(device);
       await lab.kill('SIGTERM');
       expect(await lab.loops()).toHaveLength(1);
@@ -333,16 +405,18 @@ describe.runIf(possible)('volumes where there is no room', () => {
     try {
       await lab.start();
       const [id, snapshot] = [randomUUID(), randomUUID()];
-      const { device } = await host.ensureVolume({ id, sizeGib: 1 });
+      const { device } = await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
       await fill(device, 150);
-      await expect(host.snapshotVolume(id, snapshot)).rejects.toMatchObject(exhausted);
+      await expect(host.snapshotVolume(id, snapshot, { make: true })).rejects.toMatchObject(exhausted);
       // It cannot be as large as that on this filesystem.
-      await expect(host.ensureVolume({ id, sizeGib: 16_384 })).rejects.toMatchObject(exhausted);
-      await run('dd', ['if=/dev/zero', `of=${directory}/filler`, 'bs=1M']).catch(() => {});
-      const filesystem = { type: 'ext4', label: '' } as const;
-      await expect(host.ensureVolume({ id: randomUUID(), sizeGib: 500, filesystem })).rejects.toMatchObject(
+      await expect(host.ensureVolume({ id, sizeGib: 16_384 }, { make: true })).rejects.toMatchObject(
         exhausted,
       );
+      await run('dd', ['if=/dev/zero', `of=${directory}/filler`, 'bs=1M']).catch(() => {});
+      const filesystem = { type: 'ext4', label: '' } as const;
+      await expect(
+        host.ensureVolume({ id: randomUUID(), sizeGib: 500, filesystem }, { make: true }),
+      ).rejects.toMatchObject(exhausted);
       expect(await host.volumes()).toEqual({ volumes: [{ id, sizeGib: 1 }], snapshots: [] });
       expect(await readdir(join(directory, 'new'))).toEqual([]);
       await host.deleteVolume(id);

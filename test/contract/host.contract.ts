@@ -46,6 +46,10 @@ export interface ContractHost {
   /** Writes a text at the beginning of a volume, as a machine would, and reads it. */
   write(volumeId: string, text: string): Promise<void>;
   read(volumeId: string): Promise<string>;
+  /** Takes the bytes of a volume or a snapshot away behind the host's back. Answers how to bring them back. */
+  lose(id: string): Promise<() => Promise<void>>;
+  /** As when the disk with the volumes is not mounted; answers how to mount it again. */
+  unmount(): Promise<() => Promise<void>>;
   end(): Promise<void>;
 }
 
@@ -132,13 +136,13 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
 
     it('makes a volume once, grows it, and deletes it', async () => {
       const id = randomUUID();
-      const { device } = await host.ensureVolume({ id, sizeGib: 1 });
+      const { device } = await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
       await made.write(id, 'first');
-      expect(await host.ensureVolume({ id, sizeGib: 1 })).toEqual({ device });
-      expect(await host.ensureVolume({ id, sizeGib: 3 })).toEqual({ device });
+      expect(await host.ensureVolume({ id, sizeGib: 1 }, { make: true })).toEqual({ device });
+      expect(await host.ensureVolume({ id, sizeGib: 3 }, { make: false })).toEqual({ device });
       expect((await host.volumes()).volumes).toContainEqual({ id, sizeGib: 3 });
       // Never smaller.
-      expect(await host.ensureVolume({ id, sizeGib: 2 })).toEqual({ device });
+      expect(await host.ensureVolume({ id, sizeGib: 2 }, { make: false })).toEqual({ device });
       expect((await host.volumes()).volumes).toContainEqual({ id, sizeGib: 3 });
       expect(await made.read(id)).toBe('first');
       await host.deleteVolume(id);
@@ -148,28 +152,28 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
 
     it('makes a filesystem on a new volume, and never again', async () => {
       const volume = { id: randomUUID(), sizeGib: 1, filesystem: { type: 'ext4', label: 'data' } } as const;
-      await host.ensureVolume(volume);
+      await host.ensureVolume(volume, { make: true });
       await made.write(volume.id, 'mine');
-      await host.ensureVolume(volume);
-      await host.ensureVolume({ ...volume, sizeGib: 2 });
+      await host.ensureVolume(volume, { make: true });
+      await host.ensureVolume({ ...volume, sizeGib: 2 }, { make: true });
       expect(await made.read(volume.id)).toBe('mine');
       await host.deleteVolume(volume.id);
     });
 
     it('keeps a snapshot of the bytes of its moment, and makes volumes from it', async () => {
       const [id, copy, snapshotId] = [randomUUID(), randomUUID(), randomUUID()];
-      await host.ensureVolume({ id, sizeGib: 1 });
+      await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
       await made.write(id, 'before');
-      const { bytes } = await host.snapshotVolume(id, snapshotId);
+      const { bytes } = await host.snapshotVolume(id, snapshotId, { make: true });
       expect(bytes).toBeGreaterThan(0);
       await made.write(id, 'behind');
       // The one that is there already is kept.
-      expect(await host.snapshotVolume(id, snapshotId)).toEqual({ bytes });
+      expect(await host.snapshotVolume(id, snapshotId, { make: true })).toEqual({ bytes });
       expect((await host.volumes()).snapshots).toContain(snapshotId);
       // It does not need its volume.
       await host.deleteVolume(id);
       const filesystem = { type: 'ext4', label: 'not-made' } as const;
-      await host.ensureVolume({ id: copy, sizeGib: 2, fromSnapshot: snapshotId, filesystem });
+      await host.ensureVolume({ id: copy, sizeGib: 2, fromSnapshot: snapshotId, filesystem }, { make: true });
       expect((await host.volumes()).volumes).toContainEqual({ id: copy, sizeGib: 2 });
       expect(await made.read(copy)).toBe('before');
       await host.deleteVolumeSnapshot(snapshotId);
@@ -179,13 +183,70 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
       await host.deleteVolume(copy);
     });
 
+    it('never makes again what was made, and has it back when its bytes are back', async () => {
+      const [id, snapshot] = [randomUUID(), randomUUID()];
+      const volume = { id, sizeGib: 1, filesystem: { type: 'ext4', label: 'data' } } as const;
+      const missing = { kind: 'missing' };
+      const { device } = await host.ensureVolume(volume, { make: true });
+      await made.write(id, 'mine');
+      await host.snapshotVolume(id, snapshot, { make: true });
+      const [back, snapshotBack] = [await made.lose(id), await made.lose(snapshot)];
+      for (const size of [1, 2])
+        await expect(host.ensureVolume({ ...volume, sizeGib: size }, { make: false })).rejects.toMatchObject(
+          missing,
+        );
+      await expect(host.snapshotVolume(id, snapshot, { make: false })).rejects.toMatchObject(missing);
+      await expect(host.snapshotVolume(id, randomUUID(), { make: true })).rejects.toMatchObject(missing);
+      const copy = { id: randomUUID(), sizeGib: 1, fromSnapshot: snapshot };
+      await expect(host.ensureVolume(copy, { make: true })).rejects.toMatchObject(missing);
+      const seen = await host.volumes();
+      for (const each of [id, copy.id]) expect(seen.volumes.map((one) => one.id)).not.toContain(each);
+      expect(seen.snapshots).not.toContain(snapshot);
+      await back();
+      await snapshotBack();
+      expect(await host.ensureVolume({ ...volume, sizeGib: 2 }, { make: false })).toEqual({ device });
+      expect(await made.read(id)).toBe('mine');
+      await host.snapshotVolume(id, snapshot, { make: false });
+      await host.ensureVolume(copy, { make: true });
+      expect(await made.read(copy.id)).toBe('mine');
+      for (const each of [id, copy.id]) await host.deleteVolume(each);
+      await host.deleteVolumeSnapshot(snapshot);
+    });
+
+    it('makes, deletes and forgets nothing while the disk with the volumes is away', async () => {
+      const [id, snapshot, fresh] = [randomUUID(), randomUUID(), randomUUID()];
+      await host.ensureVolume({ id, sizeGib: 1 }, { make: true });
+      await made.write(id, 'mine');
+      await host.snapshotVolume(id, snapshot, { make: true });
+      const mount = await made.unmount();
+      const asks = [
+        () => host.ensureVolume({ id: fresh, sizeGib: 1 }, { make: true }),
+        () => host.ensureVolume({ id, sizeGib: 1 }, { make: false }),
+        () => host.snapshotVolume(id, snapshot, { make: false }),
+        () => host.deleteVolume(id),
+        () => host.deleteVolumeSnapshot(snapshot),
+        () => host.volumes(),
+      ];
+      // To wait for, and not to give up for.
+      for (const ask of asks) await expect(ask()).rejects.toMatchObject({ kind: 'unavailable' });
+      await mount();
+      const seen = await host.volumes();
+      expect(seen.volumes).toContainEqual({ id, sizeGib: 1 });
+      expect(seen.volumes.map((one) => one.id)).not.toContain(fresh);
+      expect(seen.snapshots).toContain(snapshot);
+      expect(await made.read(id)).toBe('mine');
+      await host.ensureVolume({ id: fresh, sizeGib: 1 }, { make: true });
+      for (const each of [id, fresh]) await host.deleteVolume(each);
+      await host.deleteVolumeSnapshot(snapshot);
+    });
+
     it('refuses what is made from something that is not there, and makes nothing', async () => {
       const id = randomUUID();
-      const missing = { kind: 'rejected' };
-      await expect(host.snapshotVolume(id, randomUUID())).rejects.toMatchObject(missing);
-      await expect(host.ensureVolume({ id, sizeGib: 1, fromSnapshot: randomUUID() })).rejects.toMatchObject(
-        missing,
-      );
+      const missing = { kind: 'missing' };
+      await expect(host.snapshotVolume(id, randomUUID(), { make: true })).rejects.toMatchObject(missing);
+      await expect(
+        host.ensureVolume({ id, sizeGib: 1, fromSnapshot: randomUUID() }, { make: true }),
+      ).rejects.toMatchObject(missing);
       expect((await host.volumes()).volumes.map((volume) => volume.id)).not.toContain(id);
     });
 

@@ -6,7 +6,7 @@ import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
 import { until } from '../support/until.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
-import { hostLab, type Lab, labIsPossible, volumeBytes } from './host-lab.ts';
+import { hostLab, type Lab, labIsPossible, volumeBytes, volumeLosses } from './host-lab.ts';
 
 const possible = await labIsPossible();
 
@@ -19,7 +19,7 @@ describe.runIf(possible)('with a real hostd', () => {
       await host.close();
       await lab.end();
     };
-    return { host, ...volumeBytes(host), end };
+    return { host, ...volumeBytes(host), ...volumeLosses(lab), end };
   });
 
   describe('hostd', () => {

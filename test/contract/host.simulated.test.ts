@@ -13,6 +13,11 @@ hostContract('simulated', async () => {
     host,
     write: (id, text) => host.writeVolume(id, text),
     read: async (id) => host.readVolume(id),
+    lose: (id) => host.loseVolume(id),
+    async unmount() {
+      host.setVolumesAway(true);
+      return async () => host.setVolumesAway(false);
+    },
     end: () => host.close(),
   };
 });
@@ -22,9 +27,9 @@ it('keeps volumes and their snapshots over restarts where it has a directory', a
   const [volume, snapshot] = [randomUUID(), randomUUID()];
   try {
     const host = simulatedHost(await openVolumes(directory));
-    await host.ensureVolume({ id: volume, sizeGib: 5 });
+    await host.ensureVolume({ id: volume, sizeGib: 5 }, { make: true });
     await host.writeVolume(volume, 'kept');
-    await host.snapshotVolume(volume, snapshot);
+    await host.snapshotVolume(volume, snapshot, { make: true });
     await host.close();
     const again = simulatedHost(await openVolumes(directory));
     expect(await again.volumes()).toEqual({ volumes: [{ id: volume, sizeGib: 5 }], snapshots: [snapshot] });

@@ -5,6 +5,7 @@ import { wake } from '../../src/control/reconcile.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { gate } from '../support/gate.ts';
 import { until } from '../support/until.ts';
 
 let database: TestDatabase;
@@ -26,10 +27,12 @@ async function start(
     address: database.address,
     clock: systemClock,
     log: silentLog,
-    reconcilers: [{ kind: 'thing', reconcile }],
+    store: database.store,
+    reconcilers: [{ kind: 'thing', lane: 'quick', reconcile }],
     workers,
     random: Math.random,
     resyncMs,
+    lease: { ms: 5_000, goneMs: 300 },
   });
   loops.push(loop);
   await loop.start();
@@ -43,15 +46,6 @@ const clean = async (id: string) => {
   const found = await row(id);
   return found !== undefined && found.done === found.wanted && found.owner === null;
 };
-
-/** A gate that lets runs be held in the middle. */
-function gate() {
-  let open = () => {};
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { opened, open };
-}
 
 describe('the control loop', () => {
   it('runs a woken resource and marks it done', async () => {

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
 import type { RemoteClient } from '../support/remote-client.ts';
+import { solicitRouters } from '../support/router-solicitation.ts';
 import { ssh, sshBanner } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
 
@@ -77,9 +78,14 @@ describe('disks', () => {
     expect(await inside(address, "passwd -S root | cut -d' ' -f2")).toEqual(['P']);
     await api.act(id, { type: 'enable_ipv6' });
     const [v6] = (await get(id)).networks.v6;
-    expect((await inside(address, 'ip -6 -o addr show dev eth0 scope global'))[0]).toContain(
+    // The address that it was given and no other: nothing on its network says that it is a router.
+    const addresses = "ip -6 -o addr show dev eth0 scope global | awk '{print $4}'";
+    const all = await inside(address, addresses, solicitRouters(v6.ip_address), 'ip -6 route show default');
+    expect(all).toEqual([
       `${v6.ip_address}/64`,
-    );
+      '0',
+      expect.stringMatching(new RegExp(`^default via ${v6.gateway} dev eth0[^\\n]*$`)),
+    ]);
     await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
   });
 });

@@ -81,10 +81,20 @@ describe('an engine that fails', () => {
     expect(await worldOf(id)).toEqual({ status: 404, engine: false, gone: true });
   });
 
-  it('is swept of what has no owner', async () => {
-    await atoll.compute.importImage('custom-299', '/dev/null');
+  it('is swept of what is gone, and of nothing else', async () => {
+    const id = await create();
+    await idle(atoll);
+    await remove(id);
+    await idle(atoll);
+    const { nonce } = await atoll.database.store.db
+      .selectFrom('images')
+      .select('nonce')
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+    await atoll.engine.importImage(`custom-${id}-${nonce}`, '/dev/null');
+    await atoll.engine.importImage('custom-299', '/dev/null');
     await atoll.restart();
-    await until(async () => !(await atoll.compute.images()).includes('custom-299'));
-    expect(await atoll.compute.images()).toContain('debian-12');
+    await until(async () => !(await atoll.compute.images()).includes(`custom-${id}`));
+    expect(await atoll.compute.images()).toEqual(expect.arrayContaining(['debian-12', 'custom-299']));
   });
 });

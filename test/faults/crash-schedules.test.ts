@@ -6,6 +6,7 @@ import { type Clock, type DrivenClock, drivenClock } from '../../src/control/clo
 import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { order } from '../support/droplets.ts';
+import { undisturbedRun } from '../support/run.ts';
 import { simulatedContext } from '../support/simulated-context.ts';
 import { idle, pass, seldom } from '../support/time.ts';
 import { crashAfter, crashPoint } from './crash-harness.ts';
@@ -137,7 +138,7 @@ it('a pool that dies between any two of its own steps ends with what was asked f
         log: silentLog,
         compute: atoll.compute,
         context: simulatedContext,
-      }).reconcile(id, { attempts: 0, signal: new AbortController().signal, looking: () => {} });
+      }).reconcile(id, undisturbedRun());
     const survived = await run(dying).then(
       () => true,
       () => false,

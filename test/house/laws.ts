@@ -17,14 +17,16 @@ const platform = ['src/control', 'src/http', 'src/store'];
 
 /**
  * What hostd runs of the rest: configuration, time as a port, how both sides tell one desired state from another,
- * and what makes an image a droplet's.
+ * whose a host is, what makes an image a droplet's, and the limits of the pool.
  */
 const shared = new Set([
   'src/config.ts',
   'src/control/clock.ts',
+  'src/engine/cloud-mark.ts',
   'src/engine/host/digest.ts',
   'src/host/images/files.ts',
   'src/host/images/recipe.ts',
+  'src/host/pool-quotas.ts',
 ]);
 
 /** Nothing that starts in one of `from` may run code of a target, over any number of files. */

@@ -1,4 +1,5 @@
 /** Every field of every operation, wrong: a 4xx that names the field, and nothing is made. */
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/http/operation.ts';
 import { builtOperations, pathOf } from '../support/operations.ts';
@@ -87,6 +88,19 @@ describe.each(withBody)('the body of $id', (operation) => {
     if (body === '\ufeff' && required.length === 0) return;
     const status = body === '\ufeff' ? 422 : 400;
     await refusal(status, operation.method, urlOf(operation), body);
+  });
+
+  it('is JSON in UTF-8, as it is', async () => {
+    const body = goodOf(operation).body ?? {};
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const text = JSON.stringify({ ...body, other: 'é' });
+    const cases = [
+      [415, 'a=b', form, /is not JSON, but form-encoded .* Send JSON/],
+      [415, gzipSync(text), { 'content-encoding': 'gzip' }, /is compressed \(content-encoding: gzip\)/],
+      [400, Buffer.from(text, 'latin1'), {}, /is not valid UTF-8\. Send JSON/],
+    ] as const;
+    for (const [status, sent, headers, message] of cases)
+      expect(await refusal(status, operation.method, urlOf(operation), sent, headers)).toMatch(message);
   });
 
   it('is an object', async () => {

@@ -65,6 +65,8 @@ export async function openLab(): Promise<Lab> {
   const other = await api.expect(202, 'POST', '/v2/droplets', order);
   const { floating_ip } = await api.expect(202, 'POST', '/v2/floating_ips', { droplet_id: other.droplet.id });
   const { reserved_ipv6 } = await api.expect(201, 'POST', '/v2/reserved_ipv6', { region_slug: 'nyc3' });
+  // One that is assigned cannot be deleted.
+  const spare = await api.expect(201, 'POST', '/v2/reserved_ipv6', { region_slug: 'nyc3' });
   const assign = { type: 'assign', droplet_id: droplet.id };
   await api.expect(201, 'POST', `/v2/reserved_ipv6/${reserved_ipv6.ip}/actions`, assign);
   const ipAction = String(reserved.links.actions[0].id);
@@ -148,7 +150,7 @@ export async function openLab(): Promise<Lab> {
       reservedIPs_get: { params: [ip] },
       reservedIPv6Actions_post: { params: [reserved_ipv6.ip], body: assign },
       reservedIPv6_create: { body: { region_slug: 'nyc3' } },
-      reservedIPv6_delete: { params: [reserved_ipv6.ip] },
+      reservedIPv6_delete: { params: [spare.reserved_ipv6.ip] },
       reservedIPv6_get: { params: [reserved_ipv6.ip] },
       snapshots_delete: { params: [dropletSnapshot] },
       snapshots_get: { params: [snapshot.id] },

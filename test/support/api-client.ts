@@ -54,7 +54,9 @@ export function apiClient(server: () => FastifyInstance, token: string | undefin
           ...(body !== undefined && { 'content-type': 'application/json' }),
           ...headers,
         },
-        ...(body !== undefined && { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+        ...(body !== undefined && {
+          payload: typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+        }),
       });
       const text = answer.body;
       const parsed = text === '' ? undefined : (JSON.parse(text) as unknown);

@@ -9,6 +9,7 @@ import { startAtoll, type TestAtoll, type TestAtollOptions } from './atoll.ts';
 import { removeStrayLinks, startTestIncus, type TestIncus } from './incus.ts';
 import { tinyImage } from './incus-image.ts';
 import { type LoopDevice, loopDevice } from './loop-device.ts';
+import { byShortName, fullName, withoutNonce } from './names.ts';
 
 export interface AtollOnIncus {
   atoll: TestAtoll;
@@ -47,12 +48,12 @@ export async function startAtollOnIncus(options: Omit<TestAtollOptions, 'real'> 
       },
     },
   });
-  const path = (droplet: number) => incus.pathOf(`droplet-${droplet}`);
+  const path = async (droplet: number) => incus.pathOf(await fullName(compute, `droplet-${droplet}`));
   const fileOf = async (droplet: number, file: string) => `${await path(droplet)}/files?path=${file}`;
   return {
     atoll,
     incus,
-    compute,
+    compute: byShortName(compute),
     path,
     read: async (droplet, file) => client.text(await fileOf(droplet, file)),
     async write(droplet, file, content) {
@@ -61,7 +62,7 @@ export async function startAtollOnIncus(options: Omit<TestAtollOptions, 'real'> 
     },
     async everything() {
       const all = await client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1');
-      return all.map(({ name }) => name.slice(name.indexOf('-') + 1)).sort();
+      return all.map(({ name }) => withoutNonce(name.slice(name.indexOf('-') + 1))).sort();
     },
     async close() {
       const droplets = await atoll.database.store.db.selectFrom('droplets').select('id').execute();
@@ -81,8 +82,8 @@ function realVolumes(directory: string) {
   return {
     behind: (host: Host): Host => ({
       ...host,
-      async ensureVolume(volume) {
-        await host.ensureVolume(volume);
+      async ensureVolume(volume, may) {
+        await host.ensureVolume(volume, may);
         const device = devices.get(volume.id) ?? loopDevice(join(directory, `${volume.id}.img`));
         devices.set(volume.id, device);
         return { device: (await device).path };

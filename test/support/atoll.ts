@@ -1,11 +1,11 @@
 /** A whole control plane in this process over the simulated world, for tests of the API and of the loop. */
 import { randomBytes } from 'node:crypto';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { createToken } from '../../src/cloud/account/index.ts';
 import type { DropletContext } from '../../src/cloud/droplets/index.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
 import { type Clock, systemClock } from '../../src/control/clock.ts';
-import { type ControlPlane, controlPlane } from '../../src/control-plane.ts';
+import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import {
   type Delays,
@@ -20,6 +20,7 @@ import { type SimulatedImporter, simulatedImporter } from '../../src/engine/impo
 import type { Letter } from '../../src/engine/mail/port.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
+import { byShortName, worldByShortName } from './names.ts';
 import { simulatedContext } from './simulated-context.ts';
 
 export interface TestTeam {
@@ -30,8 +31,11 @@ export interface TestTeam {
 
 export interface TestAtoll {
   plane: ControlPlane;
+  /** Both take names without nonces, see names.ts. */
   world: World;
   compute: Compute;
+  /** As the control plane sees it. */
+  engine: Compute;
   host: SimulatedHost;
   /** Of the control plane that runs now. */
   importer: SimulatedImporter;
@@ -46,7 +50,7 @@ export interface TestAtoll {
   /** A client with another token of the first team. */
   clientWith(scopes: string[]): Promise<ApiClient>;
   /** Ends the control plane as kill -9 would and starts another over the same world. */
-  restart(): Promise<void>;
+  restart(changes?: Partial<ControlPlaneOptions>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -60,6 +64,7 @@ export interface TestAtollOptions {
   resyncMs?: number;
   /** How often engines and database are compared, ms. */
   sweepMs?: number;
+  log?: Logger;
   /** How long the simulated world takes; no time at all by default. */
   delays?: Delays;
   /** Another compute engine than the simulated world; whoever made it closes it. */
@@ -74,7 +79,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
   const host = simulatedHost();
   const letters = new Map<string, Letter>();
   let importer: SimulatedImporter;
-  const start = async () => {
+  const start = async (changes: Partial<ControlPlaneOptions> = {}) => {
     const wrapped = options.wrap?.compute?.(compute) ?? compute;
     importer = simulatedImporter({ compute: wrapped, clock });
     const plane = controlPlane({
@@ -85,14 +90,17 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       mail: { send: async (letter) => void letters.set(letter.name, letter) },
       host: options.wrap?.host?.(host) ?? host,
       clock,
-      log: pino({ level: 'silent' }),
+      log: options.log ?? pino({ level: 'silent' }),
       mode: options.real ? 'real' : 'simulated',
       context: options.real?.context ?? simulatedContext,
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
       validateResponses: true,
       resyncMs: options.resyncMs ?? 50,
+      // What is killed here ends at once: the next need not wait for it to come back.
+      lease: { ms: 10_000, goneMs: 200 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
+      ...changes,
     });
     await plane.start();
     return plane;
@@ -124,8 +132,9 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
     get plane() {
       return plane;
     },
-    world,
-    compute,
+    world: worldByShortName(world),
+    compute: byShortName(compute),
+    engine: compute,
     host,
     letters,
     get importer() {
@@ -145,9 +154,9 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       );
       return client(token);
     },
-    async restart() {
+    async restart(changes) {
       plane.kill();
-      plane = await start();
+      plane = await start(changes);
     },
     async close() {
       await plane.stop();

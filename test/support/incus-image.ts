@@ -13,6 +13,7 @@ const programs = [
   '/bin/mount',
   '/bin/umount',
   '/bin/rm',
+  '/bin/dd',
   '/usr/bin/stat',
   '/bin/ip',
 ];

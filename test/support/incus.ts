@@ -9,6 +9,7 @@ import { type IncusClient, incusClient } from '../../src/engine/compute/incus/cl
 import { instancePath } from '../../src/engine/compute/incus/instances.ts';
 import { machinesOf } from '../../src/engine/compute/incus/machines.ts';
 import { EngineError } from '../../src/engine/errors.ts';
+import { ensurePoolLimits } from '../../src/host/incus-setup.ts';
 import { importTinyImage, living, tinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);
@@ -31,6 +32,8 @@ export interface TestIncus {
   /** The file of an image that is none of `images`. */
   imageFile: string;
   directory: string;
+  /** Where the pool is mounted. */
+  poolDirectory: string;
   /** The URL of a machine, by the port's name of it. */
   pathOf(name: string): Promise<string>;
   /** Kills the daemon as a power cut would. */
@@ -52,8 +55,12 @@ export async function whyNoIncus(): Promise<string | undefined> {
   }
 }
 
-/** Starts an incusd and makes what a compute engine needs in it. */
-export async function startTestIncus(): Promise<TestIncus> {
+/** Starts an incusd and makes what a compute engine needs in it. `quotas: 'old'` leaves the pool as Incus makes it. */
+export async function startTestIncus({
+  quotas = 'as up',
+}: {
+  quotas?: 'as up' | 'old';
+} = {}): Promise<TestIncus> {
   const directory = await mkdtemp(join(tmpdir(), 'at-'));
   const socketPath = join(directory, 'unix.socket');
   const id = Math.floor(Math.random() * 0x10000)
@@ -76,6 +83,7 @@ export async function startTestIncus(): Promise<TestIncus> {
     images: { tiny: 'tiny', stubborn: 'stubborn' },
     imageFile: '',
     directory,
+    poolDirectory: join(directory, 'storage-pools', 'main'),
     pathOf: async (name) => instancePath((await machinesOf(client, id).existing(name)).name),
     async kill() {
       const gone = once(daemon, 'exit');
@@ -106,6 +114,8 @@ export async function startTestIncus(): Promise<TestIncus> {
   try {
     await ready(client);
     await furnish(incus);
+    if (quotas === 'as up')
+      await ensurePoolLimits({ socket: socketPath, directory: incus.poolDirectory }, () => {});
     await importTinyImage(client, directory, incus.images.tiny, living('exit 0'));
     await importTinyImage(client, directory, incus.images.stubborn, living(':'));
     incus.imageFile = await tinyImage(directory, 'other', living('exit 0'));

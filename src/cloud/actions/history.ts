@@ -2,6 +2,7 @@
 import type { Action } from '../../control/actions.ts';
 import { notFound } from '../../http/errors.ts';
 import type { Page } from '../../http/pagination.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Queryable } from '../../store/store.ts';
 
 /** What was acted on. A resource may have more than one type of name, each with actions of its own. */
@@ -37,6 +38,6 @@ function actionsOf(db: Queryable, { teamId, types, id }: ActedOn) {
   return db
     .selectFrom('actions')
     .where('team_id', '=', teamId)
-    .where('resource_type', 'in', types)
+    .where(anyOf('resource_type', types))
     .where('resource_id', '=', id);
 }

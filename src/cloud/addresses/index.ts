@@ -1,3 +1,4 @@
+export { type HeldAddress, holdAddresses, holdsAddresses } from './held.ts';
 export {
   ensurePool,
   exhausted,
@@ -13,6 +14,7 @@ export {
   type Family,
   type ReservedNetwork,
   releaseReservedIps,
+  reservedAddressKind,
   reservedIpKind,
   takeReserved,
 } from './reserved.ts';

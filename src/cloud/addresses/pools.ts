@@ -49,9 +49,9 @@ export async function growPool({ aside }: Pick<Store, 'aside'>, pool: string, ra
     const end = Math.min(next + chunk, rangeSize(range) - 1);
     if (next < end) {
       await sql`insert into addresses (pool, ip)
-        select ${pool}, host(${range}::cidr)::inet + n from generate_series(${next}::bigint, ${end - 1}::bigint) n`.execute(
-        tx,
-      );
+        select ${pool}, host(${range}::cidr)::inet + n from generate_series(${next}::bigint, ${end - 1}::bigint) n
+        -- One that is held for something in quarantine has a row already.
+        on conflict do nothing`.execute(tx);
       await tx.updateTable('address_pools').set({ next: end }).where('pool', '=', pool).execute();
     } else if (free === 0) throw exhausted(pool, range);
   });

@@ -17,6 +17,9 @@ export interface ReservedNetwork {
   ipv6: string;
 }
 
+/** What addresses that the host has in force are called in quarantine. */
+export const reservedAddressKind = 'reserved address';
+
 /** What the loop calls a reserved address; its id is the address. */
 export const reservedIpKind = 'reserved_ip';
 
@@ -26,7 +29,7 @@ const mostAddresses = 2 ** 32;
 const poolOf = (family: Family) => (family === 4 ? 'reserved' : 'reserved6');
 
 /**
- * An address of the range that nobody holds, those released last coming last. It is the caller's to put into
+ * An address of the range that nobody holds, nor anything in quarantine, those released last coming last. It is the caller's to put into
  * `reserved_ips` in the same transaction; whoever else takes one waits for that.
  * @throws ApiError 422 where all are held
  */
@@ -44,11 +47,13 @@ export async function takeReserved(tx: Tx, family: Family, network: ReservedNetw
   const { rows } = await sql<{ ip: string; offset: number }>`
     select ip, "offset" from (
       select n, ${at(range, sql`candidate`)} as ip, candidate as "offset"
-      from (select count(*) as held from reserved_ips where ip <<= ${range}::inet) counted,
+      from (select (select count(*) from reserved_ips where ip <<= ${range}::inet)
+          + (select count(*) from quarantined where kind = ${reservedAddressKind}) as held) counted,
         lateral (select n, ${firstOffset} + (${next - firstOffset}::bigint + n) % ${usable}::bigint as candidate
           from generate_series(0, least(held, ${usable - 1}::bigint)) n) candidates
     ) candidates
     where not exists (select from reserved_ips r where r.ip = candidates.ip::inet)
+      and not exists (select from quarantined q where q.kind = ${reservedAddressKind} and q.name = candidates.ip)
     order by n limit 1`.execute(tx);
   const free = rows[0];
   if (!free) {

@@ -1,5 +1,6 @@
 /** Destroys what was asked to go together with a droplet, once the droplet's machine is gone. */
 import type { Outcome, Reconciler } from '../../control/loop.ts';
+import { patienceMs, type Waited } from '../../control/waits.ts';
 import { ApiError } from '../../http/errors.ts';
 import { releaseReservedIp } from '../reserved-ips/index.ts';
 import { deleteSnapshot } from '../snapshots/index.ts';
@@ -7,8 +8,8 @@ import { deleteVolume } from '../volumes/index.ts';
 import { type AssociatedDeps, associatedKind } from './commands.ts';
 import { type Destroyed, type Destruction, readDestruction, writeDestruction } from './record.ts';
 
-/** How long to wait for the droplet to be gone, ms: its volumes hang on its machine until then. */
-const pauseMs = 500;
+/** How long the droplet's machine may take to be gone, ms: an engine that is away may be for an hour. */
+const patience = patienceMs.unavailable;
 
 export function associatedReconciler(deps: AssociatedDeps): Reconciler {
   const { store, clock } = deps;
@@ -43,12 +44,20 @@ export function associatedReconciler(deps: AssociatedDeps): Reconciler {
     return { ...resource, destroyed_at: clock.now().toISOString() };
   }
 
+  /** Its volumes hang on its machine until that is gone. */
+  function waitFor({ droplet }: Destruction, waited: Waited | undefined): Outcome {
+    const reason = `the machine of droplet ${droplet.id} is being destroyed`;
+    const since = waited?.for === reason ? waited.since : clock.now();
+    return { waiting: { for: reason, until: new Date(since.getTime() + patience) } };
+  }
+
   return {
     kind: associatedKind,
-    async reconcile(id): Promise<Outcome | void> {
+    lane: 'quick',
+    async reconcile(id, { waited }): Promise<Outcome | void> {
       const destruction = await readDestruction(store.db, Number(id));
       if (!destruction) return { forget: true };
-      if (!destruction.dropletDestroyedAt) return { again: new Date(clock.now().getTime() + pauseMs) };
+      if (!destruction.dropletDestroyedAt) return waitFor(destruction, waited);
       const resources: Destroyed[] = [];
       for (const resource of destruction.resources) resources.push(await outcomeOf(destruction, resource));
       await writeDestruction(store.db, Number(id), { ...destruction, resources });

@@ -8,6 +8,7 @@ import type { PoolUsage } from './usage.ts';
 
 export interface Member {
   id: number;
+  nonce: string;
   size: string;
   status: string;
   created_at: Date;
@@ -33,7 +34,7 @@ const lastAction = sql<Date>`coalesce((select coalesce(completed_at, started_at)
 /** The members, oldest first: all of them, or one page. */
 export function poolMembers(db: Queryable, poolId: string, page?: Page): Promise<Member[]> {
   let query = ofPool(db, poolId)
-    .select(['id', 'size', 'status', 'created_at', 'pending_action_id', 'root_done'])
+    .select(['id', 'nonce', 'size', 'status', 'created_at', 'pending_action_id', 'root_done'])
     .select([isLeaving.as('leaving'), lastAction.as('updated_at')])
     .orderBy('id');
   if (page) query = query.limit(page.limit).offset(page.offset);

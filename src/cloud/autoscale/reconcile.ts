@@ -175,7 +175,7 @@ export function autoscaleReconciler(options: AutoscaleReconcilerOptions): Reconc
     await store.db.updateTable('autoscale_pools').set(columns).where('id', '=', pool.id).execute();
   }
 
-  return { kind: autoscaleKind, reconcile };
+  return { kind: autoscaleKind, lane: 'quick', reconcile };
 }
 
 const isActive = ({ status }: Member): boolean => status === 'active';

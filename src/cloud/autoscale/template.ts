@@ -81,7 +81,10 @@ export async function parseTemplate(
   if (request.public_networking === false)
     throw invalid('droplet_template.public_networking', 'cannot be false: each Droplet here has an address.');
   const size = orderableSize(template.size, context.hostMemoryMib);
-  const image = await orderImage(db, teamId, imageOf(template), context.imageHost);
+  const image = await orderImage(db, teamId, imageOf(template), {
+    region: region.slug,
+    host: context.imageHost,
+  });
   if (size.disk < image.minDisk) {
     throw invalid(
       'droplet_template.size',

@@ -20,15 +20,15 @@ const atOnce = 8;
 /** Asks the engine about each machine. One that does not answer, or does not run, is left out. */
 export async function sampleUsage(
   compute: Pick<Compute, 'usage'>,
-  members: readonly { id: number; size: string }[],
+  members: readonly { id: number; nonce: string; size: string }[],
   before: PoolUsage | null,
   at: number,
 ): Promise<PoolUsage> {
   const sample: PoolUsage = { at, members: {} };
   for (let first = 0; first < members.length; first += atOnce) {
     await Promise.all(
-      members.slice(first, first + atOnce).map(async ({ id, size }) => {
-        const usage = await compute.usage(instanceName(id)).catch(() => undefined);
+      members.slice(first, first + atOnce).map(async ({ id, nonce, size }) => {
+        const usage = await compute.usage(instanceName({ id, nonce })).catch(() => undefined);
         if (!usage) return;
         const cpu = cpuShare(usage, before, { id, at, vcpus: findSize(size)?.vcpus ?? 1 });
         sample.members[id] = {

@@ -121,5 +121,5 @@ export function backupReconciler({ store, clock, log }: BackupReconcilerOptions)
     return left && new Date(Date.parse(left.at) + keptMs);
   }
 
-  return { kind: backupKind, reconcile };
+  return { kind: backupKind, lane: 'quick', reconcile };
 }

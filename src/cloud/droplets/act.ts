@@ -24,7 +24,15 @@ interface Asked {
 }
 
 /** What a change has to put back where its action errs. */
-const undoable = ['size', 'disk_gib', 'image_id', 'root', 'features', 'public_ipv6'] as const;
+const undoable = [
+  'size',
+  'disk_gib',
+  'image_id',
+  'root',
+  'features',
+  'public_ipv6',
+  'root_password_hash',
+] as const;
 
 async function apply(
   tx: Tx,

@@ -1,17 +1,17 @@
 /** The droplet actions there are, and what each changes of what is wanted. */
-import { randomBytes } from 'node:crypto';
 import type { Static } from 'typebox';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Tx } from '../../store/store.ts';
 import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';
-import { newSavedImage, orderImage } from '../images/index.ts';
+import { newSavedImage, type OrderedImage, orderImage } from '../images/index.ts';
 import type { LockedDroplet } from '../pending/index.ts';
 import { findSize, orderableSize } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
 import type { DropletContext } from './context.ts';
 import { checkName } from './create.ts';
+import { newPassword, newRootAccess } from './root-access.ts';
 import type { DropletActionRequest } from './schema.ts';
 import type { Undo } from './undo.ts';
 
@@ -61,12 +61,13 @@ const changes: Record<string, ChangeFor> = {
     return { name: ask.name };
   },
   // It reaches the owner by mail, as on DigitalOcean.
-  password_reset: () => ({ power: 'on', new_password: randomBytes(12).toString('base64url') }),
+  password_reset: () => ({ power: 'on', new_password: newPassword(), root_password_hash: null }),
   resize: resize,
   rebuild: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
       throw invalid('image', 'is missing: the id or slug of the image to rebuild from.');
-    return newDisk(droplet, await orderImage(tx, caller.teamId, ask.image, context.imageHost));
+    const image = await orderImage(tx, caller.teamId, ask.image, placeOf(droplet, context));
+    return { ...newDisk(droplet, image), ...(await accessAfterRebuild(droplet, image)) };
   },
   restore: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
@@ -84,7 +85,7 @@ const changes: Record<string, ChangeFor> = {
         `${quoted(String(ask.image))} is not a backup or snapshot of this Droplet. To use another image, rebuild.`,
       );
     }
-    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, context.imageHost));
+    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, placeOf(droplet, context)));
   },
   snapshot: async ({ tx, caller, droplet, ask, at }) => {
     await newSavedImage(tx, {
@@ -158,6 +159,19 @@ function newDisk(droplet: LockedDroplet, image: { id: number; minDisk: number })
   }
   return { image_id: image.id, root: droplet.root + 1, power: 'on' };
 }
+
+/**
+ * A new disk has none of the old one's passwords: without SSH keys a new one is mailed. Not where it is the disk of this
+ * very droplet again, whose first boot is over: it has the password it had.
+ */
+async function accessAfterRebuild(droplet: LockedDroplet, image: OrderedImage): Promise<Change> {
+  if (image.dropletId === droplet.id) return {};
+  if (droplet.public_keys.length > 0 || image.custom) return { root_password_hash: null };
+  return newRootAccess();
+}
+
+/** Where an image is to be used for a droplet's disk. */
+const placeOf = ({ region }: LockedDroplet, { imageHost: host }: DropletContext) => ({ region, host });
 
 /** The disk that a droplet has, GiB. */
 const diskOf = (droplet: LockedDroplet): number => droplet.disk_gib ?? findSize(droplet.size)?.disk ?? 0;

@@ -16,6 +16,7 @@ import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import { volumesFor } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import type { DropletContext, PublicNetwork } from './context.ts';
+import { newRootAccess, type RootAccess } from './root-access.ts';
 import { type DropletRow, dropletRows, dropletUrn } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
 
@@ -47,22 +48,27 @@ export async function createDroplets(
   const names = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
-  const image = await orderImage(store.db, caller.teamId, body.image, deps.context.imageHost);
+  const region = findRegion(body.region);
+  if (!region)
+    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
+  const image = await orderImage(store.db, caller.teamId, body.image, {
+    region: region.slug,
+    host: deps.context.imageHost,
+  });
   if (size.disk < image.minDisk) {
     throw invalid(
       'size',
       `${size.slug} has a disk of ${size.disk} GB; this image needs ${image.minDisk} GB.`,
     );
   }
-  const region = findRegion(body.region);
-  if (!region)
-    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
   if (body.volumes?.length && names.length > 1) {
     throw invalid('volumes', 'cannot be attached to several Droplets: create one Droplet at a time.');
   }
   const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
+  const byPassword = keys.length === 0 && !image.custom;
+  const access = byPassword ? await Promise.all(names.map(newRootAccess)) : [];
   const features = [
     'private_networking',
     ...(body.ipv6 ? ['ipv6'] : []),
@@ -83,7 +89,7 @@ export async function createDroplets(
     const volumes = await volumesFor(tx, caller, region.slug, body.volumes ?? []);
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
     const created: Inserted[] = [];
-    for (const name of names) {
+    for (const [index, name] of names.entries()) {
       const droplet = await insertDroplet(tx, deps, {
         team_id: caller.teamId,
         user_id: caller.userId,
@@ -96,6 +102,7 @@ export async function createDroplets(
         features,
         user_data: body.user_data || null,
         public_keys: keys.map((key) => key.public_key),
+        access: access[index],
         at,
       });
       for (const volume of volumes) {
@@ -142,6 +149,7 @@ interface NewDroplet {
   features: string[];
   user_data: string | null;
   public_keys: string[];
+  access: RootAccess | undefined;
   at: Date;
 }
 
@@ -183,11 +191,12 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
         from ids, outside, inside
       ), made as (
         insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
-          public_ipv4, private_ipv4, created_at, pending_action_id)
+          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash)
         overriding system value
         select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
           ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
-          outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id
+          outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id,
+          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
       )

@@ -55,7 +55,13 @@ export async function removeDroplet(
   await wakeBackups(tx, droplet.id, at);
   await tx
     .updateTable('droplets')
-    .set({ deleted_at: at, pending_action_id: action.id, backup_plan: null, backup_due: null })
+    .set({
+      deleted_at: at,
+      pending_action_id: action.id,
+      backup_plan: null,
+      backup_due: null,
+      new_password: null,
+    })
     .where('id', '=', droplet.id)
     .execute();
   await audit(tx, { caller, requestId: id, operation: 'droplets_destroy', urn: dropletUrn(droplet.id), at });

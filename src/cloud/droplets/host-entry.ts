@@ -1,9 +1,9 @@
 /** What a droplet's host must know of it: its address and its metadata document. */
 import type { HostDroplet, MetadataInterface } from '../../engine/host/port.ts';
 import { splitRange } from '../addresses/index.ts';
-import { applicationVendorData } from '../one-clicks/index.ts';
 import type { PublicNetwork } from './context.ts';
 import type { DropletRow } from './row.ts';
+import { vendorData } from './vendor-data.ts';
 
 /** MAC addresses follow from the id: locally administered, unique among all droplets. */
 export function macOf(dropletId: number, nic: 0 | 1): string {
@@ -25,7 +25,7 @@ export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet 
       droplet_id: row.id,
       hostname: row.name,
       ...(row.user_data === null ? {} : { user_data: row.user_data }),
-      vendor_data: applicationVendorData(row.image_id) ?? '#cloud-config\n{}\n',
+      vendor_data: vendorData(row),
       public_keys: row.public_keys,
       region: row.region,
       interfaces: {

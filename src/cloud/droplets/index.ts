@@ -5,6 +5,7 @@ export { dropletReconciler } from './reconcile.ts';
 export { type DropletsDeps, dropletsOperations } from './routes.ts';
 export { instanceName } from './row.ts';
 export { DropletSchema } from './schema.ts';
-export { sweepDroplets } from './sweep.ts';
+export { hostEntryInventory, machineInventory } from './sweep.ts';
 export { dropletTaggable } from './taggable.ts';
+export { continueDroplets, holdQuarantined } from './take-over.ts';
 export { dropletViews } from './view.ts';

@@ -22,7 +22,7 @@ export interface Desired {
   /** The ids of the volumes that are to hang on it. */
   volumes: string[];
   ipv6: boolean;
-  /** A root password is to be set. */
+  /** A root password is to be mailed, and set unless the first boot does that. */
   password: boolean;
   /** The images that are to be taken of its disk. */
   saves: number[];

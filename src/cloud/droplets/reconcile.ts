@@ -37,36 +37,37 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       if (!row || row.gone_at) return { forget: true };
       const entry = hostEntry(row, options.context.network);
       run.looking();
-      const observed = await observe(row);
-      const next = plan(desiredOf(row, entry), observed);
-      if ('wait' in next) throw new EngineError('busy', next.wait);
-      if ('settled' in next) {
-        if (!(await settle(row, observed, next))) continue;
-        return next.settled === 'gone' ? { forget: true } : undefined;
-      }
+      let observed: Observed | undefined;
+      let next: Plan;
       try {
-        for (const step of next.steps) await takeStep(options, step, row, entry);
+        observed = await observe(row);
+        next = plan(desiredOf(row, entry), observed);
+        if ('wait' in next) throw new EngineError('busy', next.wait);
+        if ('steps' in next) {
+          for (const step of next.steps) await takeStep(options, step, row, entry, run);
+          continue;
+        }
       } catch (error) {
-        const reason = hopeless(error, run.attempts, whyNot);
+        const reason = hopeless(error, run, whyNot);
         if (!reason || row.pending_action_id === null || row.deleted_at) throw error;
         log.warn(
           { droplet: row.id, error: (error as Error).message },
           'a step cannot be done, the action errs',
         );
         // A machine that could not be made is deleted: what it printed is kept for `atoll logs --droplet`.
-        const printed = await compute.console(instanceName(row.id)).catch(() => null);
+        const printed = await compute.console(instanceName(row)).catch(() => null);
         const end = { message: reason, at: clock.now(), console: printed };
         await store.transaction((tx) => undoAction(tx, row, observed, end));
+        continue;
       }
+      if (!(await settle(row, observed, next))) continue;
+      return next.settled === 'gone' ? { forget: true } : undefined;
     }
     throw new EngineError('busy', 'the droplet did not settle');
   }
 
   async function observe(row: DropletRow): Promise<Observed> {
-    const [instance, published] = await Promise.all([
-      compute.get(instanceName(row.id)),
-      host.published(row.id),
-    ]);
+    const [instance, published] = await Promise.all([compute.get(instanceName(row)), host.published(row.id)]);
     return { instance, published };
   }
 
@@ -130,5 +131,5 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     });
   }
 
-  return { kind: dropletKind, reconcile };
+  return { kind: dropletKind, lane: 'quick', reconcile };
 }

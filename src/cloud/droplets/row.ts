@@ -1,8 +1,10 @@
 /** A droplet as the database has it, with what its view and its host entry need. */
 import { type Selectable, sql } from 'kysely';
 import type { MachineSize } from '../../engine/compute/port.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { type Named, nameInEngine } from '../engine-name.ts';
 import { findSize } from '../sizes/index.ts';
 
 export type DropletRow = Selectable<Droplets> & {
@@ -39,7 +41,7 @@ export async function dropletRows(db: Queryable, ids: number[]): Promise<Droplet
       reserved(4).as('reserved_ipv4'),
       reserved(6).as('reserved_ipv6'),
     ])
-    .where('droplets.id', 'in', ids)
+    .where(anyOf('droplets.id', ids))
     .orderBy('droplets.id')
     .execute();
 }
@@ -60,4 +62,4 @@ export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): 
 
 export const dropletUrn = (id: number | string): string => `do:droplet:${id}`;
 /** The machine's name in the engine. */
-export const instanceName = (id: number | string): string => `droplet-${id}`;
+export const instanceName = (row: Named): string => nameInEngine('droplet', row);

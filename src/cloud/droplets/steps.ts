@@ -1,5 +1,6 @@
 /** The steps of a droplet's plan, each idempotent, each through a port. */
 import type { Clock } from '../../control/clock.ts';
+import type { Run } from '../../control/loop.ts';
 import type { Compute, InstanceSpec, VolumeAttachment } from '../../engine/compute/port.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host, HostDroplet } from '../../engine/host/port.ts';
@@ -34,9 +35,10 @@ export async function takeStep(
   step: Step,
   row: DropletRow,
   entry: HostDroplet,
+  run: Pick<Run, 'slow'>,
 ): Promise<void> {
   const { compute, host } = deps;
-  const name = instanceName(row.id);
+  const name = instanceName(row);
   switch (step.do) {
     case 'publish':
       return host.publish(entry, row.version);
@@ -45,13 +47,14 @@ export async function takeStep(
     case 'ensure-network':
       return compute.ensureNetwork(row.vpc_id);
     case 'create':
-      return compute.create(await specOf(deps, row));
+      return compute.create(await specOf(deps, row, run));
     case 'replace-disk':
-      return compute.replaceDisk(await specOf(deps, row));
+      run.slow();
+      return compute.replaceDisk(await specOf(deps, row, run));
     case 'resize':
       return compute.resize(name, machineSize(row));
     case 'attach':
-      return attach(deps, row, step.volume);
+      return attach(deps, row, step.volume, run);
     case 'detach':
       await awaitSnapshots(deps.store.db, step.volume);
       return compute.detachVolume(name, step.volume);
@@ -60,6 +63,7 @@ export async function takeStep(
     case 'set-password':
       return setPassword(deps, row);
     case 'save':
+      run.slow();
       return save(deps, row, step.image);
     case 'start':
       return compute.start(name);
@@ -72,48 +76,66 @@ export async function takeStep(
   }
 }
 
-async function attach({ compute, host, store }: StepDeps, row: DropletRow, volumeId: string): Promise<void> {
+async function attach(
+  deps: StepDeps,
+  row: DropletRow,
+  volumeId: string,
+  run: Pick<Run, 'slow'>,
+): Promise<void> {
+  const { compute, store } = deps;
   const volume = (await attachedVolumes(store.db, row.id)).find(({ id }) => id === volumeId);
   // Detached meanwhile: the next look has another plan.
   if (!volume) return;
-  const device = await volumeDevice(store.db, host, volume);
-  await compute.attachVolume(instanceName(row.id), { id: volume.id, name: volume.name, device });
+  const device = await volumeDevice(deps, volume, run);
+  await compute.attachVolume(instanceName(row), { id: volume.id, name: volume.name, device });
 }
 
-/** The letter goes first: a crash in between sends the same one again, and no password is set that nobody knows. */
+/**
+ * The letter goes first: a crash in between sends the same one again, and no password is set that nobody knows. One
+ * whose hash is in the vendor data is set by the machine's first boot.
+ */
 async function setPassword({ compute, mail, store }: StepDeps, row: DropletRow): Promise<void> {
-  if (row.new_password === null) return;
+  const { new_password: password, root_password_hash: hash } = row;
+  if (password === null) return;
   await mail.send({
     name: `droplet-${row.id}-password`,
-    subject: `Your new root password for ${row.name}`,
-    text: `Droplet: ${row.name} (${row.id})\nIP address: ${row.public_ipv4}\nUsername: root\nPassword: ${row.new_password}`,
+    subject: hash === null ? `Your new root password for ${row.name}` : `Your new Droplet: ${row.name}`,
+    text: `Droplet: ${row.name} (${row.id})\nIP address: ${row.public_ipv4}\nUsername: root\nPassword: ${password}\n
+Log in with it over SSH or at the console, and then change it with: passwd`,
   });
-  await compute.setRootPassword(instanceName(row.id), row.new_password);
+  if (hash === null) await compute.setRootPassword(instanceName(row), password);
   await store.db.updateTable('droplets').set({ new_password: null }).where('id', '=', row.id).execute();
 }
 
 /** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
 async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
-  const saved = { urn: imageUrn(imageId), name: savedName(imageId) };
-  const { bytes } = await compute.save(instanceName(row.id), saved);
+  const image = await store.db
+    .selectFrom('images')
+    .select(['id', 'nonce'])
+    .where('id', '=', imageId)
+    .executeTakeFirstOrThrow();
+  const saved = { urn: imageUrn(imageId), name: savedName(image) };
+  const { bytes } = await compute.save(instanceName(row), saved);
   await finishSave(store.db, imageId, { bytes });
 }
 
-async function specOf(deps: StepDeps, row: DropletRow): Promise<InstanceSpec> {
-  const { store, host, context } = deps;
+async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): Promise<InstanceSpec> {
+  const { store, context } = deps;
   const source = await diskSource(store.db, row.image_id, context.imageHost);
   if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
+  // A disk that somebody has filled is copied.
+  if ('saved' in source) run.slow();
   const volumes: VolumeAttachment[] = [];
   // Most droplets are made without any.
   const attached = row.volume_ids.length > 0 ? await attachedVolumes(store.db, row.id) : [];
   for (const volume of attached) {
-    const device = await volumeDevice(store.db, host, volume);
+    const device = await volumeDevice(deps, volume, run);
     volumes.push({ id: volume.id, name: volume.name, device });
   }
   const outside = splitRange(context.network.ipv4);
   return {
     urn: dropletUrn(row.id),
-    name: instanceName(row.id),
+    name: instanceName(row),
     source,
     ...machineSize(row),
     root: row.root,

@@ -1,66 +1,90 @@
-/** Finds what has no owner: machines and host entries of droplets that are gone, and wakes what is out of step. */
-
-import type { Clock } from '../../control/clock.ts';
-import { wake } from '../../control/reconcile.ts';
-import type { Log } from '../../log.ts';
+/** What droplets have in the engines: machines, and entries on the host. */
+import { sql } from 'kysely';
+import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
+import type { Instance } from '../../engine/compute/port.ts';
 import type { Store } from '../../store/store.ts';
 import { dropletKind } from '../pending/index.ts';
-import { dropletUrn } from './row.ts';
+import { dropletUrn, instanceName } from './row.ts';
 import type { DropletEngines } from './steps.ts';
 
-export interface SweepDeps extends Pick<DropletEngines, 'compute' | 'host'> {
+export interface DropletInventoryDeps extends Pick<DropletEngines, 'compute' | 'host'> {
   store: Store;
-  clock: Clock;
-  log: Log;
 }
 
-/** What a sweep did: how many droplets it woke and how many orphans it removed. */
-export interface Swept {
-  woken: number;
-  orphans: number;
-}
+export const machineKind = 'machine';
+export const hostEntryKind = 'host entry';
 
-/**
- * Compares all engines with the database once. A machine whose droplet is gone (or never was) is deleted; a
- * droplet whose machine is not in the state that was last seen is woken, for the loop to look at.
- * The engines are asked first: what is made meanwhile has its row already and cannot look like an orphan.
- */
-export async function sweepDroplets({ compute, host, store, clock, log }: SweepDeps): Promise<Swept> {
-  const [instances, entries] = await Promise.all([compute.list(), host.list()]);
-  const rows = await store.db
-    .selectFrom('droplets')
-    .select(['id', 'status', 'root_done', 'deleted_at'])
-    .where('gone_at', 'is', null)
-    .execute();
-  const alive = new Map(rows.map((row) => [dropletUrn(row.id), row]));
-  const swept: Swept = { woken: 0, orphans: 0 };
-  /** One that cannot be removed now must not keep the others: the next sweep tries again. */
-  const remove = async (removal: () => Promise<void>) => {
-    try {
-      await removal();
-      swept.orphans++;
-    } catch (error) {
-      log.warn({ error: (error as Error).message }, 'it cannot be removed now');
+/** The id of the droplet that an URN names; undefined where it names something else. */
+export const dropletIdOf = (urn: string): number | undefined => {
+  const id = /^do:droplet:(\d{1,15})$/.exec(urn)?.[1];
+  return id === undefined ? undefined : Number(id);
+};
+
+/** Machines, and the droplets whose machine or host entry is not as the row says. */
+export function machineInventory({ store, compute, host }: DropletInventoryDeps): Inventory {
+  /** As the last `found` saw them. */
+  let seen: Instance[] = [];
+
+  async function* outOfStep(): AsyncGenerator<Resource> {
+    const states = new Map(seen.map(({ name, state }) => [name, state]));
+    const entries = new Set(await host.list());
+    const alive = pages((after: number | undefined) =>
+      store.db
+        .selectFrom('droplets')
+        .select(['id', 'nonce', 'status', 'root_done', 'deleted_at'])
+        .where('gone_at', 'is', null)
+        .where('id', '>', after ?? 0)
+        .orderBy('id')
+        .limit(pageSize)
+        .execute(),
+    );
+    for await (const row of alive) {
+      const state = states.get(instanceName(row));
+      const expected = row.status === 'active' ? state === 'running' : state !== 'running';
+      if (expected && (entries.has(row.id) || row.root_done === 0) && !row.deleted_at) continue;
+      yield { kind: dropletKind, id: String(row.id) };
     }
+  }
+
+  return {
+    kind: machineKind,
+    async found() {
+      seen = (await compute.list()).filter(({ urn }) => dropletIdOf(urn) !== undefined);
+      return seen.map(({ urn, name }) => ({ urn, name, remove: () => compute.delete(name) }));
+    },
+    async rows(found) {
+      const ids = found.map(({ urn }) => dropletIdOf(urn) ?? 0);
+      // By name: the machine of another droplet that once had the same id is not this one's.
+      return new Map((await dropletsOf(store, ids)).map((row) => [instanceName(row), stateOf(row)]));
+    },
+    outOfStep,
   };
-  for (const instance of instances) {
-    if (alive.has(instance.urn)) continue;
-    log.warn({ urn: instance.urn, instance: instance.name }, 'a machine without a droplet is deleted');
-    await remove(() => compute.delete(instance.name));
-  }
-  for (const id of entries) {
-    if (alive.has(dropletUrn(id))) continue;
-    log.warn({ droplet: id }, 'a host entry without a droplet is withdrawn');
-    await remove(() => host.withdraw(id, Number.MAX_SAFE_INTEGER));
-  }
-  const states = new Map(instances.map((instance) => [instance.urn, instance.state]));
-  const seen = new Set(entries);
-  for (const row of rows) {
-    const state = states.get(dropletUrn(row.id));
-    const expected = row.status === 'active' ? state === 'running' : state !== 'running';
-    if (expected && (seen.has(row.id) || row.root_done === 0) && !row.deleted_at) continue;
-    await wake(store.db, dropletKind, String(row.id), clock.now());
-    swept.woken++;
-  }
-  return swept;
 }
+
+/** What the host holds for droplets: their metadata, their neighbour entries. */
+export function hostEntryInventory({ store, host }: DropletInventoryDeps): Inventory {
+  return {
+    kind: hostEntryKind,
+    found: async () =>
+      (await host.list()).map((id) => ({
+        urn: dropletUrn(id),
+        name: String(id),
+        // No generation is right for what nobody knows any more, and ids are never given twice.
+        remove: () => host.withdraw(id, Number.MAX_SAFE_INTEGER),
+      })),
+    async rows(found) {
+      const rows = await dropletsOf(
+        store,
+        found.map(({ name }) => Number(name)),
+      );
+      return new Map(rows.map((row) => [String(row.id), stateOf(row)]));
+    },
+  };
+}
+
+const dropletsOf = ({ db }: Store, ids: number[]) =>
+  db
+    .selectFrom('droplets')
+    .select(['id', 'nonce', 'gone_at'])
+    .where('id', '=', sql<number>`any(${ids}::bigint[])`)
+    .execute();

@@ -8,22 +8,34 @@ import type { DropletRow } from './row.ts';
 
 /** The columns that an action can change and that are put back as they were. */
 export type Undo = Partial<
-  Pick<DropletRow, 'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6'>
+  Pick<
+    DropletRow,
+    'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6' | 'root_password_hash'
+  >
 >;
 
-/** What can be put back: a disk that was replaced before the action erred is no more. */
-function undoable({ undo, root }: DropletRow, { instance }: Observed): Undo {
-  const { root: before, image_id, ...others } = (undo ?? {}) as Undo;
-  if (before === undefined || instance?.root === root) return others;
-  return { ...others, root: before, ...(image_id !== undefined && { image_id }) };
+/**
+ * What can be put back: a disk that was replaced before the action erred is no more. Where nobody knows whether it was,
+ * its number stays taken: no other disk may have it.
+ */
+function undoable({ undo, root }: DropletRow, observed: Observed | undefined): Undo {
+  const { root: before, image_id, root_password_hash, ...others } = (undo ?? {}) as Undo;
+  if (before === undefined || !observed || observed.instance?.root === root) return others;
+  return {
+    ...others,
+    root: before,
+    ...(image_id !== undefined && { image_id }),
+    ...(root_password_hash !== undefined && { root_password_hash }),
+  };
 }
 
 /** What the droplet is shown as from now on: as it was found, and off where there is nothing. */
 function found(
   { root_done }: DropletRow,
-  { instance }: Observed,
+  observed: Observed | undefined,
 ): Partial<Pick<DropletRow, 'status' | 'power'>> {
-  if (instance?.state === 'transitional') return {};
+  if (!observed || observed.instance?.state === 'transitional') return {};
+  const { instance } = observed;
   const runs = root_done > 0 && instance?.state === 'running';
   return runs ? { status: 'active', power: 'on' } : { status: 'off', power: 'off' };
 }
@@ -31,11 +43,13 @@ function found(
 /**
  * Ends the pending action of a droplet as errored, in the caller's transaction, with all that it had begun.
  * False where another action is pending by now, or none.
+ * @param observed undefined where the engine does not answer: a volume may be attached then that was to be, and one may
+ *   still be that was to be detached, so that each stays with the droplet
  */
 export async function undoAction(
   tx: Tx,
   row: DropletRow,
-  observed: Observed,
+  observed: Observed | undefined,
   { message, at, console = null }: { message: string; at: Date; console?: string | null },
 ): Promise<boolean> {
   if (row.pending_action_id === null) return false;
@@ -58,9 +72,9 @@ export async function undoAction(
   await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
   await abandonSaves(tx, row.id, { error: message, at });
   // A droplet that was never made holds nothing.
-  if (row.root_done === 0) await releaseVolumes(tx, row.id);
+  if (observed && row.root_done === 0) await releaseVolumes(tx, row.id);
   // A volume hangs where it was found.
-  const attached = observed.instance?.volumes ?? [];
+  const isAttached = (id: string) => !observed || (observed.instance?.volumes ?? []).includes(id);
   const volumes = await tx
     .selectFrom('volumes')
     .select('id')
@@ -69,7 +83,7 @@ export async function undoAction(
   for (const { id } of volumes) {
     await tx
       .updateTable('volumes')
-      .set({ pending_action_id: null, droplet_id: attached.includes(id) ? row.id : null })
+      .set({ pending_action_id: null, droplet_id: isAttached(id) ? row.id : null })
       .where('id', '=', id)
       .execute();
   }

@@ -6,13 +6,13 @@ import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/e
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { findRegion, imageRegions } from '../regions/index.ts';
+import { findRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
 import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
 import { deleteImages } from './saved.ts';
-import type { ImageCreate, ImageUpdate } from './schema.ts';
+import { distributionOf, type ImageCreate, type ImageUpdate } from './schema.ts';
 
 export interface ImageCommandDeps {
   store: Store;
@@ -45,7 +45,7 @@ export async function createCustomImage(
         team_id: caller.teamId,
         name: body.name,
         description: body.description ?? '',
-        distribution: body.distribution ?? 'Unknown',
+        distribution: distributionOf(body.distribution ?? ''),
         type: 'custom',
         status: 'NEW',
         regions: [region],
@@ -84,7 +84,7 @@ export async function updateImage(
       throw unprocessable('name, distribution or description is missing: it says what to change.');
     const changed = {
       name: body.name ?? image.name,
-      distribution: body.distribution ?? image.distribution,
+      distribution: body.distribution === undefined ? image.distribution : distributionOf(body.distribution),
       description: body.description ?? image.description,
     };
     await tx.updateTable('images').set(changed).where('id', '=', image.id).execute();
@@ -159,14 +159,9 @@ function checkUrl(text: string): string {
   return url.href;
 }
 
-/** The slug of a region that images can be in. @throws ApiError 422 */
+/** The slug of a region that an image can be in: any. @throws ApiError 422 */
 export function checkRegion(text: string | undefined): string {
   const region = findRegion(text);
-  if (!region || !imageRegions.includes(region.slug)) {
-    throw invalid(
-      'region',
-      `${quoted(text ?? '')} is not a region for images. Known: ${imageRegions.join(', ')}.`,
-    );
-  }
-  return region.slug;
+  if (region) return region.slug;
+  throw invalid('region', `${quoted(text ?? '')} is not a region. GET /v2/regions lists them.`);
 }

@@ -86,7 +86,7 @@ test('an image is shown as DigitalOcean writes it', () => {
     name: '12 x64',
     distribution: 'Debian',
     slug: 'debian-12-x64',
-    type: 'base',
+    type: 'snapshot',
     public: true,
     status: 'available',
   });

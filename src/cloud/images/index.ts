@@ -1,7 +1,7 @@
 export { type Image, images, resolveImage } from './catalogue.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
-export { imageUrn, savedName } from './row.ts';
+export { customName, imageUrn, savedName } from './row.ts';
 export {
   abandonSaves,
   deleteImages,
@@ -18,7 +18,8 @@ export {
   orderImage,
   simulatedImages,
 } from './source.ts';
-export { sweepImages } from './sweep.ts';
+export { importedImageInventory, keptDiskInventory } from './sweep.ts';
 export { imageTaggable } from './taggable.ts';
+export { continueImages } from './take-over.ts';
 export { transferReconciler } from './transfer-letter.ts';
 export { ImageSchema, type ImageView, imageView, imageViews } from './view.ts';

@@ -1,11 +1,12 @@
 /** Brings one image of a team's own to what is wanted: imported, or gone. */
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { type Imported, type Importer, type ImportLimits, Unimportable } from '../../engine/importer/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
+import type { Named } from '../engine-name.ts';
 import { customName, savedName } from './row.ts';
 
 export const imageKind = 'image';
@@ -23,32 +24,27 @@ export interface ImageReconcilerOptions {
 /** 20 GiB, an hour. */
 export const importLimits: ImportLimits = { maxBytes: 20 * 1024 ** 3, timeoutMs: 3_600_000 };
 
-/** Imports at once: each keeps a worker of the loop busy, and droplets need workers too. */
+/** Imports at once: each takes the network, a disk and a processor for itself. */
 const mostImports = 2;
 /** How often an import looks whether its image was deleted meanwhile, ms. */
 const lookMs = 2_000;
 
 export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
   const { store, clock, log, compute, importer, limits = importLimits } = options;
-  let importing = 0;
   const rowOf = (id: number) =>
     store.db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst();
 
-  async function reconcile(
-    idText: string,
-    { attempts, signal }: { attempts: number; signal: AbortSignal },
-  ): Promise<Outcome | void> {
+  async function reconcile(idText: string, run: Run): Promise<Outcome | void> {
     const id = Number(idText);
     const row = await rowOf(id);
     if (!row) return { forget: true };
     if (row.deleted_at) return remove(row);
     if (row.type !== 'custom' || row.url === null) return undefined;
     if (row.status !== 'NEW' && row.status !== 'pending') return undefined;
-    if (importing >= mostImports) return { again: new Date(clock.now().getTime() + lookMs) };
-    importing++;
+    run.slow();
     try {
       await setStatus(id, { status: 'pending' });
-      const imported = await importUnlessDeleted(id, row.url, signal);
+      const imported = await importUnlessDeleted(row, row.url, run.signal);
       if (imported === undefined) return remove(row);
       await setStatus(id, {
         status: 'available',
@@ -56,12 +52,10 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
         min_disk_gib: imported.minDiskGib,
       });
     } catch (error) {
-      const reason = signal.aborted ? undefined : finalReason(error, attempts);
+      const reason = run.signal.aborted ? undefined : finalReason(error, run);
       if (reason === undefined) throw error;
       log.warn({ image: id, error: (error as Error).message }, 'an image cannot be imported');
       await setStatus(id, { status: 'error', error_message: reason });
-    } finally {
-      importing--;
     }
     // Deleted just now: the wake of that has seen to another run.
     return undefined;
@@ -69,7 +63,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
 
   /** The import; ended early, with undefined, where the image is deleted meanwhile. */
   async function importUnlessDeleted(
-    id: number,
+    image: Named,
     url: string,
     signal: AbortSignal,
   ): Promise<Imported | undefined> {
@@ -77,7 +71,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     let cancel = () => {};
     const look = () => {
       cancel = clock.after(lookMs, () => {
-        rowOf(id).then(
+        rowOf(image.id).then(
           (row) => (row?.deleted_at ? deleted.abort() : look()),
           () => look(),
         );
@@ -86,7 +80,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     look();
     try {
       return await importer.import(url, {
-        name: customName(id),
+        name: customName(image),
         signal: AbortSignal.any([signal, deleted.signal]),
         limits,
       });
@@ -112,9 +106,9 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
   }
 
   /** Removes what the engine has of a deleted image. Droplets made from it have a disk of their own. */
-  async function remove({ id, type }: { id: number; type: string }): Promise<Outcome> {
-    if (type === 'custom') await compute.deleteImage(customName(id));
-    else await compute.deleteSaved(savedName(id));
+  async function remove({ id, nonce, type }: Named & { type: string }): Promise<Outcome> {
+    if (type === 'custom') await compute.deleteImage(customName({ id, nonce }));
+    else await compute.deleteSaved(savedName({ id, nonce }));
     await store.db
       .updateTable('images')
       .set({ gone_at: clock.now() })
@@ -124,7 +118,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     return { forget: true };
   }
 
-  return { kind: imageKind, reconcile };
+  return { kind: imageKind, lane: 'quick', mostSlow: mostImports, reconcile };
 }
 
 const whyNot = {
@@ -133,5 +127,5 @@ const whyNot = {
 };
 
 /** Why another try cannot help, for a person; undefined where it may. */
-const finalReason = (error: unknown, attempts: number): string | undefined =>
-  error instanceof Unimportable ? error.message : hopeless(error, attempts, whyNot);
+const finalReason = (error: unknown, run: Run): string | undefined =>
+  error instanceof Unimportable ? error.message : hopeless(error, run, whyNot);

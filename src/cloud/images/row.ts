@@ -2,14 +2,15 @@
 import { type Selectable, sql } from 'kysely';
 import type { Images } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { type Named, nameInEngine } from '../engine-name.ts';
 
 export type ImageRow = Selectable<Images> & { tags: string[] };
 
 export const imageUrn = (id: number | string): string => `do:image:${id}`;
 /** The engine's name of the disk that a snapshot or backup has kept. */
-export const savedName = (id: number | string): string => `image-${id}`;
+export const savedName = (row: Named): string => nameInEngine('image', row);
 /** The engine's name of an imported image. */
-export const customName = (id: number | string): string => `custom-${id}`;
+export const customName = (row: Named): string => nameInEngine('custom', row);
 
 /** A query for rows with their tags; the caller says which. */
 export function selectImages(db: Queryable) {

@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
+import { keepEmpty } from '../../http/leniency.ts';
 import { PageEnvelope, pageParameters } from '../../http/pagination.ts';
 import { ImageSchema } from './view.ts';
 
-/** As the published document lists them; any other system is `Unknown`. */
+/** As the published document lists them; any other system is `Unknown`: see `distributionOf`. */
 export const distributions = [
   'Arch Linux',
   'CentOS',
@@ -18,6 +19,15 @@ export const distributions = [
   'Ubuntu',
   'Unknown',
 ] as const;
+
+/**
+ * The distribution that a request's free text means, whatever its case: clients send systems that the document does
+ * not list (`Unknown OS`, which terraform's provider allows, `talos`), and DigitalOcean takes them all.
+ */
+export function distributionOf(text: string): (typeof distributions)[number] {
+  const wanted = text.trim().toLowerCase();
+  return distributions.find((name) => name.toLowerCase() === wanted) ?? 'Unknown';
+}
 
 const Text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 
@@ -35,15 +45,15 @@ export const ImageCreate = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 255 }),
   url: Type.String({ minLength: 1, maxLength: 4096 }),
   region: Type.Optional(Type.String()),
-  distribution: Type.Optional(Type.Enum([...distributions])),
+  distribution: Text(255),
   description: Text(4096),
   tags: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
 });
 
 export const ImageUpdate = Type.Object({
   name: Text(255),
-  distribution: Type.Optional(Type.Enum([...distributions])),
-  description: Text(4096),
+  distribution: Text(255),
+  description: Type.Optional(Type.String({ maxLength: 4096, ...keepEmpty })),
 });
 
 /** An id or, for public images, a slug. */

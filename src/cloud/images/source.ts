@@ -67,30 +67,51 @@ export interface OrderedImage {
   /** GiB. */
   minDisk: number;
   distribution: string;
+  /** Imported: such a droplet has no root password, as on DigitalOcean. */
+  custom?: boolean;
+  /** Of a snapshot or backup: the droplet that it was taken of. */
+  dropletId?: number | null;
+}
+
+/** Where an ordered image is to be used. */
+export interface ImagePlace {
+  /** The droplet's region, by its slug. */
+  region: string;
+  host: ImageHost;
 }
 
 /**
  * The image that an order means: a public one that can be had on this host, or one of the team's own, by its id.
+ * Public images are in all regions, a team's own only in those that its row lists, as on DigitalOcean.
  * @throws ApiError 422 saying why it cannot be had, and how it can
  */
 export async function orderImage(
   db: Queryable,
   teamId: string,
   idOrSlug: number | string,
-  host: ImageHost,
+  { region, host }: ImagePlace,
 ): Promise<OrderedImage> {
   const own = /^\d{1,15}$/.test(String(idOrSlug))
     ? await findOwnImage(db, teamId, Number(idOrSlug))
     : undefined;
   if (!own) return orderableImage(idOrSlug, host);
-  if (own.status === 'available')
-    return { id: own.id, minDisk: own.min_disk_gib, distribution: own.distribution };
-  throw invalid(
-    'image',
-    own.status === 'error'
-      ? `${own.id} could not be imported: ${own.error_message}`
-      : `${own.id} is not available yet: its status is ${own.status}.`,
-  );
+  if (own.status === 'error') throw invalid('image', `${own.id} could not be imported: ${own.error_message}`);
+  if (own.status !== 'available')
+    throw invalid('image', `${own.id} is not available yet: its status is ${own.status}.`);
+  if (!own.regions.includes(region)) {
+    throw invalid(
+      'image',
+      `${own.id} is not available in the region ${region}, only in ${own.regions.join(', ')}. ` +
+        `Transfer it to ${region} first: POST /v2/images/${own.id}/actions with type transfer.`,
+    );
+  }
+  return {
+    id: own.id,
+    minDisk: own.min_disk_gib,
+    distribution: own.distribution,
+    custom: own.type === 'custom',
+    dropletId: own.droplet_id,
+  };
 }
 
 /**
@@ -109,13 +130,13 @@ export async function diskSource(
   }
   const own = await db
     .selectFrom('images')
-    .select('type')
+    .select(['id', 'nonce', 'type'])
     .where('id', '=', imageId)
     .where('status', '=', 'available')
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
   if (!own) return undefined;
-  return own.type === 'custom' ? { image: customName(imageId) } : { saved: savedName(imageId) };
+  return own.type === 'custom' ? { image: customName(own) } : { saved: savedName(own) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */

@@ -1,50 +1,84 @@
-/** Finds kept disks and imported images without an owner, and images that are not what they should be. */
-import { wake } from '../../control/reconcile.ts';
-import { type ImageReconcilerOptions, imageKind } from './reconcile.ts';
-import { customName, imageUrn } from './row.ts';
+/** What a team's images have in the engine: kept disks, and imported images. */
+import { sql } from 'kysely';
+import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
+import type { Compute } from '../../engine/compute/port.ts';
+import type { Store } from '../../store/store.ts';
+import { imageKind } from './reconcile.ts';
+import { customName, imageUrn, savedName } from './row.ts';
 
-/** What a sweep did: how many images it woke, and how many orphans it removed. */
-export interface Swept {
-  woken: number;
-  orphans: number;
+export interface ImageInventoryDeps {
+  store: Store;
+  compute: Pick<Compute, 'listSaved' | 'deleteSaved' | 'images' | 'deleteImage'>;
 }
 
-export type ImageSweepDeps = Pick<ImageReconcilerOptions, 'store' | 'clock' | 'log' | 'compute'>;
+export const keptDiskKind = 'kept disk';
+export const importedImageKind = 'imported image';
 
-/**
- * Compares the engine's kept disks and imported images with the database once. What has no row is deleted; a row
- * that is deleted and not gone, or still to be imported, is woken. The engine is asked first: what is made meanwhile
- * has its row already and cannot look like an orphan.
- */
-export async function sweepImages({ store, clock, log, compute }: ImageSweepDeps): Promise<Swept> {
-  const [saved, imported] = await Promise.all([compute.listSaved(), compute.images()]);
-  const rows = await store.db
+/** The id of the image that an URN names; undefined where it names something else. */
+export const imageIdOf = (urn: string): number | undefined => {
+  const id = /^do:image:(\d{1,15})$/.exec(urn)?.[1];
+  return id === undefined ? undefined : Number(id);
+};
+
+/** The id of the image that an engine's name of an imported one is of; undefined for images that `up` has built. */
+export const customIdOf = (name: string): number | undefined => {
+  const id = /^custom-(\d{1,15})(?:-[0-9a-f]{8})?$/.exec(name)?.[1];
+  return id === undefined ? undefined : Number(id);
+};
+
+/** The disks of snapshots and backups. */
+export function keptDiskInventory({ store, compute }: ImageInventoryDeps): Inventory {
+  return {
+    kind: keptDiskKind,
+    found: async () =>
+      (await compute.listSaved())
+        .filter(({ urn }) => imageIdOf(urn) !== undefined)
+        .map(({ urn, name }) => ({ urn, name, remove: () => compute.deleteSaved(name) })),
+    async rows(found) {
+      const ids = found.map(({ urn }) => imageIdOf(urn) ?? 0);
+      return new Map((await imagesOf(store, ids)).map((row) => [savedName(row), stateOf(row)]));
+    },
+    outOfStep: () => unsettled(store),
+  };
+}
+
+/** Images that were imported from an address. */
+export function importedImageInventory({ store, compute }: ImageInventoryDeps): Inventory {
+  return {
+    kind: importedImageKind,
+    found: async () =>
+      (await compute.images()).flatMap((name) => {
+        const id = customIdOf(name);
+        return id === undefined ? [] : [{ urn: imageUrn(id), name, remove: () => compute.deleteImage(name) }];
+      }),
+    async rows(found) {
+      const ids = found.map(({ name }) => customIdOf(name) ?? 0);
+      return new Map((await imagesOf(store, ids)).map((row) => [customName(row), stateOf(row)]));
+    },
+  };
+}
+
+const imagesOf = ({ db }: Store, ids: number[]) =>
+  db
     .selectFrom('images')
-    .select(['id', 'type', 'status', 'deleted_at'])
-    .where('gone_at', 'is', null)
+    .select(['id', 'nonce', 'gone_at'])
+    .where('id', '=', sql<number>`any(${ids}::bigint[])`)
     .execute();
-  const swept: Swept = { woken: 0, orphans: 0 };
-  const urns = new Set(rows.map(({ id }) => imageUrn(id)));
-  for (const { urn, name } of saved) {
-    if (urns.has(urn)) continue;
-    log.warn({ urn, name }, 'a kept disk without an image is deleted');
-    await compute.deleteSaved(name);
-    swept.orphans++;
-  }
-  const names = new Set(rows.map(({ id }) => customName(id)));
-  for (const name of imported) {
-    if (!ours.test(name) || names.has(name)) continue;
-    log.warn({ name }, 'an imported image without an owner is deleted');
-    await compute.deleteImage(name);
-    swept.orphans++;
-  }
-  for (const { id, type, status, deleted_at } of rows) {
-    const importing = type === 'custom' && (status === 'NEW' || status === 'pending');
-    if (!deleted_at && !importing) continue;
-    await wake(store.db, imageKind, String(id), clock.now());
-    swept.woken++;
-  }
-  return swept;
-}
 
-const ours = new RegExp(`^${customName('\\d+')}$`);
+/** Images that are deleted and not gone, or still to be imported. */
+async function* unsettled({ db }: Store): AsyncGenerator<Resource> {
+  const rows = pages((after: number | undefined) =>
+    db
+      .selectFrom('images')
+      .select(['id', 'type', 'status', 'deleted_at'])
+      .where('gone_at', 'is', null)
+      .where('id', '>', after ?? 0)
+      .orderBy('id')
+      .limit(pageSize)
+      .execute(),
+  );
+  for await (const { id, type, status, deleted_at } of rows) {
+    const importing = type === 'custom' && (status === 'NEW' || status === 'pending');
+    if (deleted_at || importing) yield { kind: imageKind, id: String(id) };
+  }
+}

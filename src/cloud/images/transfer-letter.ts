@@ -9,6 +9,7 @@ export const transferKind = 'image_transfer';
 export function transferReconciler({ store, mail }: { store: Store; mail: Mail }): Reconciler {
   return {
     kind: transferKind,
+    lane: 'quick',
     async reconcile(idText): Promise<Outcome> {
       const transfer = await store.db
         .selectFrom('image_transfers as transfer')

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { anyOf } from '../../store/any-of.ts';
 import type { Queryable } from '../../store/store.ts';
 import { imageRegions } from '../regions/index.ts';
 import { wireTime } from '../wire-time.ts';
@@ -36,8 +37,9 @@ export function imageView(id: number): ImageView {
     public: true,
     regions: [...imageRegions],
     created_at: image.createdAt,
-    // DigitalOcean's applications are snapshots that everybody may use.
-    type: image.base === undefined ? 'base' : 'snapshot',
+    // Not `base`, as the published document has it: on the wire public images are snapshots that everybody may use,
+    // and terraform configurations compare it.
+    type: 'snapshot',
     min_disk_size: image.minDisk,
     size_gigabytes: image.built?.gigabytes ?? null,
     description: descriptionOf(image),
@@ -86,7 +88,7 @@ export type ImageLookup = (id: number, teamId: string) => ImageView | undefined;
 /** The views of these images, public ones and teams' own, deleted ones too. */
 export async function imageViews(db: Queryable, ids: readonly number[]): Promise<ImageLookup> {
   const own = [...new Set(ids)].filter((id) => !resolveImage(id));
-  const found = own.length === 0 ? [] : await selectImages(db).where('images.id', 'in', own).execute();
+  const found = own.length === 0 ? [] : await selectImages(db).where(anyOf('images.id', own)).execute();
   const rows = new Map(found.map((row) => [row.id, row]));
   return (id, teamId) => {
     if (resolveImage(id)) return imageView(id);

@@ -46,8 +46,8 @@ export function regionView(slug: string): RegionView {
 }
 
 /**
- * The regions that an image may name: the published schema of images lists these and lacks the newest, in which
- * every image can be ordered nevertheless.
+ * The regions that public images name: the published schema of images lists these and lacks the newest, in which
+ * every public image can be ordered nevertheless.
  */
 export const imageRegions: readonly string[] = regions
   .map((region) => region.slug)

@@ -57,12 +57,20 @@ export function unassign(deps: CommandDeps, request: Asked, product: Product, ip
   });
 }
 
-/** Gives an address back, assigned or not, whatever is pending. @throws ApiError 404 */
+/**
+ * Gives an address back, whatever is pending. An IPv4 address may be assigned; an IPv6 address that is assigned is
+ * refused as on DigitalOcean, whose clients unassign first.
+ * @throws ApiError 404, 422
+ */
 export function release(deps: CommandDeps, request: Asked, product: Product, ip: string): Promise<void> {
   return deps.store.transaction(async (tx) => {
     const at = deps.clock.now();
     const seen = await findReservedIp(tx, askedFor(request.caller, product, ip));
     const row = await lockSeen(tx, request.caller, product, seen);
+    if (product.family === 6 && row.droplet_id !== null)
+      throw unprocessable(
+        `flipv6 released failed: assigned FLIP cannot be released. Unassign ${row.ip} from its Droplet first.`,
+      );
     if (row.pending_action_id !== null) {
       const message = `The ${product.name} was released before this was done.`;
       await endAction(tx, row.pending_action_id, { status: 'errored', at, message });

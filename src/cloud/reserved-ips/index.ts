@@ -1,4 +1,4 @@
 export { type ReservedIpEngines, reservedIpReconciler } from './reconcile.ts';
 export { releaseReservedIp } from './release.ts';
 export { type ReservedIpsDeps, reservedIpsOperations } from './routes.ts';
-export { sweepReservedIps } from './sweep.ts';
+export { reservedIpInventory } from './sweep.ts';

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
@@ -24,7 +24,7 @@ const refused =
 const rounds = 5;
 
 export function reservedIpReconciler({ store, clock, log, host }: ReservedIpEngines): Reconciler {
-  async function reconcile(ip: string, run: { attempts: number }): Promise<Outcome | void> {
+  async function reconcile(ip: string, run: Run): Promise<Outcome | void> {
     for (let round = 0; round < rounds; round++) {
       const wanted = await wantedAddress(store.db, ip);
       if (!wanted) return { forget: true };
@@ -39,7 +39,7 @@ export function reservedIpReconciler({ store, clock, log, host }: ReservedIpEngi
           wanted.version,
         );
       } catch (error) {
-        const reason = hopeless(error, run.attempts, { exhausted: refused, rejected: refused });
+        const reason = hopeless(error, run, { exhausted: refused, rejected: refused });
         if (!reason || wanted.pending_action_id === null) throw error;
         log.warn(
           { ip, error: (error as Error).message },
@@ -97,5 +97,5 @@ export function reservedIpReconciler({ store, clock, log, host }: ReservedIpEngi
     });
   }
 
-  return { kind: reservedIpKind, reconcile };
+  return { kind: reservedIpKind, lane: 'quick', reconcile };
 }

@@ -1,45 +1,54 @@
+/** What reserved addresses have on the host. */
 import { sql } from 'kysely';
-import { wake } from '../../control/reconcile.ts';
-import { EngineError } from '../../engine/errors.ts';
-import { reservedIpKind } from '../addresses/index.ts';
-import type { ReservedIpEngines } from './reconcile.ts';
+import type { Inventory, Resource } from '../../control/sweep.ts';
+import type { Host, HostAddress } from '../../engine/host/port.ts';
+import type { Store } from '../../store/store.ts';
+import { reservedAddressKind, reservedIpKind } from '../addresses/index.ts';
 import { wantedAddresses } from './wanted.ts';
 
-/**
- * Compares the host's reserved addresses with the database once: those that nobody holds are taken out of force, and
- * those out of step are woken. Answers how many of each.
- */
-export async function sweepReservedIps({
-  host,
-  store,
-  clock,
-  log,
-}: ReservedIpEngines): Promise<{ woken: number; orphans: number }> {
-  const inForce = await host.addresses();
-  // Older than the row of whoever reserves one of them from now on, whose address must not be taken away again.
-  const { rows } = await sql<{
-    generation: number;
-  }>`select nextval('droplet_versions') as generation`.execute(store.db);
-  const generation = rows[0]?.generation ?? 0;
-  const wanted = await wantedAddresses(store.db);
-  const held = new Set(wanted.map(({ ip }) => ip));
-  const swept = { woken: 0, orphans: 0 };
-  for (const { ip } of inForce) {
-    if (held.has(ip)) continue;
-    log.warn({ ip }, 'a reserved address that nobody holds is withdrawn');
-    await host.withdrawAddress(ip, generation).catch(unlessStale);
-    swept.orphans++;
-  }
-  const targets = new Map(inForce.map(({ ip, target }) => [ip, target ?? null]));
-  for (const { ip, target, released } of wanted) {
-    if (!released && targets.get(ip) === target) continue;
-    await wake(store.db, reservedIpKind, ip, clock.now());
-    swept.woken++;
-  }
-  return swept;
+export interface ReservedIpInventoryDeps {
+  store: Store;
+  host: Pick<Host, 'addresses' | 'withdrawAddress'>;
 }
 
-/** Somebody has reserved it meanwhile: it is no orphan. */
-function unlessStale(error: unknown): void {
-  if (!(error instanceof EngineError && error.kind === 'rejected')) throw error;
+/**
+ * The addresses in force, and those that do not lead where the row says. A row goes when its address was taken out of
+ * force, so that none here ever says that it is gone.
+ */
+export function reservedIpInventory({ store, host }: ReservedIpInventoryDeps): Inventory {
+  /** As the last `found` saw them. */
+  let inForce: HostAddress[] = [];
+
+  async function* outOfStep(): AsyncGenerator<Resource> {
+    const targets = new Map(inForce.map(({ ip, target }) => [ip, target ?? null]));
+    for (const { ip, target, released } of await wantedAddresses(store.db))
+      if (released || targets.get(ip) !== target) yield { kind: reservedIpKind, id: ip };
+  }
+
+  return {
+    kind: reservedAddressKind,
+    async found() {
+      inForce = await host.addresses();
+      return inForce.map(({ ip }) => ({
+        urn: `do:${ip.includes(':') ? 'reservedipv6' : 'reservedip'}:${ip}`,
+        name: ip,
+        async remove() {
+          // Older than whoever reserves it from now on, whose address must not be taken away again.
+          const { rows } = await sql<{
+            generation: number;
+          }>`select nextval('droplet_versions') as generation`.execute(store.db);
+          await host.withdrawAddress(ip, rows[0]?.generation ?? 0);
+        },
+      }));
+    },
+    async rows(found) {
+      const rows = await store.db
+        .selectFrom('reserved_ips')
+        .select('ip')
+        .where('ip', '=', sql<string>`any(${found.map(({ name }) => name)}::inet[])`)
+        .execute();
+      return new Map(rows.map(({ ip }) => [ip, 'here' as const]));
+    },
+    outOfStep,
+  };
 }

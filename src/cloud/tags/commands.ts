@@ -1,7 +1,7 @@
-import { sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import { ApiError, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { checkTagName } from './names.ts';
@@ -110,7 +110,7 @@ export async function unassignTag(
         .deleteFrom('taggings')
         .where('tag_id', '=', tag.id)
         .where('resource_type', '=', type)
-        .where(sql<boolean>`resource_id = any(${ids}::text[])`)
+        .where(anyOf('resource_id', ids))
         .execute();
     }
     const at = clock.now();

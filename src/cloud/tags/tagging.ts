@@ -35,7 +35,7 @@ export async function ensureTags(
       .selectFrom('tags')
       .selectAll()
       .where('team_id', '=', teamId)
-      .where(lowerName, 'in', keys)
+      .where(sql<boolean>`${lowerName} = any(${keys})`)
       .forKeyShare()
       .execute();
     const found = new Map(rows.map((row) => [row.name.toLowerCase(), row]));

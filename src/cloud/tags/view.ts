@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { type Static, Type } from 'typebox';
 import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { Tag } from './tagging.ts';
 import { type TaggableType, taggable, taggableTypes } from './types.ts';
@@ -46,8 +47,8 @@ async function countsOf(db: Queryable, tagIds: number[], types: readonly Taggabl
       eb.fn.max('tagged_at').as('last_at'),
       sql<string>`(array_agg(resource_id order by tagged_at desc, resource_id desc))[1]`.as('last_id'),
     ])
-    .where('tag_id', 'in', tagIds)
-    .where('resource_type', 'in', types)
+    .where(anyOf('tag_id', tagIds))
+    .where(anyOf('resource_type', types))
     .groupBy(['tag_id', 'resource_type'])
     .execute();
 }

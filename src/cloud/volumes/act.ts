@@ -9,6 +9,7 @@ import { Overtaken, type Tx } from '../../store/store.ts';
 import { beginOnDroplet, holdDroplets, type LockedDroplet, lockDroplet } from '../pending/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
+import { checkBytes } from './missing.ts';
 import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
 import { volumeKind } from './wanted.ts';
@@ -56,6 +57,7 @@ async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
       `names a Droplet in ${droplet.region}, but the volume is in ${volume.region}: both must be in the same region.`,
     );
   }
+  checkBytes(volume);
   await checkRoom(tx, droplet);
   await tagResources(tx, tags, 'volume', [volume.id], deps.clock);
   return hang(tx, deps, request, { type: 'attach_volume', volume, droplet, on: droplet.id });
@@ -101,6 +103,7 @@ async function resize(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
   const volume = await locked(tx, request, reference);
   if (volume.pending_action_id !== null) throw unprocessable('Volume already has a pending event.');
   if (volume.droplet_id !== null && volume.droplet_id !== seen?.droplet_id) throw new Overtaken();
+  checkBytes(volume);
   if (size_gib <= volume.size_gib) {
     throw invalid(
       'size_gigabytes',

@@ -2,12 +2,13 @@
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
 import { wake } from '../../control/reconcile.ts';
-import { ApiError, conflict, invalid, quoted } from '../../http/errors.ts';
+import { ApiError, conflict, invalid, quoted, unprocessable } from '../../http/errors.ts';
 import { audit } from '../../store/audit.ts';
 import type { Tx } from '../../store/store.ts';
 import { findRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
+import { missingText } from './missing.ts';
 import { checkLabel, checkVolumeName } from './names.ts';
 import { selectVolumes, type VolumeRow, volumeUrn } from './row.ts';
 import type { VolumeCreate } from './schema.ts';
@@ -62,6 +63,7 @@ export function createVolume(
 async function sourceOf(tx: Tx, { caller, body }: Asked & { body: Body }): Promise<SnapshotRow | undefined> {
   if (!body.snapshot_id) return undefined;
   const snapshot = await findSnapshot(tx, caller, body.snapshot_id, 'lock');
+  if (snapshot?.missing_at) throw unprocessable(missingText('snapshot', snapshot.missing_at));
   if (snapshot) return snapshot;
   throw invalid(
     'snapshot_id',

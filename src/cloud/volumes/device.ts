@@ -1,26 +1,60 @@
+import type { Clock } from '../../control/clock.ts';
+import type { Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
-import type { Queryable } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
+import { snapshotIsMissing, volumeIsMissing } from './missing.ts';
 import { hostVolume, type VolumeRow } from './row.ts';
+import { copyPatienceMs } from './snapshot-gate.ts';
+
+export interface DeviceDeps {
+  store: Pick<Store, 'db'>;
+  clock: Clock;
+  host: Pick<Host, 'ensureVolume'>;
+}
 
 /**
- * Sees to it that a volume's bytes are there, and answers the host's block device of it.
- * @throws EngineError `busy` while the snapshot that it is made from is still being taken; what `ensureVolume` throws
+ * Sees to it that a volume's bytes are there, and answers the host's block device of it. They are made once: after that,
+ * bytes that are not there are missing, which is written down, and nothing takes their place.
+ * @throws Interrupted where that is slow and its lane full; EngineError `busy` while the snapshot that it is made from is
+ * still being taken; what `ensureVolume` throws
  */
 export async function volumeDevice(
-  db: Queryable,
-  host: Host,
+  { store: { db }, clock, host }: DeviceDeps,
   volume: Omit<VolumeRow, 'tags' | 'attached' | 'held'>,
+  run: Pick<Run, 'slow'>,
 ): Promise<string> {
-  if (volume.snapshot_id !== null) {
+  const make = volume.made_at === null;
+  if (make && volume.snapshot_id !== null) {
     const source = await db
       .selectFrom('volume_snapshots')
       .select('status')
       .where('id', '=', volume.snapshot_id)
       .executeTakeFirst();
     if (source?.status === 'pending')
-      throw new EngineError('busy', `volume ${volume.id} waits for its snapshot ${volume.snapshot_id}`);
+      throw new EngineError('busy', `volume ${volume.id} waits for its snapshot ${volume.snapshot_id}`, {
+        patienceMs: copyPatienceMs,
+      });
+    // Its bytes may be yet to be copied.
+    run.slow();
   }
-  const { device } = await host.ensureVolume(hostVolume(volume));
+  let device: string;
+  try {
+    ({ device } = await host.ensureVolume(hostVolume(volume), { make }));
+  } catch (error) {
+    if (error instanceof EngineError && error.kind === 'missing') {
+      if (!make) await volumeIsMissing(db, volume.id, clock.now());
+      else if (volume.snapshot_id !== null) await snapshotIsMissing(db, volume.snapshot_id, clock.now());
+    }
+    throw error;
+  }
+  // After a crash before this, the file is there: it is whole, and taken for what was made.
+  if (make || volume.missing_at !== null) {
+    await db
+      .updateTable('volumes')
+      .set({ made_at: volume.made_at ?? clock.now(), missing_at: null })
+      .where('id', '=', volume.id)
+      .execute();
+  }
   return device;
 }

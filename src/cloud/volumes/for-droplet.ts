@@ -1,6 +1,8 @@
-import { invalid } from '../../http/errors.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Tx } from '../../store/store.ts';
+import { missingText } from './missing.ts';
 import { findVolume, selectVolumes, type VolumeReference, type VolumeRow } from './row.ts';
 import { maxVolumesPerDroplet } from './schema.ts';
 
@@ -32,7 +34,7 @@ export async function volumesFor(
   if (ids.length === 0) return [];
   // In order of id, so that two such orders cannot wait for each other in a circle.
   const rows = await selectVolumes(tx)
-    .where('volumes.id', 'in', ids)
+    .where(anyOf('volumes.id', ids))
     .where('volumes.deleted_at', 'is', null)
     .orderBy('volumes.id')
     .forUpdate('volumes')
@@ -45,6 +47,7 @@ export async function volumesFor(
       throw invalid(field, `is in ${volume.region}, but the Droplet is to be in ${region}.`);
     if (volume.held || volume.pending_action_id !== null)
       throw invalid(field, 'is attached to another Droplet, or is just being detached from one.');
+    if (volume.missing_at) throw unprocessable(`${field}: ${missingText('volume', volume.missing_at)}`);
     return volume;
   });
 }

@@ -2,13 +2,16 @@
 import { endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
+import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { holdDroplets } from '../pending/index.ts';
 import { volumeDevice } from './device.ts';
+import { lookAgainMs } from './missing.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
+import { wakeDeletedSnapshot } from './snapshot-row.ts';
 import { volumeKind } from './wanted.ts';
 
 export interface VolumeReconcilerOptions {
@@ -18,6 +21,9 @@ export interface VolumeReconcilerOptions {
   host: Host;
 }
 
+/** Copies of volumes and of their snapshots at once, each: more only make each other slower. */
+export const mostCopies = 2;
+
 const whyNot = {
   exhausted:
     'The host has no room for this. Delete volumes or snapshots that are not needed, then try again.',
@@ -25,14 +31,18 @@ const whyNot = {
 };
 
 export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
-  async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
+  /** Missing bytes that the log has told of. */
+  const told = new Set<string>();
+
+  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     if (row.deleted_at) return remove(row);
     try {
-      await volumeDevice(store.db, host, row);
+      await volumeDevice({ store, clock, host }, row, run);
     } catch (error) {
-      const reason = hopeless(error, run.attempts, whyNot);
+      if (error instanceof EngineError && error.kind === 'missing') return waitFor(row, error, run);
+      const reason = hopeless(error, run, whyNot);
       if (!reason || !(await resizeOf(row))) throw error;
       log.warn(
         { volume: id, error: (error as Error).message },
@@ -40,10 +50,23 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
       );
       return undoResize(row, reason);
     }
+    if (told.delete(id)) log.info({ volume: id }, 'the bytes of a volume are back');
     await endResize(row);
+    // A snapshot that was deleted is kept until what is made from it is there.
+    if (row.snapshot_id !== null) await wakeDeletedSnapshot(store.db, row.snapshot_id, clock.now());
   }
 
-  async function remove({ id }: VolumeRow): Promise<Outcome | void> {
+  /** The bytes of a volume, or of the snapshot it is made from, are missing: nothing is made until they are back. */
+  async function waitFor(row: VolumeRow, error: EngineError, run: Run): Promise<Outcome> {
+    if (!told.has(row.id))
+      log.error({ volume: row.id, error: error.message }, 'the bytes of a volume are missing');
+    told.add(row.id);
+    const reason = hopeless(error, run, whyNot);
+    if (reason) await undoResize(row, reason);
+    return { again: new Date(clock.now().getTime() + lookAgainMs) };
+  }
+
+  async function remove({ id, snapshot_id }: VolumeRow): Promise<Outcome | void> {
     const waiting = await store.db
       .selectFrom('volume_snapshots')
       .select('id')
@@ -55,6 +78,7 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     if (waiting) return;
     await host.deleteVolume(id);
     await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+    if (snapshot_id !== null) await wakeDeletedSnapshot(store.db, snapshot_id, clock.now());
     return { forget: true };
   }
 
@@ -88,8 +112,9 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
   /** The volume is as large as it was found, and the action errs. */
   async function undoResize(row: VolumeRow, message: string): Promise<void> {
     const action = await resizeOf(row);
-    const { volumes } = await host.volumes();
-    const found = volumes.find(({ id }) => id === row.id);
+    // A host that does not answer has grown it or will: it is as large as was asked for then.
+    const there = await host.volumes().catch(() => undefined);
+    const found = there?.volumes.find(({ id }) => id === row.id);
     if (action === undefined) return;
     await store.transaction(async (tx) => {
       await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
@@ -103,5 +128,5 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     });
   }
 
-  return { kind: volumeKind, reconcile };
+  return { kind: volumeKind, lane: 'quick', mostSlow: mostCopies, reconcile };
 }

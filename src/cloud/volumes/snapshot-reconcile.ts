@@ -1,11 +1,13 @@
 /** Takes the snapshots of volumes, and deletes them. */
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler } from '../../control/loop.ts';
+import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { wake } from '../../control/reconcile.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { volumeDevice } from './device.ts';
-import type { VolumeReconcilerOptions } from './reconcile.ts';
+import { lookAgainMs, snapshotIsMissing } from './missing.ts';
+import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
+import { copyPatienceMs } from './snapshot-gate.ts';
 import { type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
@@ -13,32 +15,55 @@ import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 const notTold = { exhausted: 'no room', rejected: 'refused' };
 
 export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
-  async function reconcile(id: string, run: { attempts: number }): Promise<Outcome | void> {
+  /** Missing bytes that the log has told of. */
+  const told = new Set<string>();
+
+  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectSnapshots(store.db).where('id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     const wanting = row.deleted_at && row.status !== 'error' ? await wantsFrom(id) : undefined;
     // One that is deleted is still taken where a volume is to be made from it.
-    if (row.deleted_at && !(wanting && row.status === 'pending')) return remove(row, wanting);
-    if (row.status !== 'pending') return;
+    if (row.deleted_at && !(wanting && row.status === 'pending')) {
+      return wanting ? waitFor(wanting, row, run) : remove(row);
+    }
+    if (row.status !== 'pending') return look(row);
     try {
-      const { bytes } = await take(row);
+      const { bytes } = await take(row, run);
       await finish(row, { status: 'available', bytes });
     } catch (error) {
-      if (!hopeless(error, run.attempts, notTold)) throw error;
+      if (!hopeless(error, run, notTold)) throw error;
       log.warn({ snapshot: id, error: (error as Error).message }, 'a volume snapshot cannot be taken');
       // A snapshot without bytes would be trusted: it is better not there.
       await finish(row, { status: 'error', deleted_at: clock.now() });
     }
   }
 
-  async function take(row: SnapshotRow): Promise<{ bytes: number }> {
+  /** Looks whether the bytes of one that was taken are still there: it is never taken again. */
+  async function look({ id, volume_id, missing_at }: SnapshotRow): Promise<Outcome | void> {
+    try {
+      await host.snapshotVolume(volume_id, id, { make: false });
+    } catch (error) {
+      if (!(error instanceof EngineError && error.kind === 'missing')) throw error;
+      if (!told.has(id))
+        log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
+      told.add(id);
+      await snapshotIsMissing(store.db, id, clock.now());
+      return { again: new Date(clock.now().getTime() + lookAgainMs) };
+    }
+    if (missing_at === null) return;
+    if (told.delete(id)) log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
+    await store.db.updateTable('volume_snapshots').set({ missing_at: null }).where('id', '=', id).execute();
+  }
+
+  async function take(row: SnapshotRow, run: Run): Promise<{ bytes: number }> {
     const volume = await selectVolumes(store.db)
       .where('volumes.id', '=', row.volume_id)
       .where('volumes.gone_at', 'is', null)
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
-    await volumeDevice(store.db, host, volume);
-    return host.snapshotVolume(row.volume_id, row.id);
+    run.slow();
+    await volumeDevice({ store, clock, host }, volume, run);
+    return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
   /** Writes down how it went; both the volume and we may have waited for it. */
@@ -58,8 +83,14 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
     });
   }
 
-  async function remove({ id, volume_id }: SnapshotRow, wanting: string | undefined): Promise<Outcome> {
-    if (wanting) throw new EngineError('busy', `volume ${wanting} is yet to be made from snapshot ${id}`);
+  /** The volume that is made wakes us; this is for one that a droplet's run has made. */
+  function waitFor(volume: string, { id }: SnapshotRow, { waited }: Run): Outcome {
+    const reason = `volume ${volume} is yet to be made from snapshot ${id}`;
+    const since = waited?.for === reason ? waited.since : clock.now();
+    return { waiting: { for: reason, until: new Date(since.getTime() + copyPatienceMs) } };
+  }
+
+  async function remove({ id, volume_id }: SnapshotRow): Promise<Outcome> {
     await host.deleteVolumeSnapshot(id);
     await store.transaction(async (tx) => {
       const gone_at = clock.now();
@@ -75,12 +106,11 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
       .selectFrom('volumes')
       .select('id')
       .where('snapshot_id', '=', snapshotId)
+      .where('made_at', 'is', null)
       .where('deleted_at', 'is', null)
-      .execute();
-    if (wanting.length === 0) return undefined;
-    const made = new Set((await host.volumes()).volumes.map((volume) => volume.id));
-    return wanting.find((volume) => !made.has(volume.id))?.id;
+      .executeTakeFirst();
+    return wanting?.id;
   }
 
-  return { kind: volumeSnapshotKind, reconcile };
+  return { kind: volumeSnapshotKind, lane: 'quick', mostSlow: mostCopies, reconcile };
 }

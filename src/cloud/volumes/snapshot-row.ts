@@ -6,6 +6,7 @@ import type { VolumeSnapshots } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { wireTime } from '../wire-time.ts';
 import type { SnapshotSchema } from './schema.ts';
+import { volumeSnapshotKind } from './wanted.ts';
 
 export type SnapshotRow = Selectable<VolumeSnapshots> & { tags: string[] };
 export type SnapshotView = Static<typeof SnapshotSchema>;
@@ -55,4 +56,10 @@ export function snapshotView(row: SnapshotRow): SnapshotView {
     size_gigabytes: gigabytes(row.bytes),
     tags: row.tags,
   };
+}
+
+/** Has a snapshot that was deleted looked at: something that it was kept for is there, or gone. */
+export async function wakeDeletedSnapshot(db: Queryable, id: string, at: Date): Promise<void> {
+  await sql`select wake(${volumeSnapshotKind}, id::text, ${at}) from volume_snapshots
+    where id = ${id} and deleted_at is not null and gone_at is null`.execute(db);
 }

@@ -7,6 +7,7 @@ import { audit } from '../../store/audit.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { checkTagNames, ensureTags, tagResources, untagResource } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
+import { checkBytes } from './missing.ts';
 import { lockVolume } from './row.ts';
 import { maxSnapshotsPerVolume } from './schema.ts';
 import { findSnapshot, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
@@ -23,6 +24,7 @@ export function createSnapshot(
   return store.transaction(async (tx) => {
     const volume = await lockVolume(tx, caller, { id: volumeId });
     if (!volume) throw notFound();
+    checkBytes(volume);
     await checkRoom(tx, volume.id);
     const at = clock.now();
     const { id } = await tx

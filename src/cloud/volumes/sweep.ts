@@ -1,62 +1,99 @@
-/** Finds bytes without an owner and owners without bytes. */
-import { wake } from '../../control/reconcile.ts';
-import { EngineError } from '../../engine/errors.ts';
-import type { VolumeReconcilerOptions } from './reconcile.ts';
+/** What volumes have on the host: their bytes, and those of their snapshots. */
+import { sql } from 'kysely';
+import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
+import type { Host } from '../../engine/host/port.ts';
+import type { Store } from '../../store/store.ts';
+import { volumeUrn } from './row.ts';
+import { volumeSnapshotUrn } from './snapshot-row.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
-/** What a sweep did: how many volumes and snapshots it woke, and how many orphans it removed. */
-export interface Swept {
-  woken: number;
-  orphans: number;
+export interface VolumeInventoryDeps {
+  store: Store;
+  host: Pick<Host, 'volumes' | 'deleteVolume' | 'deleteVolumeSnapshot'>;
 }
 
-/**
- * Compares the host's volumes and snapshots with the database once. What has no row is deleted; a row whose bytes
- * are missing or too small, or that is deleted and not gone, is woken. The host is asked first: what is made
- * meanwhile has its row already and cannot look like an orphan.
- */
-export async function sweepVolumes({ store, clock, log, host }: VolumeReconcilerOptions): Promise<Swept> {
-  const found = await host.volumes();
-  const [volumes, snapshots] = await Promise.all([
-    store.db
-      .selectFrom('volumes')
-      .select(['id', 'size_gib', 'deleted_at'])
-      .where('gone_at', 'is', null)
-      .execute(),
-    store.db
-      .selectFrom('volume_snapshots')
-      .select(['id', 'status', 'deleted_at'])
-      .where('gone_at', 'is', null)
-      .execute(),
-  ]);
-  const swept: Swept = { woken: 0, orphans: 0 };
+export const bytesKind = 'volume';
+export const snapshotBytesKind = 'volume snapshot';
 
-  async function orphan(what: string, id: string, remove: () => Promise<void>) {
-    log.warn({ id }, `a ${what} without an owner is deleted`);
-    try {
-      await remove();
-      swept.orphans++;
-    } catch (error) {
-      // A machine that is an orphan itself has it: the next sweep.
-      if (!(error instanceof EngineError && error.kind === 'busy')) throw error;
-    }
+/** The bytes of volumes, and the volumes whose bytes are missing or too small, or that are deleted and not gone. */
+export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory {
+  /** As the last `found` saw them, GiB. */
+  let sizes = new Map<string, number>();
+
+  async function* outOfStep(): AsyncGenerator<Resource> {
+    const rows = pages((after: string | undefined) =>
+      store.db
+        .selectFrom('volumes')
+        .select(['id', 'size_gib', 'missing_at', 'deleted_at'])
+        .where('gone_at', 'is', null)
+        .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+        .orderBy('id')
+        .limit(pageSize)
+        .execute(),
+    );
+    for await (const { id, size_gib, missing_at, deleted_at } of rows)
+      if (deleted_at || missing_at || (sizes.get(id) ?? 0) < size_gib) yield { kind: volumeKind, id };
   }
 
-  async function rouse(kind: string, id: string) {
-    await wake(store.db, kind, id, clock.now());
-    swept.woken++;
+  return {
+    kind: bytesKind,
+    async found() {
+      const { volumes } = await host.volumes();
+      sizes = new Map(volumes.map(({ id, sizeGib }) => [id, sizeGib]));
+      return volumes.map(({ id }) => ({ urn: volumeUrn(id), name: id, remove: () => host.deleteVolume(id) }));
+    },
+    async rows(found) {
+      const rows = await store.db
+        .selectFrom('volumes')
+        .select(['id', 'gone_at'])
+        .where('id', '=', sql<string>`any(${found.map(({ name }) => name)}::uuid[])`)
+        .execute();
+      return new Map(rows.map((row) => [row.id, stateOf(row)]));
+    },
+    outOfStep,
+  };
+}
+
+/** The bytes of volumes' snapshots, and the snapshots that are still to be taken, missing, or deleted and not gone. */
+export function volumeSnapshotInventory({ store, host }: VolumeInventoryDeps): Inventory {
+  /** As the last `found` saw them. */
+  let kept = new Set<string>();
+
+  async function* outOfStep(): AsyncGenerator<Resource> {
+    const rows = pages((after: string | undefined) =>
+      store.db
+        .selectFrom('volume_snapshots')
+        .select(['id', 'status', 'missing_at', 'deleted_at'])
+        .where('gone_at', 'is', null)
+        .$if(after !== undefined, (query) => query.where('id', '>', after ?? ''))
+        .orderBy('id')
+        .limit(pageSize)
+        .execute(),
+    );
+    for await (const { id, status, missing_at, deleted_at } of rows)
+      if (deleted_at || missing_at || status === 'pending' || !kept.has(id))
+        yield { kind: volumeSnapshotKind, id };
   }
 
-  const owners = new Set([...volumes, ...snapshots].map(({ id }) => id));
-  for (const { id } of found.volumes)
-    if (!owners.has(id)) await orphan('volume', id, () => host.deleteVolume(id));
-  for (const id of found.snapshots)
-    if (!owners.has(id)) await orphan('volume snapshot', id, () => host.deleteVolumeSnapshot(id));
-
-  const sizes = new Map(found.volumes.map(({ id, sizeGib }) => [id, sizeGib]));
-  for (const { id, size_gib, deleted_at } of volumes)
-    if (deleted_at || (sizes.get(id) ?? 0) < size_gib) await rouse(volumeKind, id);
-  for (const { id, status, deleted_at } of snapshots)
-    if (deleted_at || status === 'pending') await rouse(volumeSnapshotKind, id);
-  return swept;
+  return {
+    kind: snapshotBytesKind,
+    async found() {
+      const { snapshots } = await host.volumes();
+      kept = new Set(snapshots);
+      return snapshots.map((id) => ({
+        urn: volumeSnapshotUrn(id),
+        name: id,
+        remove: () => host.deleteVolumeSnapshot(id),
+      }));
+    },
+    async rows(found) {
+      const rows = await store.db
+        .selectFrom('volume_snapshots')
+        .select(['id', 'gone_at'])
+        .where('id', '=', sql<string>`any(${found.map(({ name }) => name)}::uuid[])`)
+        .execute();
+      return new Map(rows.map((row) => [row.id, stateOf(row)]));
+    },
+    outOfStep,
+  };
 }

@@ -6,6 +6,8 @@
  * Every method throws `EngineError` (../errors.ts) and nothing else.
  */
 
+import type { CloudMark } from '../cloud-mark.ts';
+
 /** A network interface. Addresses are given before the machine boots and cannot be spoofed by it. */
 export interface Nic {
   /** `public`, or the id (uuid) of a VPC whose network `ensureNetwork` has made. */
@@ -39,7 +41,7 @@ export interface VolumeAttachment {
 
 /** What a machine is to be. */
 export interface InstanceSpec extends MachineSize {
-  /** The owner, `do:droplet:<id>`; kept in the engine so that the machine can be found again. */
+  /** The owner, `do:droplet:<id>` or another product's; kept in the engine so that the machine can be found again. */
   urn: string;
   /** Unique in the engine, `[a-z][a-z0-9-]{0,62}`. */
   name: string;
@@ -84,6 +86,18 @@ export interface SavedDisk {
   bytes: number;
 }
 
+/** What an engine tells of a machine or a kept disk beyond what steps need: for what the database does not know. */
+export interface Surveyed {
+  urn: string;
+  name: string;
+  /** Where the engine remembers it. */
+  createdAt?: Date;
+  /** What a kept disk takes, or the most that a machine's disk may take. */
+  bytes: number;
+  /** The addresses that it was given; `network` as in `Nic`. */
+  addresses: { network: string; ip: string }[];
+}
+
 /** How much of the host a machine uses right now. */
 export interface Usage {
   /** CPU time since it was started, in seconds. */
@@ -94,7 +108,10 @@ export interface Usage {
 
 /** A change in the engine, made by us or behind our back. */
 export interface ComputeEvent {
-  /** The machine's owner where the engine tells it; undefined: anything may have changed (a gap in the stream). */
+  /**
+   * The owner of the machine or kept disk that it is about; undefined: anything may have changed (a gap in the stream).
+   * Of machines that are none of Atoll's nothing is told.
+   */
   urn?: string;
 }
 
@@ -108,8 +125,14 @@ export interface StopOptions {
 export interface Compute {
   /** The machine of this name, or undefined. */
   get(name: string): Promise<Instance | undefined>;
-  /** Every machine that carries an URN, whatever its state. */
+  /** Every machine that carries an URN, whatever its state and whosever it is. */
   list(): Promise<Instance[]>;
+  /** Every machine and kept disk that carries an URN, with what is known of it. */
+  survey(): Promise<Surveyed[]>;
+  /** Which cloud's the engine is; undefined where it was never told. */
+  mark(): Promise<CloudMark | undefined>;
+  /** Tells the engine whose it is, to be kept over restarts. */
+  setMark(mark: CloudMark): Promise<void>;
   /** Makes the machine and starts it. A machine of this name that is there already is left as it is. */
   create(spec: InstanceSpec): Promise<void>;
   /** Starts a stopped machine; a running one is left alone. */
@@ -130,7 +153,10 @@ export interface Compute {
   resize(name: string, size: MachineSize): Promise<void>;
   /** Gives the public nic an IPv6 address, also in the running system. */
   addIpv6(name: string, address: NonNullable<Nic['ipv6']>): Promise<void>;
-  /** Sets root's password in a running machine. Never logged. */
+  /**
+   * Sets root's password in a running machine, for its console and for SSH unless its owner has configured sshd
+   * otherwise; what its system still does with passwords at its first boot does not undo it. Never logged.
+   */
   setRootPassword(name: string, password: string): Promise<void>;
   /** Makes a volume appear inside a machine, running or not. */
   attachVolume(name: string, volume: VolumeAttachment): Promise<void>;

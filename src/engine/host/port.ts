@@ -3,6 +3,8 @@
  * neighbour entries, packet filter. A host is handed desired states; it holds nothing else.
  */
 
+import type { CloudMark } from '../cloud-mark.ts';
+
 /** The metadata document of a droplet, as `GET /metadata/v1.json` at 169.254.169.254 serves it. */
 export interface MetadataDocument {
   droplet_id: number;
@@ -51,11 +53,27 @@ export interface HostVolume {
   fromSnapshot?: string;
 }
 
+/** Whether something may be made where it is absent: true only as long as it has never been made. */
+export interface MayMake {
+  make: boolean;
+}
+
 /** A reserved address and the droplet's address that it leads to; absent: held, and answered by nobody. */
 export interface HostAddress {
   /** v4 or v6. */
   ip: string;
   target?: string;
+}
+
+/** What a host holds, for a control plane that takes it over. */
+export interface HostSurvey {
+  /** The droplets that have an entry in force, and their addresses. */
+  droplets: { id: number; addresses: string[] }[];
+  /**
+   * The newest generation that was seen of anything, withdrawn or in force; those who withdraw regardless of
+   * generations (Number.MAX_SAFE_INTEGER) do not count. 0: none.
+   */
+  newest: number;
 }
 
 /**
@@ -75,17 +93,29 @@ export interface Host {
   published(dropletId: number): Promise<string | undefined>;
   /** The ids of all droplets that have an entry in force: for the sweep. */
   list(): Promise<number[]>;
+  /** What the host holds beyond what steps need to know. */
+  survey(): Promise<HostSurvey>;
+  /** Which cloud's the host is; undefined where it was never told. */
+  mark(): Promise<CloudMark | undefined>;
+  /** Tells the host whose it is, to be kept over restarts. */
+  setMark(mark: CloudMark): Promise<void>;
 
   /**
-   * Makes a volume where it is absent (from a snapshot, or new with its filesystem), grows one that is smaller, and
-   * answers the block device: a path that stays the same over restarts of the host. Its bytes are sparse.
-   * @throws EngineError `exhausted` where there is no room; what is there stays as it is
+   * Grows a volume that is smaller, and answers its block device: a path that stays the same over restarts of the host.
+   * One that is absent is made, from a snapshot or new with its filesystem, where `make` says so; otherwise it had been
+   * made before and is lost, which is never mended by an empty one. Its bytes are sparse.
+   * @throws EngineError `missing` where it is absent and may not be made, or its snapshot is absent; `exhausted` where
+   * there is no room; what is there stays as it is. All that concerns volumes throws `unavailable` while the place
+   * where they are kept is away
    */
-  ensureVolume(volume: HostVolume): Promise<{ device: string }>;
+  ensureVolume(volume: HostVolume, may: MayMake): Promise<{ device: string }>;
   /** Deletes a volume and its bytes; one that is gone already is fine; `busy` while a machine holds it. */
   deleteVolume(id: string): Promise<void>;
-  /** Keeps a copy of a volume's bytes as they are at this moment; answers how many bytes it takes. */
-  snapshotVolume(id: string, snapshotId: string): Promise<{ bytes: number }>;
+  /**
+   * Keeps a copy of a volume's bytes as they are at this moment, unless it has one; answers how many bytes it takes.
+   * @throws EngineError as `ensureVolume`
+   */
+  snapshotVolume(id: string, snapshotId: string, may: MayMake): Promise<{ bytes: number }>;
   deleteVolumeSnapshot(snapshotId: string): Promise<void>;
   /** What there is: for observation and the sweep. */
   volumes(): Promise<{ volumes: { id: string; sizeGib: number }[]; snapshots: string[] }>;

@@ -11,11 +11,14 @@ export class Busy extends Error {
 export interface Loop {
   /** `/dev/loop3` */
   device: string;
-  /** The file behind it; that one is deleted where ` (deleted)` follows its name. */
+  /** The file behind it; that one is deleted where `deletedMark` follows its name. */
   file: string;
   /** It goes by itself as soon as whoever has it open lets go. */
   detaching: boolean;
 }
+
+/** What the kernel adds to the name of a file that has none any more. */
+export const deletedMark = ' (deleted)';
 
 /** All loop devices in use on this machine. */
 export async function loops(): Promise<Loop[]> {
@@ -75,10 +78,15 @@ async function loop(name: string): Promise<Loop | undefined> {
     const read = async (key: string) => (await readFile(`/sys/block/${name}/loop/${key}`, 'utf8')).trim();
     const [file, autoclear] = [await read('backing_file'), await read('autoclear')];
     return { device: `/dev/${name}`, file, detaching: autoclear === '1' };
-  } catch {
-    // Not in use.
-    return undefined;
+  } catch (error) {
+    if (isUnused(error)) return undefined;
+    // Taken for unused, the file of a volume would be deleted under a machine that has it, or get a second device.
+    throw error;
   }
 }
+
+/** What sysfs says of a loop device without a file, or which is losing it just now. */
+const isUnused = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && ['ENOENT', 'ENODEV', 'ENXIO'].includes(String(error.code));
 
 const nameOf = (device: string) => device.slice('/dev/'.length);

@@ -1,20 +1,20 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readlink, rename, rm, stat, symlink, truncate } from 'node:fs/promises';
+import { mkdir, open, readdir, readlink, rm, stat, symlink, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Host, HostVolume } from '../../engine/host/port.ts';
 import { run } from '../exec.ts';
-import { syncToDisk } from '../files.ts';
-import { errorText } from '../log.ts';
+import { isAbsent } from '../files.ts';
+import { errorText, log } from '../log.ts';
 import { keyedTurns } from '../turns.ts';
 import { isUuid } from '../validate.ts';
 import { allocated, copy, NoRoom } from './copy.ts';
+import { volumeDirectory } from './directory.ts';
 import { filesystemGrowth } from './grow.ts';
-import { attach, Busy, detach, loops } from './loops.ts';
+import { attach, Busy, deletedMark, detach, type Loop, loops } from './loops.ts';
 import { loopMounts, type Mount } from './mounts.ts';
 
 const GIB = 1024 ** 3;
 
-/** What was named is not there. */
+/** What was made once, and what is asked for or made from, is not there. */
 export class Missing extends Error {
   override readonly name = 'Missing';
 }
@@ -25,11 +25,12 @@ export interface Volumes
     Host,
     'ensureVolume' | 'deleteVolume' | 'snapshotVolume' | 'deleteVolumeSnapshot' | 'volumes'
   > {
-  /** Throws away what was left half-made. */
+  /** Throws away what was left half-made. Where the directory is away, it is waited for, and all else refused. */
   start(): Promise<void>;
   /**
-   * Makes the devices of all volumes that lack theirs (the machine was started again), drops stray ones, and grows
-   * filesystems that were mounted after their volumes had grown.
+   * Makes the devices of all volumes that lack theirs (the machine was started again), drops links that lead nowhere,
+   * and grows filesystems that were mounted after their volumes had grown. Throws where something is not as it should
+   * be, also Away, and then does nothing.
    */
   heal(): Promise<void>;
   /** Removes all volumes and snapshots. A device that is in use goes when it is let go of. */
@@ -37,48 +38,56 @@ export interface Volumes
 }
 
 /**
- * The volumes in `directory`: `<uuid>.img`, `snapshots/<uuid>.img`, and `new/` for what is being made; a file has its
- * name only when it is whole. The links are in `links`, which lies below /dev: it is empty after a start of the
- * machine, when the numbers of loop devices mean something else, and Incus watches it for devices to come.
- * Methods throw Busy, NoRoom and Missing. Ids are uuids: whoever calls has checked that.
+ * The volumes in `directory`, which `directory.ts` tells of; `known` is where it keeps that it knows the directory. The
+ * links are in `links`, which lies below /dev: it is empty after a start of the machine, when the numbers of loop
+ * devices mean something else, and Incus watches it for devices to come.
+ * Methods throw Away, Busy, NoRoom and Missing. Ids are uuids: whoever calls has checked that.
  */
-export function volumeStore({ directory, links }: { directory: string; links: string }): Volumes {
+export function volumeStore(where: { directory: string; known: string; links: string }): Volumes {
+  const { directory, links } = where;
   const inTurn = keyedTurns();
   const growth = filesystemGrowth();
-  const unfinished = join(directory, 'new');
-  const snapshots = join(directory, 'snapshots');
+  const { check, sizeOf, ids, make } = volumeDirectory(where);
   const fileOf = (id: string) => join(directory, `${id}.img`);
-  const snapshotOf = (id: string) => join(snapshots, `${id}.img`);
+  const snapshotOf = (id: string) => join(directory, 'snapshots', `${id}.img`);
   const linkOf = (id: string) => join(links, id);
+  const exists = async (file: string) => (await sizeOf(file)) !== undefined;
 
-  /** Lets `fill` make a file, and gives it its name. */
-  async function make(file: string, fill: (temporary: string) => Promise<void>): Promise<void> {
-    const temporary = join(unfinished, randomUUID());
-    try {
-      await fill(temporary);
-      await syncToDisk(temporary);
-      await rename(temporary, file);
-      await syncToDisk(join(file, '..'));
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw isNoRoom(error) ? new NoRoom(errorText(error), { cause: error }) : error;
-    }
-  }
+  /** Runs `task` in the turn of `key`, once it is sure that the directory is the right one. */
+  const there = <T>(key: string, task: () => Promise<T>): Promise<T> =>
+    inTurn(key, async () => {
+      await check();
+      return task();
+    });
 
   async function makeVolume({ id, sizeGib, filesystem, fromSnapshot }: HostVolume): Promise<void> {
     const source = fromSnapshot && snapshotOf(fromSnapshot);
     if (source && !(await exists(source))) throw new Missing(`there is no snapshot ${fromSnapshot}`);
-    await make(fileOf(id), async (file) => {
-      await (await open(file, 'wx', 0o600)).close();
-      if (source) await copy(source, file);
-      if ((await stat(file)).size < sizeGib * GIB) await truncate(file, sizeGib * GIB);
-      if (filesystem && !source) await makeFilesystem(file, filesystem);
-    });
+    await withRoom(() =>
+      make(fileOf(id), async (file) => {
+        await (await open(file, 'wx', 0o600)).close();
+        if (source) await copy(source, file);
+        if ((await stat(file)).size < sizeGib * GIB) await truncate(file, sizeGib * GIB);
+        if (filesystem && !source) await makeFilesystem(file, filesystem);
+      }),
+    );
+  }
+
+  /** The loop devices over the file of a volume that was deleted, as by mistake: they hold the last of its bytes. */
+  const deletedBehind = (all: Loop[], id: string) =>
+    all.filter(({ file }) => file === `${fileOf(id)}${deletedMark}`);
+
+  async function missing(id: string): Promise<Missing> {
+    const [left] = deletedBehind(await loops(), id);
+    const where = left
+      ? `. They are still behind ${left.device}: cp --sparse=always ${left.device} ${fileOf(id)}`
+      : '';
+    return new Missing(`the bytes of volume ${id} are missing: there is no ${fileOf(id)}${where}`);
   }
 
   /** Sees to a volume's device and its link. Answers the device itself, and its size. */
   async function attachVolume(id: string): Promise<{ device: string; bytes: number }> {
-    const linked = await readlink(linkOf(id)).catch(() => undefined);
+    const linked = await readlink(linkOf(id)).catch(unlessAbsent);
     const device = await attach(fileOf(id), linked);
     if (linked !== device) {
       await mkdir(links, { recursive: true, mode: 0o700 });
@@ -96,81 +105,100 @@ export function volumeStore({ directory, links }: { directory: string; links: st
     await growth.heal(device, bytes, mounts);
   }
 
+  /** Takes away the links of volumes that are gone. What a machine may still have the bytes of is left, and told. */
   async function dropStray(): Promise<void> {
+    const all = await loops();
+    const told: string[] = [];
     for (const id of (await namesIn(links)).filter(isUuid)) {
-      if (!(await exists(fileOf(id)))) await rm(linkOf(id), { force: true });
+      if (await exists(fileOf(id))) continue;
+      if (deletedBehind(all, id).length === 0) await rm(linkOf(id), { force: true });
+      else told.push((await missing(id)).message);
     }
-    for (const loop of await loops()) {
-      const isStray = loop.file.startsWith(`${directory}/`) && loop.file.endsWith(' (deleted)');
-      if (isStray && !loop.detaching) await run('losetup', ['--detach', loop.device]);
-    }
+    if (told.length > 0) throw new Error(told.join('; '));
   }
 
   return {
-    ensureVolume: (volume) =>
-      inTurn(volume.id, async () => {
+    ensureVolume: (volume, { make: mayMake }) =>
+      there(volume.id, async () => {
         const file = fileOf(volume.id);
-        if (!(await exists(file))) await makeVolume(volume);
+        if (!(await exists(file))) {
+          if (!mayMake) throw await missing(volume.id);
+          await makeVolume(volume);
+        }
         const size = volume.sizeGib * GIB;
         const grows = (await stat(file)).size < size;
-        if (grows) await grow(file, size);
+        if (grows) await withRoom(() => truncate(file, size));
         const { device, bytes } = await attachVolume(volume.id);
         // Where a crash comes between, `heal` does it.
         if (grows) await growth.grow(device, bytes);
         return { device: linkOf(volume.id) };
       }),
     deleteVolume: (id) =>
-      inTurn(id, async () => {
+      there(id, async () => {
         const file = fileOf(id);
-        const loop = (await loops()).find((each) => each.file === file);
-        if (loop) await detach(loop);
+        const all = await loops();
+        const own = all.filter((each) => each.file === file);
+        for (const loop of [...own, ...deletedBehind(all, id)]) await detach(loop);
         await rm(linkOf(id), { force: true });
         await rm(file, { force: true });
       }),
-    snapshotVolume: (id, snapshotId) =>
+    snapshotVolume: (id, snapshotId, { make: mayMake }) =>
       inTurn(id, () =>
-        inTurn(`snapshot ${snapshotId}`, async () => {
+        there(`snapshot ${snapshotId}`, async () => {
           const snapshot = snapshotOf(snapshotId);
           if (!(await exists(snapshot))) {
+            if (!mayMake)
+              throw new Missing(`the bytes of snapshot ${snapshotId} are missing: there is no ${snapshot}`);
             const file = fileOf(id);
-            if (!(await exists(file))) throw new Missing(`there is no volume ${id}`);
+            if (!(await exists(file))) throw await missing(id);
             const device = await attach(file);
-            await make(snapshot, (temporary) => copy(file, temporary, device));
+            await withRoom(() => make(snapshot, (temporary) => copy(file, temporary, device)));
           }
           return { bytes: await allocated(snapshot) };
         }),
       ),
     deleteVolumeSnapshot: (snapshotId) =>
-      inTurn(`snapshot ${snapshotId}`, () => rm(snapshotOf(snapshotId), { force: true })),
+      there(`snapshot ${snapshotId}`, () => rm(snapshotOf(snapshotId), { force: true })),
     async volumes() {
+      await check();
       const volumes = await Promise.all(
-        (await idsIn(directory)).map(async (id) => ({ id, bytes: await sizeOf(fileOf(id)) })),
+        (await ids('volumes')).map(async (id) => ({ id, bytes: await sizeOf(fileOf(id)) })),
       );
+      const snapshots = await ids('snapshots');
+      // Unmounted meanwhile, it would look empty.
+      await check();
       return {
         volumes: volumes.flatMap(({ id, bytes }) =>
           bytes === undefined ? [] : [{ id, sizeGib: Math.floor(bytes / GIB) }],
         ),
-        snapshots: await idsIn(snapshots),
+        snapshots,
       };
     },
 
     async start() {
-      await rm(unfinished, { recursive: true, force: true });
-      for (const each of [directory, unfinished, snapshots, links]) {
-        await mkdir(each, { recursive: true, mode: 0o700 });
+      await mkdir(links, { recursive: true, mode: 0o700 });
+      try {
+        await check();
+      } catch (error) {
+        // Droplets are served all the same; `heal` looks again.
+        log('error', 'there are no volumes', { error: errorText(error) });
       }
     },
     async heal() {
+      await check();
       const failures: string[] = [];
       const attempt = (task: () => Promise<unknown>) =>
         task().catch((error: unknown) => {
           // It is being deleted.
           if (!(error instanceof Busy)) failures.push(errorText(error));
         });
-      const ids = await idsIn(directory);
-      const mounts = ids.length > 0 ? await loopMounts() : new Map();
-      for (const id of ids) await attempt(() => inTurn(id, () => healVolume(id, mounts)));
-      await attempt(dropStray);
+      const all = await ids('volumes');
+      const mounts = all.length > 0 ? await loopMounts() : new Map();
+      for (const id of all) await attempt(() => there(id, () => healVolume(id, mounts)));
+      await attempt(async () => {
+        await check();
+        await dropStray();
+      });
       if (failures.length > 0) throw new Error(failures.join('; '));
     },
     async remove() {
@@ -183,9 +211,10 @@ export function volumeStore({ directory, links }: { directory: string; links: st
   };
 }
 
-async function grow(file: string, bytes: number): Promise<void> {
+/** Tells a disk that is full from other errors. */
+async function withRoom(task: () => Promise<void>): Promise<void> {
   try {
-    await truncate(file, bytes);
+    await task();
   } catch (error) {
     throw isNoRoom(error) ? new NoRoom(errorText(error), { cause: error }) : error;
   }
@@ -209,20 +238,10 @@ function isNoRoom(error: unknown): boolean {
   );
 }
 
-const exists = async (file: string) => (await sizeOf(file)) !== undefined;
-
-const sizeOf = (file: string) =>
-  stat(file).then(
-    ({ size }) => size,
-    () => undefined,
-  );
-
-async function namesIn(directory: string): Promise<string[]> {
-  return readdir(directory).catch(() => []);
+function unlessAbsent(error: unknown): undefined {
+  if (!isAbsent(error)) throw error;
 }
 
-/** The ids whose images are in a directory. */
-async function idsIn(directory: string): Promise<string[]> {
-  const names = await namesIn(directory);
-  return names.flatMap((name) => /^(.*)\.img$/.exec(name)?.[1] ?? []).filter(isUuid);
-}
+/** What is in a directory, which may not be there. */
+const namesIn = async (directory: string): Promise<string[]> =>
+  (await readdir(directory).catch(unlessAbsent)) ?? [];

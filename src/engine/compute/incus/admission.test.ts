@@ -40,4 +40,18 @@ describe('boot admission', () => {
     await clock.advance(11_000);
     expect(entered()).toBe(8);
   });
+
+  it('lets the next in after one that could not look at the host', async () => {
+    let looks = 0;
+    const admission = bootAdmission({
+      clock: drivenClock(),
+      cores: 0,
+      runnable: () => {
+        if (++looks === 1) throw new Error('EMFILE');
+        return 0;
+      },
+    });
+    await expect(admission.enter()).rejects.toThrow('EMFILE');
+    await expect(admission.enter()).resolves.toBeUndefined();
+  });
 });

@@ -54,8 +54,10 @@ export function bootAdmission({
   return {
     enter() {
       // One after the other: each sees what the one before it has started.
-      queue = queue.then(admit);
-      return queue;
+      const mine = queue.then(admit);
+      // One that could not look at the host must not keep out those after it.
+      queue = mine.catch(() => {});
+      return mine;
     },
   };
 }

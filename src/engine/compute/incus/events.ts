@@ -10,7 +10,7 @@ const pauses = { first: 100, longest: 5_000 };
  * that anything may have changed while nobody listened.
  */
 export function watchEvents(
-  { socketPath, clock }: { socketPath: string; clock: Clock },
+  { socketPath, clock, id }: { socketPath: string; clock: Clock; id: string },
   listener: (event: ComputeEvent) => void,
   signal: AbortSignal,
 ): void {
@@ -26,7 +26,7 @@ export function watchEvents(
       listener({});
     });
     socket.on('message', (data: Buffer) => {
-      const event = lifecycleEvent(data.toString());
+      const event = lifecycleEvent(data.toString(), id);
       if (event && !signal.aborted) listener(event);
     });
     // What an error means is told by the 'close' that follows.
@@ -53,13 +53,16 @@ const looks = new Set([
   'instance-log-retrieved',
 ]);
 
-/** What a message of the event stream says about machines; undefined where it is about something else. */
-export function lifecycleEvent(message: string): ComputeEvent | undefined {
+/**
+ * What a message of the event stream says about the machines and kept disks of the Atoll whose four hex digits are `id`;
+ * undefined where it is about something else: what others make in this Incus is none of our business. Their names begin
+ * with the type and the id of their owner: `at<id>-droplet-5`, `at<id>-droplet-5-3fa21b07`, `at<id>-image-7`.
+ */
+export function lifecycleEvent(message: string, id: string): ComputeEvent | undefined {
   const { metadata }: { metadata?: { action?: string; source?: string } } = JSON.parse(message);
   if (!metadata?.action?.startsWith('instance-')) return undefined;
   if (looks.has(metadata.action)) return undefined;
-  const ours = /^\/1\.0\/instances\/at[0-9a-f]{4}n?-(?:droplet-(\d+)\b)?/.exec(metadata.source ?? '');
-  if (!ours) return {};
-  // What is ours and no droplet is a disk that was kept.
-  return ours[1] ? { urn: `do:droplet:${ours[1]}` } : undefined;
+  const [, ours, type, owner] =
+    /^\/1\.0\/instances\/at([0-9a-f]{4})n?-([a-z]+)-(\d+)\b/.exec(metadata.source ?? '') ?? [];
+  return ours === id ? { urn: `do:${type}:${owner}` } : undefined;
 }

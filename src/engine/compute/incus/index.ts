@@ -14,9 +14,11 @@ import { type IncusInstance, instancePath, isUnborn, portInstances, remove, upda
 import { machinesOf } from './machines.ts';
 import { vpcNetworks } from './networks.ts';
 import { diskReplacement } from './replace.ts';
+import { type LimitDisk, withRoom } from './room.ts';
 import { savedDisks } from './saved.ts';
 import { forgetIdentity, sourceOf } from './source.ts';
 import { bootKey, engineNames, instanceBody, type Placement, urnKey } from './spec.ts';
+import { surveys } from './survey.ts';
 import { attachments } from './volumes.ts';
 
 export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> {
@@ -24,6 +26,8 @@ export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> 
   clock?: Clock;
   /** See `Placement`; absent: as the daemon's own capabilities say. */
   dropSysResource?: boolean;
+  /** Absent: a machine that has filled its disk may not start. */
+  limitDisk?: LimitDisk;
 }
 
 /** How long Incus may take to pull the plug, in s. */
@@ -31,7 +35,7 @@ const forceTimeout = 60;
 
 /** The compute port over system containers of an Incus daemon. */
 export function incusCompute(options: IncusComputeOptions): Compute {
-  const { socketPath, clock = systemClock } = options;
+  const { socketPath, clock = systemClock, limitDisk } = options;
   const client = incusClient({ socketPath });
   const admission = bootAdmission({ clock });
   let dropSysResource = options.dropSysResource;
@@ -113,7 +117,15 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     }
   }
 
-  const context: IncusContext = { ...machines, client, id: options.id, clock, placement, pullPlug };
+  const context: IncusContext = {
+    ...machines,
+    client,
+    id: options.id,
+    clock,
+    placement,
+    limitDisk,
+    pullPlug,
+  };
 
   return {
     get,
@@ -127,7 +139,9 @@ export function incusCompute(options: IncusComputeOptions): Compute {
       await admission.enter();
       await boot(context, machine.name, async () => {
         try {
-          await changeState(machine.name, { action: 'start', timeout: 30 });
+          await withRoom(limitDisk, machine, () =>
+            changeState(machine.name, { action: 'start', timeout: 30 }),
+          );
         } catch (error) {
           if (!says(error, /already running/i)) throw error;
         }
@@ -171,7 +185,8 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     ...savedDisks(context),
     ...storedImages(context),
     ...vpcNetworks(context),
-    watch: (listener, signal) => watchEvents({ socketPath, clock }, listener, signal),
+    ...surveys(context),
+    watch: (listener, signal) => watchEvents({ socketPath, clock, id: options.id }, listener, signal),
     close: () => client.close(),
   };
 }

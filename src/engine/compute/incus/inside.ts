@@ -4,6 +4,8 @@ import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { execute } from './exec.ts';
 import { type IncusInstance, instancePath, sizeOf, update } from './instances.ts';
+import { withRoom } from './room.ts';
+import { passwordScript } from './root-password.ts';
 import { rootDevice, withIpv6 } from './spec.ts';
 
 type Inside = Pick<Compute, 'resize' | 'addIpv6' | 'setRootPassword' | 'console' | 'usage'>;
@@ -38,7 +40,8 @@ export function insideMachines(context: IncusContext): Inside {
         config: { 'limits.cpu': String(size.vcpus), 'limits.memory': `${size.memoryMib}MiB` },
         devices: { root: rootDevice(diskGib, pool) },
       };
-      await update(client, 'PATCH', instancePath(machine.name), body);
+      const change = () => update(client, 'PATCH', instancePath(machine.name), body);
+      await withRoom(context.limitDisk, machine, change, diskGib);
     },
     async addIpv6(name, address) {
       const machine = await complete(name);
@@ -59,7 +62,12 @@ export function insideMachines(context: IncusContext): Inside {
     },
     async setRootPassword(name, password) {
       const path = instancePath((await existing(name)).name);
-      const { code, output } = await execute(client, path, ['chpasswd'], `root:${password}\n`);
+      const { code, output } = await execute(
+        client,
+        path,
+        ['sh', '-c', passwordScript],
+        `root:${password}\n`,
+      );
       if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${output.trim()} (${code})`);
     },
     async console(name) {

@@ -12,6 +12,7 @@ export interface IncusInstance {
   architecture: string;
   description: string;
   ephemeral: boolean;
+  created_at?: string;
 }
 
 /** The URL of an instance. */

@@ -15,6 +15,8 @@ export const savedKey = 'user.atoll.saved';
 /** What a kept disk takes; set when it is complete. */
 export const bytesKey = 'user.atoll.bytes';
 export const vpcKey = 'user.atoll.vpc';
+/** On the storage pool: whose it is. It goes with the disks that are in it. */
+export const cloudKey = 'user.atoll.cloud';
 
 /** Where in an Incus instances are made. */
 export interface Placement {

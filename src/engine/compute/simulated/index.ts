@@ -54,6 +54,10 @@ export function simulatedCompute(world: World): Compute {
       volumes: spec.volumes.map(({ id }) => id),
       ipv6: spec.nics.some(({ network, ipv6 }) => network === 'public' && ipv6),
       networks,
+      addresses: spec.nics.flatMap(({ network, ipv4, ipv6 }) =>
+        [ipv4, ipv6].flatMap((given) => (given ? [{ network, ip: given.address }] : [])),
+      ),
+      createdAt: world.machines.get(name)?.createdAt ?? world.clock.now().getTime(),
     };
   }
 
@@ -66,6 +70,26 @@ export function simulatedCompute(world: World): Compute {
     async list() {
       world.enter('list');
       return Array.from(world.machines.values(), seen);
+    },
+    async survey() {
+      world.enter('survey');
+      const machines = Array.from(world.machines.values(), ({ urn, name, size, ...machine }) => ({
+        urn,
+        name,
+        bytes: size.diskGib * 2 ** 30,
+        ...(machine.createdAt !== undefined && { createdAt: new Date(machine.createdAt) }),
+        addresses: machine.addresses ?? [],
+      }));
+      const disks = Array.from(world.saved.values(), (disk) => ({ ...disk, addresses: [] }));
+      return [...machines, ...disks];
+    },
+    async mark() {
+      world.enter('mark');
+      return world.mark;
+    },
+    async setMark(mark) {
+      world.enter('setMark');
+      await world.record({ mark });
     },
     async create(spec) {
       world.enter('create');
@@ -111,9 +135,12 @@ export function simulatedCompute(world: World): Compute {
         size: { ...size, diskGib: Math.max(size.diskGib, now.size.diskGib) },
       }));
     },
-    async addIpv6(name) {
+    async addIpv6(name, { address }) {
       world.enter('addIpv6');
-      await change(name, () => ({ ipv6: true }));
+      await change(name, ({ addresses = [] }) => ({
+        ipv6: true,
+        addresses: [...addresses, { network: 'public', ip: address }],
+      }));
     },
     async setRootPassword(name) {
       world.enter('setRootPassword');

@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../../../control/clock.ts';
+import type { CloudMark } from '../../cloud-mark.ts';
 import { EngineError } from '../../errors.ts';
-import type { Compute, ComputeEvent, Instance, SavedDisk, Usage } from '../port.ts';
+import type { Compute, ComputeEvent, Instance, SavedDisk, Surveyed, Usage } from '../port.ts';
 import { openJournal } from './journal.ts';
 import { type Load, loads } from './load.ts';
 
@@ -8,6 +9,10 @@ import { type Load, loads } from './load.ts';
 export interface Machine extends Omit<Instance, 'state'> {
   running: boolean;
   networks: string[];
+  /** Absent in worlds of before, like `createdAt`. */
+  addresses?: Surveyed['addresses'];
+  /** In ms since 1970. */
+  createdAt?: number;
   underWay?: keyof Delays;
 }
 
@@ -66,6 +71,8 @@ export interface World {
   readonly machines: ReadonlyMap<string, Machine>;
   readonly networks: ReadonlySet<string>;
   readonly saved: ReadonlyMap<string, SavedDisk>;
+  readonly mark: CloudMark | undefined;
+  readonly clock: Clock;
   /** The next `times` calls of `method` throw `error` and do nothing. */
   fail(method: Method, error: EngineError, times?: number): void;
   /** While true, every call throws `unavailable`, as with a daemon that is down. */
@@ -105,7 +112,8 @@ type Entry =
   | { saved: SavedDisk }
   | { noSaved: string }
   | { image: string }
-  | { noImage: string };
+  | { noImage: string }
+  | { mark: CloudMark };
 
 /** Opens a simulated world, with what it remembers. */
 export async function openWorld({
@@ -123,6 +131,7 @@ export async function openWorld({
   const faults = new Map<Method, EngineError[]>();
   const listeners = new Set<(event: ComputeEvent) => void>();
   let down = false;
+  let mark: CloudMark | undefined;
 
   const apply = (entry: Entry) => {
     if ('machine' in entry) machines.set(entry.machine.name, entry.machine);
@@ -132,6 +141,7 @@ export async function openWorld({
     else if ('saved' in entry) saved.set(entry.saved.name, entry.saved);
     else if ('noSaved' in entry) saved.delete(entry.noSaved);
     else if ('image' in entry) images.add(entry.image);
+    else if ('mark' in entry) ({ mark } = entry);
     else images.delete(entry.noImage);
   };
   // Written when it was changed behind our back in the middle of a step, which died with the process.
@@ -140,6 +150,7 @@ export async function openWorld({
     apply(entry);
   };
   function* history(): Iterable<Entry> {
+    if (mark) yield { mark };
     for (const network of networks) yield { network };
     for (const machine of machines.values()) yield { machine };
     for (const disk of saved.values()) yield { saved: disk };
@@ -170,6 +181,10 @@ export async function openWorld({
     machines,
     networks,
     saved,
+    get mark() {
+      return mark;
+    },
+    clock,
     fail(method, error, times = 1) {
       faults.set(method, [...(faults.get(method) ?? []), ...Array<EngineError>(times).fill(error)]);
     },

@@ -1,6 +1,7 @@
 import { Pool } from 'undici';
+import type { CloudMark } from '../../cloud-mark.ts';
 import { EngineError, type EngineErrorKind } from '../../errors.ts';
-import type { Host, HostAddress } from '../port.ts';
+import type { Host, HostAddress, HostSurvey } from '../port.ts';
 
 /** How long a host may take to answer, ms. */
 const TIMEOUT_MS = 30_000;
@@ -18,11 +19,19 @@ interface Answer {
     volumes?: { id: string; sizeGib: number }[];
     snapshots?: string[];
     addresses?: HostAddress[];
+    droplets?: HostSurvey['droplets'];
+    newest?: number;
+    mark?: CloudMark;
   };
 }
 
+export interface HostdHost extends Host {
+  /** What the compute engine of the same host needs of it: see `LimitDisk` there. */
+  limitDisk(instance: string, limit: { bytes: number; room: boolean }): Promise<void>;
+}
+
 /** The host port over hostd's unix socket. What hostd answers is described in hostd's protocol.ts. */
-export function hostdHost({ socketPath }: { socketPath: string }): Host {
+export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
   const pool = new Pool('http://hostd', { socketPath, connections: 32 });
 
   /** Answers with a status in `expected`; anything else is an EngineError. */
@@ -68,16 +77,29 @@ export function hostdHost({ socketPath }: { socketPath: string }): Host {
     async list() {
       return (await call('GET', '/droplets')).body.ids ?? [];
     },
+    async survey() {
+      const { body } = await call('GET', '/survey');
+      // Whoever takes "nothing" for an answer gives out what is taken: a hostd of before must be restarted first.
+      if (!body.droplets || body.newest === undefined)
+        throw new EngineError('unavailable', `hostd at ${socketPath} is of an older release`);
+      return { droplets: body.droplets, newest: body.newest };
+    },
+    async mark() {
+      return (await call('GET', '/cloud')).body.mark;
+    },
+    async setMark(mark) {
+      await call('PUT', '/cloud', mark);
+    },
 
-    async ensureVolume({ id, ...volume }) {
-      const { body } = await call('PUT', `/volumes/${id}`, volume, COPY_TIMEOUT_MS);
+    async ensureVolume({ id, ...volume }, { make }) {
+      const { body } = await call('PUT', `/volumes/${id}`, { ...volume, make }, COPY_TIMEOUT_MS);
       return { device: body.device ?? '' };
     },
     async deleteVolume(id) {
       await call('DELETE', `/volumes/${id}`);
     },
-    async snapshotVolume(id, snapshotId) {
-      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id }, COPY_TIMEOUT_MS);
+    async snapshotVolume(id, snapshotId, { make }) {
+      const { body } = await call('PUT', `/snapshots/${snapshotId}`, { volume: id, make }, COPY_TIMEOUT_MS);
       return { bytes: body.bytes ?? 0 };
     },
     async deleteVolumeSnapshot(snapshotId) {
@@ -97,12 +119,17 @@ export function hostdHost({ socketPath }: { socketPath: string }): Host {
     async addresses() {
       return (await call('GET', '/addresses')).body.addresses ?? [];
     },
+    async limitDisk(instance, limit) {
+      await call('PUT', `/disks/${instance}`, limit);
+    },
     close: () => pool.close(),
   };
 }
 
 function kindOf(status: number): EngineErrorKind {
+  if (status === 410) return 'missing';
   if (status === 423) return 'busy';
+  if (status === 503) return 'unavailable';
   if (status === 507) return 'exhausted';
   return status < 500 ? 'rejected' : 'failed';
 }

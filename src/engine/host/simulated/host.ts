@@ -1,3 +1,4 @@
+import type { CloudMark } from '../../cloud-mark.ts';
 import { EngineError } from '../../errors.ts';
 import { digest } from '../digest.ts';
 import type { Host, HostAddress, HostDroplet, MetadataDocument } from '../port.ts';
@@ -15,10 +16,33 @@ export interface SimulatedHost extends Host {
   /** What a machine has written on a volume; a new filesystem reads as its type and label. */
   readVolume(id: string): string;
   writeVolume(id: string, content: string): Promise<void>;
+  /** Takes the bytes of a volume or a snapshot away behind everybody's back. Answers how to bring them back. */
+  loseVolume(id: string): Promise<() => Promise<void>>;
+  /** As when the disk with the volumes is not mounted, until it is set to false. */
+  setVolumesAway(away: boolean): void;
 }
 
-/** A host in memory; `disks` may be one that is kept over restarts. */
-export function simulatedHost(disks: SimulatedVolumes = simulatedVolumes()): SimulatedHost {
+/** Where a host keeps whose it is. */
+export interface MarkPlace {
+  read(): Promise<CloudMark | undefined>;
+  write(mark: CloudMark): Promise<void>;
+}
+
+function inMemory(): MarkPlace {
+  let mark: CloudMark | undefined;
+  return {
+    read: async () => mark,
+    async write(given) {
+      mark = given;
+    },
+  };
+}
+
+/** A host in memory; `disks` and `mark` may be kept over restarts. */
+export function simulatedHost(
+  disks: SimulatedVolumes = simulatedVolumes(),
+  mark: MarkPlace = inMemory(),
+): SimulatedHost {
   const entries = new Map<number, HostDroplet>();
   const owners = new Map<string, number>();
   const addresses = new Map<string, HostAddress>();
@@ -69,6 +93,15 @@ export function simulatedHost(disks: SimulatedVolumes = simulatedVolumes()): Sim
       return entry && digest(entry);
     }),
     list: faulty('list', async () => [...entries.keys()]),
+    survey: faulty('survey', async () => ({
+      droplets: Array.from(entries.values(), ({ id, ipv4, ipv6 }) => ({
+        id,
+        addresses: ipv6 ? [ipv4, ipv6] : [ipv4],
+      })),
+      newest: Math.max(droplets.newest(), reserved.newest()),
+    })),
+    mark: faulty('mark', mark.read),
+    setMark: faulty('setMark', mark.write),
 
     ensureVolume: faulty('ensureVolume', disks.ensureVolume),
     deleteVolume: faulty('deleteVolume', disks.deleteVolume),
@@ -94,6 +127,8 @@ export function simulatedHost(disks: SimulatedVolumes = simulatedVolumes()): Sim
     metadata: (dropletId) => structuredClone(entries.get(dropletId)?.metadata),
     readVolume: disks.read,
     writeVolume: disks.write,
+    loseVolume: disks.lose,
+    setVolumesAway: disks.setAway,
     close: disks.close,
   };
 }
@@ -108,6 +143,8 @@ function generations<Key>() {
       throw new EngineError('rejected', `stale: generation ${generation} is older than ${newest}`);
     },
     saw: (key: Key, generation: number) => seen.set(key, generation),
+    /** Without those that stand for every one. */
+    newest: () => Math.max(0, ...[...seen.values()].filter((each) => each < Number.MAX_SAFE_INTEGER)),
   };
 }
 

@@ -22,6 +22,10 @@ export interface SimulatedVolumes
   /** What a machine has written on a volume. */
   read(id: string): string;
   write(id: string, content: string): Promise<void>;
+  /** Takes the bytes of a volume or a snapshot away behind everybody's back. Answers how to bring them back. */
+  lose(id: string): Promise<() => Promise<void>>;
+  /** As when the disk with the volumes is not mounted, until it is set to false. */
+  setAway(away: boolean): void;
 }
 
 /** The volumes of a simulated host; with a `directory`, kept there over restarts. */
@@ -40,6 +44,8 @@ export function simulatedVolumes(
   bytes = noBytes(),
   journal?: { append(entry: Entry): Promise<void>; close(): Promise<void> },
 ): SimulatedVolumes {
+  let away = false;
+
   async function record(entry: Entry): Promise<void> {
     apply(bytes, entry);
     try {
@@ -51,31 +57,41 @@ export function simulatedVolumes(
 
   function there(kind: Entry['kind'], id: string): Bytes {
     const found = bytes[kind].get(id);
-    if (!found) throw new EngineError('rejected', `there is no ${kind} ${id}`);
+    if (!found) throw new EngineError('missing', `there is no ${kind} ${id}`);
     return found;
   }
 
+  function checkPlace(): void {
+    if (away) throw new EngineError('unavailable', 'the directory of the volumes is away');
+  }
+
   return {
-    async ensureVolume({ id, sizeGib, filesystem, fromSnapshot }) {
-      const found = bytes.volume.get(id);
+    async ensureVolume({ id, sizeGib, filesystem, fromSnapshot }, { make }) {
+      checkPlace();
+      const found = make ? bytes.volume.get(id) : there('volume', id);
       const first = found ?? (fromSnapshot ? there('snapshot', fromSnapshot) : fresh(filesystem));
       const grown = { ...first, sizeGib: Math.max(first.sizeGib, sizeGib) };
       if (found?.sizeGib !== grown.sizeGib) await record({ kind: 'volume', id, bytes: grown });
       return { device: `/simulated/volumes/${id}` };
     },
     async deleteVolume(id) {
+      checkPlace();
       if (bytes.volume.has(id)) await record({ kind: 'volume', id });
     },
-    async snapshotVolume(id, snapshotId) {
-      const kept = bytes.snapshot.get(snapshotId) ?? there('volume', id);
+    async snapshotVolume(id, snapshotId, { make }) {
+      checkPlace();
+      const kept =
+        bytes.snapshot.get(snapshotId) ?? there(make ? 'volume' : 'snapshot', make ? id : snapshotId);
       if (!bytes.snapshot.has(snapshotId))
         await record({ kind: 'snapshot', id: snapshotId, bytes: { ...kept } });
       return { bytes: kept.content.length + kept.sizeGib * FILESYSTEM_BYTES };
     },
     async deleteVolumeSnapshot(snapshotId) {
+      checkPlace();
       if (bytes.snapshot.has(snapshotId)) await record({ kind: 'snapshot', id: snapshotId });
     },
     async volumes() {
+      checkPlace();
       return {
         volumes: Array.from(bytes.volume, ([id, { sizeGib }]) => ({ id, sizeGib })),
         snapshots: [...bytes.snapshot.keys()],
@@ -83,6 +99,15 @@ export function simulatedVolumes(
     },
     read: (id) => there('volume', id).content,
     write: (id, content) => record({ kind: 'volume', id, bytes: { ...there('volume', id), content } }),
+    async lose(id) {
+      const kind = bytes.snapshot.has(id) ? 'snapshot' : 'volume';
+      const lost = there(kind, id);
+      await record({ kind, id });
+      return () => record({ kind, id, bytes: lost });
+    },
+    setAway(value) {
+      away = value;
+    },
     close: async () => journal?.close(),
   };
 }

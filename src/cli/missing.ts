@@ -1,0 +1,38 @@
+/** Bytes that were kept and are missing, and what else hostd cannot put right: for `doctor` and `status`. */
+import { type MissingBytes, missingBytes } from '../cloud/volumes/index.ts';
+import { type Config, paths } from '../config.ts';
+import type { Finding } from '../host/capabilities.ts';
+import { hostdHealth } from './control-plane.ts';
+import { withStore } from './database.ts';
+
+/** More of them are one fault, and not so many. */
+const most = 20;
+
+/** Volumes and snapshots whose bytes are missing, at most 20; null where the database does not answer. */
+export async function findMissingBytes(home: string, config: Config): Promise<MissingBytes[] | null> {
+  try {
+    return await withStore(home, config, ({ db }) => missingBytes(db, most));
+  } catch {
+    return null;
+  }
+}
+
+/** What a person does about each of them. */
+export function missingFindings(volumes: string, missing: MissingBytes[]): Finding[] {
+  return missing.map(({ kind, id, name, since }) => {
+    const file = `${volumes}/${kind === 'volume' ? '' : 'snapshots/'}${id}.img`;
+    return {
+      name: kind,
+      ok: false,
+      detail: `the bytes of ${id} (${name}) have been missing since ${since.toISOString()}`,
+      remedy: `bring ${file} back, from a backup or by mounting its disk: it is used again by itself. Nothing was made in its place; what is lost for good, its owner can delete`,
+    };
+  });
+}
+
+/** All that an Atoll which runs has to complain about. */
+export async function troubles(home: string, config: Config): Promise<Finding[]> {
+  const missing = missingFindings(paths(home).volumes, (await findMissingBytes(home, config)) ?? []);
+  const trouble = config.mode === 'real' ? (await hostdHealth(home))?.trouble : undefined;
+  return trouble ? [...missing, { name: 'hostd', ok: false, detail: trouble }] : missing;
+}

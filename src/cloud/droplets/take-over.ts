@@ -1,0 +1,98 @@
+/**
+ * What is to be put right between droplets and engines before the first request: a restored dump may be older than what
+ * the engines hold.
+ */
+import { sql } from 'kysely';
+import type { Clock } from '../../control/clock.ts';
+import { quarantinedNames } from '../../control/quarantine.ts';
+import { pageSize } from '../../control/sweep.ts';
+import type { Log } from '../../log.ts';
+import { moveSequence } from '../../store/sequences.ts';
+import {
+  ensurePool,
+  type HeldAddress,
+  holdAddresses,
+  holdsAddresses,
+  publicPool,
+  vpcPool,
+} from '../addresses/index.ts';
+import { instanceName } from './row.ts';
+import { type DropletInventoryDeps, dropletIdOf, hostEntryKind, machineKind } from './sweep.ts';
+
+export interface TakeOverDeps extends DropletInventoryDeps {
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * Ids, versions and generations go on above all that the engines have seen, so that nothing new is taken for something
+ * that is there, and no host calls stale what is newest here.
+ */
+export async function continueDroplets({ store, compute, host, log }: TakeOverDeps): Promise<void> {
+  const [machines, { droplets, newest }] = await Promise.all([compute.list(), host.survey()]);
+  const ids = [...machines.flatMap(({ urn }) => dropletIdOf(urn) ?? []), ...droplets.map(({ id }) => id)];
+  await moveSequence(store.db, 'droplets_id_seq', Math.max(0, ...ids));
+  if (await moveSequence(store.db, 'droplet_versions', newest)) {
+    log.warn(
+      { newest },
+      'the host has seen newer versions than this database: it is an older one, all versions rise',
+    );
+    await sql`update droplets set version = version where gone_at is null`.execute(store.db);
+    await sql`update reserved_ips set version = version`.execute(store.db);
+  }
+  await continueGenerations(store, machines);
+}
+
+/**
+ * A reboot or rebuild raises a number, and is done when the machine has it: one that is ahead of its row would take the
+ * next ones for done.
+ */
+async function continueGenerations(
+  { db }: TakeOverDeps['store'],
+  machines: readonly { urn: string; name: string; boot: number; root: number }[],
+): Promise<void> {
+  for (let first = 0; first < machines.length; first += pageSize) {
+    const page = machines.slice(first, first + pageSize);
+    const ids = page.flatMap(({ urn }) => dropletIdOf(urn) ?? []);
+    const rows = await db
+      .selectFrom('droplets')
+      .select(['id', 'nonce', 'boot', 'root'])
+      .where('id', '=', sql<number>`any(${ids}::bigint[])`)
+      .execute();
+    for (const row of rows) {
+      const machine = page.find(({ name }) => name === instanceName(row));
+      if (!machine || (machine.boot <= row.boot && machine.root <= row.root)) continue;
+      await sql`update droplets set boot = greatest(boot, ${machine.boot}), root = greatest(root, ${machine.root}),
+        root_done = greatest(root_done, ${machine.root}) where id = ${row.id}`.execute(db);
+    }
+  }
+}
+
+/** Keeps the addresses of machines and host entries that are in quarantine from being given out. */
+export async function holdQuarantined({ store, compute, host, clock }: TakeOverDeps): Promise<void> {
+  const machines = await quarantinedNames(store.db, machineKind);
+  const entries = await quarantinedNames(store.db, hostEntryKind);
+  if (machines.size + entries.size === 0 && !(await holdsAddresses(store))) return;
+  const [surveyed, { droplets }] = await Promise.all([compute.survey(), host.survey()]);
+  const ofMachines = surveyed.filter(({ name }) => machines.has(name)).flatMap(({ addresses }) => addresses);
+  const ofEntries = droplets
+    .filter(({ id }) => entries.has(String(id)))
+    .flatMap(({ addresses }) => addresses);
+  // IPv6 addresses follow from the IPv4 ones.
+  const held: HeldAddress[] = [
+    ...ofMachines.map(({ network, ip }) => ({
+      pool: network === 'public' ? publicPool : vpcPool(network),
+      ip,
+    })),
+    ...ofEntries.map((ip) => ({ pool: publicPool, ip })),
+  ].filter(({ ip }) => !ip.includes(':'));
+  await ensureVpcPools(store, [...new Set(ofMachines.map(({ network }) => network))]);
+  await holdAddresses(store, held, clock.now());
+}
+
+/** The pools of those of these VPCs that the database knows. */
+async function ensureVpcPools({ db }: TakeOverDeps['store'], networks: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ id: string; ip_range: string }>`
+    select id, ip_range from vpcs where id::text = any(${[...networks]}::text[])`.execute(db);
+  for (const { id, ip_range } of rows) await ensurePool(db, vpcPool(id), ip_range);
+}

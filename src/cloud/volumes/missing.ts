@@ -1,0 +1,66 @@
+/** Volumes and snapshots that were made and whose bytes are not there: what is written down of them, and who is told. */
+import { sql } from 'kysely';
+import { wake } from '../../control/reconcile.ts';
+import { unprocessable } from '../../http/errors.ts';
+import type { Queryable } from '../../store/store.ts';
+import { volumeKind, volumeSnapshotKind } from './wanted.ts';
+
+/** How soon missing bytes are looked for again, ms: whoever brings them back has nothing else to do. */
+export const lookAgainMs = 15_000;
+
+/** Writes down that the bytes of a volume are missing; its own reconciler looks until they are back. */
+export async function volumeIsMissing(db: Queryable, id: string, at: Date): Promise<void> {
+  const changed = await db
+    .updateTable('volumes')
+    .set({ missing_at: at })
+    .where('id', '=', id)
+    .where('missing_at', 'is', null)
+    .where('gone_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  if (changed) await wake(db, volumeKind, id, at);
+}
+
+/** The same for a snapshot of a volume. */
+export async function snapshotIsMissing(db: Queryable, id: string, at: Date): Promise<void> {
+  const changed = await db
+    .updateTable('volume_snapshots')
+    .set({ missing_at: at })
+    .where('id', '=', id)
+    .where('status', '=', 'available')
+    .where('missing_at', 'is', null)
+    .where('gone_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst();
+  if (changed) await wake(db, volumeSnapshotKind, id, at);
+}
+
+/** What a client is told of something whose bytes are missing. `what`: `volume`. */
+export const missingText = (what: string, since: Date): string =>
+  `The bytes of this ${what} have been missing on its host since ${since.toISOString()}. It cannot be used until the ` +
+  'operator has brought them back, which ./atoll doctor tells how to do; nothing was made in their place.';
+
+/** @throws ApiError 422 where the bytes of a volume are missing */
+export function checkBytes({ missing_at }: { missing_at: Date | null }): void {
+  if (missing_at) throw unprocessable(missingText('volume', missing_at));
+}
+
+/** Something whose bytes are missing, for the operator. */
+export interface MissingBytes {
+  kind: 'volume' | 'volume snapshot';
+  id: string;
+  name: string;
+  since: Date;
+}
+
+/** All volumes and snapshots whose bytes are missing, of all teams, the longest missing first; at most `most`. */
+export async function missingBytes(db: Queryable, most: number): Promise<MissingBytes[]> {
+  const { rows } = await sql<MissingBytes>`
+    select 'volume' as kind, id::text, name, missing_at as since from volumes
+    where missing_at is not null and gone_at is null and deleted_at is null
+    union all
+    select 'volume snapshot', id::text, name, missing_at from volume_snapshots
+    where missing_at is not null and gone_at is null and deleted_at is null
+    order by since, id limit ${most}`.execute(db);
+  return rows;
+}

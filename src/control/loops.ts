@@ -1,0 +1,103 @@
+/**
+ * The loops that live, in table `loops`. A loop has one number for as long as its process lives. It holds what it has
+ * claimed as long as its row is there: others delete that row when its lease has run out (the process hangs), or when
+ * they have missed its advisory lock for a while (the process has ended, or cannot reach the database).
+ */
+import type { Queries } from './claims.ts';
+
+/** The first key of the session advisory lock that a loop holds while it lives; the second is its number. */
+export const ownerLock = 0x61746f;
+
+/** How long a loop keeps what it holds, ms. */
+export interface Lease {
+  /** After its last renewal, on the database's clock. */
+  ms: number;
+  /** After another loop has missed its lock: the time that it has to connect again. */
+  goneMs: number;
+}
+
+/** Takes the lock of a loop's number for this session; false where another loop has drawn the same number. */
+export async function takeNumber(client: Queries, owner: number): Promise<boolean> {
+  const { rows } = await client.query<{ taken: boolean }>({
+    text: 'select pg_try_advisory_lock($1, $2) as taken',
+    values: [ownerLock, owner],
+  });
+  return rows[0]?.taken === true;
+}
+
+/**
+ * Takes the lock again for a new session of the same process. A backend that still holds it for the lost session is
+ * ended and waited for: nobody but this process has its number.
+ */
+export async function takeNumberAgain(client: Queries, owner: number): Promise<void> {
+  await client.query({
+    text: `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and classid = $1 and objid = $2
+      and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()`,
+    values: [ownerLock, owner],
+  });
+  await client.query({ text: 'select pg_advisory_lock($1, $2)', values: [ownerLock, owner] });
+}
+
+/** Makes a loop known, or known again. */
+export async function register(client: Queries, owner: number, { ms }: Lease): Promise<void> {
+  await client.query({
+    text: `insert into loops (owner, lease_until) values ($1, now() + $2 * interval '1 ms')
+      on conflict (owner) do update set lease_until = excluded.lease_until, lost_at = null`,
+    values: [owner, ms],
+  });
+}
+
+/** Keeps what a loop holds. False where others have taken it over. To be asked on the session with the lock. */
+export async function renew(client: Queries, owner: number, { ms }: Lease): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: 'loops-renew',
+    text: `update loops set lease_until = now() + $2 * interval '1 ms', lost_at = null where owner = $1`,
+    values: [owner, ms],
+  });
+  return rowCount === 1;
+}
+
+/** Says goodbye: what it still holds is free at once. */
+export async function unregister(client: Queries, owner: number, now: Date): Promise<void> {
+  await client.query({ text: 'delete from loops where owner = $1', values: [owner] });
+  await freeUnowned(client, now);
+}
+
+const lockHeld = `exists (select from pg_locks lock where lock.locktype = 'advisory' and lock.classid = $1
+  and lock.objid = loops.owner and lock.database = (select oid from pg_database where datname = current_database()))`;
+
+/** Frees what dead loops hold, for others to claim at `now`. Waits for no lock of a row. */
+export async function reap(client: Queries, owner: number, { goneMs }: Lease, now: Date): Promise<void> {
+  await client.query({
+    name: 'loops-missed',
+    text: `update loops set lost_at = now() where owner in
+      (select owner from loops where owner <> $2 and lost_at is null and not ${lockHeld} for update skip locked)`,
+    values: [ownerLock, owner],
+  });
+  await client.query({
+    name: 'loops-dead',
+    text: `delete from loops where owner in (select owner from loops where owner <> $2 and (lease_until < now()
+      or (lost_at < now() - $3 * interval '1 ms' and not ${lockHeld})) for update skip locked)`,
+    values: [ownerLock, owner, goneMs],
+  });
+  await freeUnowned(client, now);
+}
+
+/**
+ * Frees what belongs to no loop that is known. An Atoll of before table `loops` renews a lease in each row and is not
+ * known; it is spared while it lives.
+ */
+async function freeUnowned(client: Queries, now: Date): Promise<void> {
+  await client.query({
+    name: 'loops-free',
+    text: `update reconcile r set owner = null, claim = null, lease_until = null, due = least(r.due, $2)
+      from (select kind, id from reconcile held
+        where owner is not null and not exists (select from loops where loops.owner = held.owner)
+          and (lease_until is null or lease_until < now() or not exists (select from pg_locks lock
+            where lock.locktype = 'advisory' and lock.classid = $1 and lock.objid = held.owner
+              and lock.database = (select oid from pg_database where datname = current_database())))
+        for update skip locked) free
+      where r.kind = free.kind and r.id = free.id`,
+    values: [ownerLock, now],
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * What the engines hold and no row explains: after a restore of an older dump, on a wrong database, or of an Atoll of
+ * before. It is written down once, left as it is, and removed by nobody but the operator (`atoll orphans`).
+ */
+import { sql } from 'kysely';
+import type { Queryable } from '../store/store.ts';
+
+export interface Quarantined {
+  /** The `kind` of the inventory that found it. */
+  kind: string;
+  /** The engine's name of it, an id or an address. */
+  name: string;
+  urn: string;
+  foundAt: Date;
+}
+
+/** The names of a kind that are in quarantine. */
+export async function quarantinedNames(db: Queryable, kind: string): Promise<Set<string>> {
+  const rows = await db.selectFrom('quarantined').select('name').where('kind', '=', kind).execute();
+  return new Set(rows.map(({ name }) => name));
+}
+
+/** All that is in quarantine, by kind and name. */
+export async function listQuarantined(db: Queryable): Promise<Quarantined[]> {
+  const rows = await db.selectFrom('quarantined').selectAll().orderBy('kind').orderBy('name').execute();
+  return rows.map(({ found_at, ...row }) => ({ ...row, foundAt: found_at }));
+}
+
+/** Writes down what was found; answers those that were not in quarantine yet. */
+export async function putInQuarantine(
+  db: Queryable,
+  kind: string,
+  found: readonly { name: string; urn: string }[],
+  at: Date,
+): Promise<string[]> {
+  if (found.length === 0) return [];
+  const { rows } = await sql<{ name: string }>`
+    insert into quarantined (kind, name, urn, found_at)
+    select ${kind}, name, urn, ${at}
+    from unnest(${found.map(({ name }) => name)}::text[], ${found.map(({ urn }) => urn)}::text[]) found (name, urn)
+    on conflict do nothing returning name`.execute(db);
+  return rows.map(({ name }) => name);
+}
+
+/** Strikes out what is no longer in the engine, or has a row again. */
+export async function endQuarantine(db: Queryable, kind: string, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  await sql`delete from quarantined where kind = ${kind} and name = any(${[...names]}::text[])`.execute(db);
+}

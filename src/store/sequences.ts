@@ -1,0 +1,15 @@
+import { sql } from 'kysely';
+import type { Queryable } from './store.ts';
+
+/** The sequences whose numbers are kept outside of the database, too. */
+export type Sequence = 'droplets_id_seq' | 'images_id_seq' | 'droplet_versions';
+
+/** Makes a sequence go on above `last` where it is not there yet. Answers whether it had to. */
+export async function moveSequence(db: Queryable, sequence: Sequence, last: number): Promise<boolean> {
+  // The lock: of two processes that start at once, the later one must not move it back.
+  const { rows } = await sql<{ moved: number }>`
+    with alone as materialized (select pg_advisory_xact_lock(hashtext(${sequence})))
+    select setval(${sequence}, ${last}) as moved from ${sql.table(sequence)}, alone
+    where last_value < ${last} or (last_value = ${last} and not is_called)`.execute(db);
+  return rows.length > 0;
+}

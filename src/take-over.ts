@@ -1,0 +1,90 @@
+/**
+ * What a control plane does before the first request and the first run of its loop: it makes sure that database and
+ * engines are of one cloud, and that nothing new can be mistaken for what the engines hold.
+ */
+import { continueDroplets, holdQuarantined } from './cloud/droplets/index.ts';
+import { continueImages } from './cloud/images/index.ts';
+import { sleep } from './control/clock.ts';
+import { counted, type Marked, matchCloud } from './control/cloud-id.ts';
+import { type Inventory, quarantine, type SweepDeps } from './control/sweep.ts';
+import type { Compute } from './engine/compute/port.ts';
+import { EngineError } from './engine/errors.ts';
+import type { Host } from './engine/host/port.ts';
+
+export interface TakeOverDeps extends SweepDeps {
+  compute: Compute;
+  host: Host;
+  inventories: readonly Inventory[];
+  /** Takes the database for the right one, whatever the engines say. */
+  acceptDatabase: boolean;
+}
+
+/** How long to wait before an engine that does not answer is asked again, ms. */
+const pauseMs = 2_000;
+
+/**
+ * Waits for engines that do not answer; ends early, without having done anything, when the control plane ends.
+ * @throws ForeignEngines
+ */
+export async function takeOver(deps: TakeOverDeps): Promise<void> {
+  const { clock, log, signal } = deps;
+  while (!signal.aborted) {
+    try {
+      return await once(deps);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      log.warn({ error: error.message }, 'waiting for an engine: the API opens once it has answered');
+      await sleep(clock, pauseMs, signal);
+    }
+  }
+}
+
+async function once(deps: TakeOverDeps): Promise<void> {
+  const { store, compute, host, clock, log } = deps;
+  await matchCloud({ db: store.db, clock, log }, markedEngines(compute, host), deps.acceptDatabase);
+  await continueDroplets({ store, compute, host, clock, log });
+  await continueImages({ store, compute });
+  for (const inventory of deps.inventories) await quarantine(deps, inventory);
+  await holdQuarantined({ store, compute, host, clock, log });
+}
+
+/** The engines that bear the cloud id, with what they hold. */
+function markedEngines(compute: Compute, host: Host): Marked[] {
+  return [
+    {
+      name: 'machines',
+      mark: () => compute.mark(),
+      setMark: (mark) => compute.setMark(mark),
+      async holds() {
+        const [machines, saved, images] = await Promise.all([
+          compute.list(),
+          compute.listSaved(),
+          compute.images(),
+        ]);
+        return counted([
+          ['machine', machines.length],
+          ['kept disk', saved.length],
+          ['imported image', images.filter((name) => name.startsWith('custom-')).length],
+        ]);
+      },
+    },
+    {
+      name: 'host',
+      mark: () => host.mark(),
+      setMark: (mark) => host.setMark(mark),
+      async holds() {
+        const [entries, { volumes, snapshots }, addresses] = await Promise.all([
+          host.list(),
+          host.volumes(),
+          host.addresses(),
+        ]);
+        return counted([
+          ['host entry', entries.length],
+          ['volume', volumes.length],
+          ['volume snapshot', snapshots.length],
+          ['reserved address', addresses.length],
+        ]);
+      },
+    },
+  ];
+}

@@ -1,0 +1,298 @@
+/** No resource is ever worked on twice at once, whatever happens to sessions, leases, rows and processes. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/control/clock.ts';
+import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
+import { wake } from '../../src/control/reconcile.ts';
+import { silentLog } from '../../src/log.ts';
+import { adminOf, type TestDatabase, testDatabase } from '../support/database.ts';
+import { gate } from '../support/gate.ts';
+import { until } from '../support/until.ts';
+
+let database: TestDatabase;
+const loops: ControlLoop[] = [];
+const children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  database = await testDatabase();
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  await Promise.all(loops.splice(0).map((loop) => loop.stop(1000)));
+  await database.drop();
+});
+
+async function start(
+  reconcile: Reconciler['reconcile'],
+  { lease = { ms: 5_000, goneMs: 1_000 }, workers = 8 } = {},
+): Promise<ControlLoop> {
+  const loop = controlLoop({
+    address: database.address,
+    store: database.store,
+    clock: systemClock,
+    log: silentLog,
+    reconcilers: [{ kind: 'thing', lane: 'quick', reconcile }],
+    workers,
+    random: Math.random,
+    resyncMs: 50,
+    lease,
+  });
+  loops.push(loop);
+  await loop.start();
+  return loop;
+}
+
+const wakeThing = (id: string) => wake(database.store.db, 'thing', id, new Date());
+const query = async <Row extends object>(text: string, values: unknown[] = []) =>
+  (await database.store.pool.query<Row>(text, values)).rows;
+const row = async (id: string) =>
+  (await query<Record<string, unknown>>('select * from reconcile where id = $1', [id]))[0];
+const isClean = async (id: string) => {
+  const found = await row(id);
+  return found !== undefined && found.done === found.wanted && found.owner === null;
+};
+/** The backends of loops' sessions. */
+const sessions = async () =>
+  (
+    await query<{ pid: number }>(
+      "select pid from pg_stat_activity where datname = current_database() and application_name = 'atoll-loop'",
+    )
+  ).map(({ pid }) => pid);
+const terminate = (pid: number) => query('select pg_terminate_backend($1)', [pid]);
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('a loop whose session is terminated', () => {
+  it('keeps what it works on, under the same number, and is told nothing', async () => {
+    const held = gate();
+    let runs = 0;
+    let aborted = false;
+    await start(async (_, { signal }) => {
+      runs++;
+      await held.opened;
+      aborted = signal.aborted;
+    });
+    await wakeThing('a');
+    await until(() => runs === 1);
+    const before = await row('a');
+    for (let times = 0; times < 3; times++) {
+      const [pid = 0] = await sessions();
+      await terminate(pid);
+      await until(async () => (await sessions()).some((other) => other !== pid));
+      // Several resyncs, each of which claims what is free.
+      await pause(200);
+    }
+    expect(runs).toBe(1);
+    expect(await row('a')).toMatchObject({ owner: before?.owner, claim: before?.claim });
+    held.open();
+    await until(() => isClean('a'));
+    expect({ runs, aborted }).toEqual({ runs: 1, aborted: false });
+  });
+
+  it('has its runs aborted before another loop takes over, if it cannot connect again', async () => {
+    const story: string[] = [];
+    const admin = adminOf('socketDir' in database.address ? database.address.socketDir : '');
+    const [{ name = '' } = {}] = await query<{ name: string }>('select current_database() as name');
+    const over = gate();
+    await start(async (_, { signal }) => {
+      story.push('first begins');
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      story.push('first is aborted');
+      await over.opened;
+    });
+    const [pid = 0] = await sessions();
+    await wakeThing('a');
+    await until(() => story.length === 1);
+    await start(async () => void story.push('second begins'));
+    await admin(`alter database ${name} allow_connections false`);
+    await admin(`select pg_terminate_backend(${pid})`);
+    await until(() => story.length === 3);
+    await admin(`alter database ${name} allow_connections true`);
+    expect(story).toEqual(['first begins', 'first is aborted', 'second begins']);
+    await until(() => isClean('a'));
+    // Its run is not over yet: it may not begin another, though the resource is free.
+    await loops[1]?.stop();
+    await wakeThing('a');
+    await until(async () => (await sessions()).length === 1);
+    await pause(300);
+    expect(story).toHaveLength(3);
+    over.open();
+    await until(() => story.length === 4);
+  });
+});
+
+it('claims and renews while requests hold the rows of finished runs', async () => {
+  const ran: string[] = [];
+  const held = gate();
+  await start(async (id) => {
+    ran.push(id);
+    await held.opened;
+  });
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
+  for (const id of ids) await wakeThing(id);
+  await until(() => ran.length === ids.length);
+  await database.store.transaction(async (tx) => {
+    for (const id of ids) await wake(tx, 'thing', id, new Date());
+    held.open();
+    await pause(100);
+    const before = await query<{ lease_until: Date }>('select lease_until from loops');
+    await wakeThing('other');
+    await until(() => isClean('other'), 5_000);
+    await until(async () => {
+      const [loop] = await query<{ lease_until: Date }>('select lease_until from loops');
+      return (loop?.lease_until ?? 0) > (before[0]?.lease_until ?? 0);
+    }, 5_000);
+    for (const id of ids) expect((await row(id))?.owner).not.toBeNull();
+  });
+  for (const id of ids) await until(() => isClean(id));
+  expect(ran.toSorted()).toEqual([...ids, ...ids, 'other'].toSorted());
+});
+
+it.each(['finishes', 'fails'])(
+  'loses no resource for ever when the end of a run that %s cannot be written',
+  async (how) => {
+    // As a constraint that a migration has brought, or a disk that is full for a while.
+    await query(`create function refuse() returns trigger language plpgsql as $$
+    begin raise exception 'not now'; end $$`);
+    await query(`create trigger refuse before update on reconcile for each row
+    when (old.owner is not null and new.owner is null and new.id = 'a') execute function refuse()`);
+    const ran: string[] = [];
+    await start(async (id) => {
+      ran.push(id);
+      if (how === 'fails' && id === 'a' && ran.filter((each) => each === id).length === 1)
+        throw new Error('no');
+    });
+    await wakeThing('a');
+    await until(() => ran.includes('a'));
+    await wakeThing('b');
+    await until(() => isClean('b'));
+    // Longer than it takes to give up writing the end.
+    await pause(4_000);
+    expect((await row('a'))?.owner).not.toBeNull();
+    await query('drop trigger refuse on reconcile');
+    await until(() => isClean('a'));
+  },
+);
+
+it('leaves alone what it does not know', async () => {
+  await start(async () => {});
+  await wake(database.store.db, 'of a newer Atoll', 'x', new Date(Date.now() - 1000));
+  await wakeThing('a');
+  await until(() => isClean('a'));
+  expect(await row('x')).toMatchObject({ done: 0, owner: null, claim: null });
+});
+
+it('does not write the end of a run whose claim another loop has taken over', async () => {
+  const held = gate();
+  let runs = 0;
+  await start(async () => {
+    if (++runs === 1) await held.opened;
+    else throw new Error('not done');
+  });
+  await wakeThing('a');
+  await until(() => runs === 1);
+  // What a reaper and another loop would do.
+  await query("insert into loops (owner, lease_until) values (7, now() + interval '1 min')");
+  await query("update reconcile set owner = 7, claim = 1 where id = 'a'");
+  held.open();
+  await pause(300);
+  expect(await row('a')).toMatchObject({ owner: 7, done: 0 });
+});
+
+describe('loops in processes of their own', () => {
+  const leaseMs = 1_500;
+
+  beforeEach(async () => {
+    await query(`create table events (n bigint generated always as identity primary key, process text, id text,
+      what text, at timestamptz not null default clock_timestamp())`);
+    await query('create table gates (id text primary key)');
+  });
+
+  async function startProcess(name: string): Promise<ChildProcess> {
+    if (!('socketDir' in database.address)) throw new Error('a socket is needed');
+    const { socketDir, database: databaseName = '' } = database.address;
+    const script = join(import.meta.dirname, 'loop-process.ts');
+    const child = spawn(process.execPath, [script, socketDir, databaseName, name, String(leaseMs)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    await once(child.stdout, 'data');
+    return child;
+  }
+
+  interface Event {
+    n: number;
+    process: string;
+    id: string;
+    what: string;
+  }
+  const events = (where = 'true') => query<Event>(`select * from events where ${where} order by n`);
+  const happened = (where: string) => until(async () => (await events(where)).length > 0);
+
+  it('a process that was stopped while its lease ran out does nothing more when it wakes', async () => {
+    const first = await startProcess('first');
+    await wakeThing('a');
+    await happened("what = 'step'");
+    const second = await startProcess('second');
+    first.kill('SIGSTOP');
+    await happened("process = 'second' and what = 'step'");
+    const [{ n = 0 } = {}] = await query<{ n: number }>('select max(n) as n from events');
+    first.kill('SIGCONT');
+    await happened("process = 'first' and what = 'aborted'");
+    await pause(300);
+    expect(await events(`process = 'first' and n > ${n} and what <> 'aborted'`)).toEqual([]);
+    expect((await events("what = 'begin'")).map(({ process }) => process)).toEqual(['first', 'second']);
+    await query("insert into gates values ('a')");
+    await until(() => isClean('a'));
+    expect((await events("what = 'end'")).map(({ process }) => process)).toEqual(['second']);
+    // It is a loop as any other again.
+    second.kill('SIGKILL');
+    await wakeThing('b');
+    await happened("process = 'first' and id = 'b' and what = 'begin'");
+  });
+
+  it('a process that was stopped while its session was terminated does nothing more, either', async () => {
+    const first = await startProcess('first');
+    const [pid = 0] = await sessions();
+    await wakeThing('a');
+    await happened("what = 'step'");
+    await startProcess('second');
+    first.kill('SIGSTOP');
+    await terminate(pid);
+    // Before its lease runs out: its lock is missed.
+    await happened("process = 'second' and what = 'step'");
+    const [{ n = 0 } = {}] = await query<{ n: number }>('select max(n) as n from events');
+    first.kill('SIGCONT');
+    await happened("process = 'first' and what = 'aborted'");
+    expect(await events(`process = 'first' and n > ${n} and what <> 'aborted'`)).toEqual([]);
+  });
+
+  it('share the work though sessions are terminated and one of them is killed', async () => {
+    const ids = Array.from({ length: 24 }, (_, n) => `r${n}`);
+    const [first] = await Promise.all([startProcess('first'), startProcess('second')]);
+    for (const id of ids) await wakeThing(id);
+    let killedAt = Infinity;
+    for (const [index, id] of ids.entries()) {
+      await query('insert into gates values ($1)', [id]);
+      if (index % 4 === 0) for (const pid of await sessions()) await terminate(pid);
+      if (index === 12) {
+        first.kill('SIGKILL');
+        const [{ n = 0 } = {}] = await query<{ n: number }>('select max(n) as n from events');
+        killedAt = n;
+      }
+      await pause(30);
+    }
+    for (const id of ids) await until(() => isClean(id));
+    for (const id of ids) {
+      const story = await events(`id = '${id}' and what <> 'step'`);
+      let running: string | undefined;
+      for (const { n, process, what } of story) {
+        if (n > killedAt && running === 'first') running = undefined;
+        expect(running, JSON.stringify(story)).toBe(what === 'begin' ? undefined : process);
+        running = what === 'begin' ? process : undefined;
+      }
+      expect(story.at(-1)?.what).toBe('end');
+    }
+  });
+});
