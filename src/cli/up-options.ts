@@ -11,6 +11,8 @@ export const upOptions = {
   'image-alias': { type: 'string', multiple: true },
   'allow-image-source': { type: 'string', multiple: true },
   'image-max-gib': { type: 'string' },
+  'custom-images': { type: 'string' },
+  'volume-mounts': { type: 'string' },
   'database-url': { type: 'string' },
   'pool-gib': { type: 'string' },
   'metrics-port': { type: 'string' },
@@ -26,6 +28,8 @@ export const upOptionsHelp = `
   --allow-image-source CIDR
                        images may be imported from there though it is no internet (may be repeated)
   --image-max-gib N    the largest image that is imported (20)
+  --custom-images off  import no images: the host's kernel mounts what is on them (on)
+  --volume-mounts off  let new droplets mount no volumes: the host's kernel mounts them (on)
   --database-url URL   use this PostgreSQL instead of an own one
   --pool-gib N         most that droplets' disks may take together (first up only)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
@@ -40,6 +44,8 @@ interface UpValues {
   'image-alias'?: string[] | undefined;
   'allow-image-source'?: string[] | undefined;
   'image-max-gib'?: string | undefined;
+  'custom-images'?: string | undefined;
+  'volume-mounts'?: string | undefined;
   'database-url'?: string | undefined;
   'pool-gib'?: string | undefined;
   'metrics-port'?: string | undefined;
@@ -56,6 +62,8 @@ export function toUpOptions(values: UpValues): UpOptions {
     imageAliases: values['image-alias'],
     imageSources: values['allow-image-source'],
     imageMaxGib: values['image-max-gib'],
+    customImages: values['custom-images'],
+    volumeMounts: values['volume-mounts'],
     databaseUrl: values['database-url'],
     poolGib: values['pool-gib'],
     metricsPort: values['metrics-port'],
