@@ -8,7 +8,7 @@ import type { Compute } from './engine/compute/port.ts';
 import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts';
 import { hostdHost } from './engine/host/hostd/host.ts';
 import type { Host } from './engine/host/port.ts';
-import { openVolumes, simulatedHost } from './engine/host/simulated/host.ts';
+import { openHost } from './engine/host/simulated/host.ts';
 import { hostdImporter } from './engine/importer/hostd/importer.ts';
 import { noImporter } from './engine/importer/off.ts';
 import type { Importer } from './engine/importer/port.ts';
@@ -32,7 +32,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   if (config.mode === 'simulated') {
     const directory = join(home, 'simulated');
     const world = await openWorld({ clock, images: simulatedImages(), directory });
-    const host = simulatedHost(await openVolumes(join(directory, 'host')));
+    const host = await openHost(join(directory, 'host'));
     const compute = simulatedCompute(world);
     return {
       compute,

@@ -14,6 +14,7 @@ export const upOptions = {
   'custom-images': { type: 'string' },
   'volume-mounts': { type: 'string' },
   'database-url': { type: 'string' },
+  'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
   'metrics-port': { type: 'string' },
 } as const;
@@ -31,6 +32,8 @@ export const upOptionsHelp = `
   --custom-images off  import no images: the host's kernel mounts what is on them (on)
   --volume-mounts off  let new droplets mount no volumes: the host's kernel mounts them (on)
   --database-url URL   use this PostgreSQL instead of an own one
+  --accept-database    take the database for the right one though it is not that of the engines: what it does
+                       not know is quarantined, and nothing deleted (see docs/orphans.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
@@ -47,6 +50,7 @@ interface UpValues {
   'custom-images'?: string | undefined;
   'volume-mounts'?: string | undefined;
   'database-url'?: string | undefined;
+  'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
   'metrics-port'?: string | undefined;
 }
@@ -65,6 +69,7 @@ export function toUpOptions(values: UpValues): UpOptions {
     customImages: values['custom-images'],
     volumeMounts: values['volume-mounts'],
     databaseUrl: values['database-url'],
+    acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],
     metricsPort: values['metrics-port'],
   };

@@ -63,7 +63,10 @@ export interface TestAtollOptions {
   /** `false`: as with `--custom-images off`. */
   imports?: boolean;
   workers?: number;
-  /** How often the loop looks for dead peers, ms: seldom, where days pass in a moment. */
+  /** Database connections for requests: many by default. */
+  connections?: number;
+  slowWorkers?: number;
+  /** How often the loop looks for wakes that it was not told of, ms: seldom, where days pass in a moment. */
   resyncMs?: number;
   /** How often engines and database are compared, ms. */
   sweepMs?: number;
@@ -79,7 +82,7 @@ const contextOf = ({ real, imports = true }: TestAtollOptions): DropletContext =
 
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
-  const database = await testDatabase();
+  const database = await testDatabase(options.connections);
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
@@ -101,10 +104,11 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       context: contextOf(options),
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
+      ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),
       validateResponses: true,
       resyncMs: options.resyncMs ?? 50,
       // What is killed here ends at once: the next need not wait for it to come back.
-      lease: { ms: 10_000, goneMs: 200 },
+      lease: { ms: 10_000, goneMs: 150 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
       ...changes,
     });

@@ -37,6 +37,11 @@ export interface VolumeAttachment {
   name: string;
   /** The host's block device, or a link to it that stays true over restarts of the host. */
   device: string;
+  /**
+   * What it was made with, if with one: a guest with systemd then mounts it at `/mnt/<name>`, underscores for dashes, and
+   * again at each boot, unless its owner has made other provision for it.
+   */
+  filesystem?: { type: 'ext4' | 'xfs'; label: string };
 }
 
 /** What a machine is to be. */
@@ -135,7 +140,7 @@ export interface Compute {
   setMark(mark: CloudMark): Promise<void>;
   /** Makes the machine and starts it. A machine of this name that is there already is left as it is. */
   create(spec: InstanceSpec): Promise<void>;
-  /** Starts a stopped machine; a running one is left alone. */
+  /** Starts a stopped machine, also one that has filled its disk; a running one is left alone. */
   start(name: string): Promise<void>;
   /** Stops a running machine; a stopped one is left alone. */
   stop(name: string, options: StopOptions): Promise<void>;
@@ -149,7 +154,7 @@ export interface Compute {
    * machine keeps its old one.
    */
   replaceDisk(spec: InstanceSpec): Promise<void>;
-  /** Changes CPUs and memory, and grows the disk, of a machine that runs or not. */
+  /** Changes CPUs and memory, and grows the disk, be it full or not, of a machine that runs or not. */
   resize(name: string, size: MachineSize): Promise<void>;
   /** Gives the public nic an IPv6 address, also in the running system. */
   addIpv6(name: string, address: NonNullable<Nic['ipv6']>): Promise<void>;
