@@ -233,6 +233,7 @@ export const namesNothing = new Set([
   'private',
   'private_networking',
   'public_key',
+  'public_networking',
   'recipient_email',
   'recipient_uuid',
   'region',
