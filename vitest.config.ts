@@ -13,7 +13,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: real,
           globalSetup: ['test/support/global-database.ts'],
-          testTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

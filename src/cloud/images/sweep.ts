@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
 import type { Compute } from '../../engine/compute/port.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { engineNameOf } from './missing.ts';
 import { imageKind } from './reconcile.ts';
@@ -84,7 +85,7 @@ async function* lost(
       .where('gone_at', 'is', null)
       .where('deleted_at', 'is', null)
       .where('status', '=', 'available')
-      .where('type', 'in', types)
+      .where(anyOf('type', types))
       .where('id', '>', after ?? 0)
       .orderBy('id')
       .limit(pageSize)

@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 
@@ -46,7 +47,7 @@ export async function holdDroplets(
   await tx
     .selectFrom('droplets')
     .select('id')
-    .where('id', 'in', droplets)
+    .where(anyOf('id', droplets))
     .where('team_id', '=', teamId)
     .orderBy('id')
     .forUpdate()
