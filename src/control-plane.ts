@@ -156,9 +156,14 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   let cancelSweep = () => {};
   let cancelRetry = () => {};
   let sweeping: Promise<void> | undefined;
+  let mustAgain = false;
 
-  /** Compares the engines with the database; a sweep asked for during another is that other one. */
+  /**
+   * Compares the engines with the database. A sweep that is asked for during another is that other one; `must`: what
+   * has just happened is to be seen, which that one may have passed, and another follows.
+   */
   function sweepNow({ must }: { must: boolean }): Promise<void> {
+    if (sweeping) mustAgain ||= must;
     sweeping ??= sweep(sweepDeps, inventories)
       .then(async (swept) => {
         if (ended.signal.aborted) return;
@@ -171,6 +176,9 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {
         sweeping = undefined;
+        if (!mustAgain || ended.signal.aborted) return;
+        mustAgain = false;
+        void sweepNow({ must: true });
       });
     return sweeping;
   }
