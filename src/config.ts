@@ -38,6 +38,16 @@ export const configSchema = z.object({
   poolGib: z.number().int().optional(),
   /** Requests a token may make. */
   rateLimit: z.object({ perHour: z.number().int(), perMinute: z.number().int() }),
+  /** How many days rows are kept of what is gone, of ended actions, of the audit and of dead tokens. */
+  retentionDays: z
+    .object({
+      gone: z.number().positive(),
+      actions: z.number().positive(),
+      audit: z.number().positive(),
+      tokens: z.number().positive(),
+    })
+    .partial()
+    .optional(),
   /** How many resources the control loop works on at once; absent: by the number of cores. */
   workers: z.number().int().positive().optional(),
   /** Where Prometheus finds GET /metrics over TCP, beside the socket; loopback only: it asks for no token. */

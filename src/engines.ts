@@ -9,6 +9,7 @@ import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts
 import { hostdHost } from './engine/host/hostd/host.ts';
 import type { Host } from './engine/host/port.ts';
 import { openVolumes, simulatedHost } from './engine/host/simulated/host.ts';
+import { markFile } from './engine/host/simulated/mark.ts';
 import { hostdImporter } from './engine/importer/hostd/importer.ts';
 import type { Importer } from './engine/importer/port.ts';
 import { simulatedImporter } from './engine/importer/simulated/importer.ts';
@@ -31,7 +32,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   if (config.mode === 'simulated') {
     const directory = join(home, 'simulated');
     const world = await openWorld({ clock, images: simulatedImages(), directory });
-    const host = simulatedHost(await openVolumes(join(directory, 'host')));
+    const host = simulatedHost(await openVolumes(join(directory, 'host')), markFile(join(directory, 'host')));
     const compute = simulatedCompute(world);
     return {
       compute,

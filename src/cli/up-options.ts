@@ -12,6 +12,7 @@ export const upOptions = {
   'allow-image-source': { type: 'string', multiple: true },
   'image-max-gib': { type: 'string' },
   'database-url': { type: 'string' },
+  'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
   'metrics-port': { type: 'string' },
 } as const;
@@ -27,6 +28,8 @@ export const upOptionsHelp = `
                        images may be imported from there though it is no internet (may be repeated)
   --image-max-gib N    the largest image that is imported (20)
   --database-url URL   use this PostgreSQL instead of an own one
+  --accept-database    take the database for the right one though it is not that of the engines: what it does
+                       not know is quarantined, and nothing deleted (see docs/orphans.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
@@ -41,6 +44,7 @@ interface UpValues {
   'allow-image-source'?: string[] | undefined;
   'image-max-gib'?: string | undefined;
   'database-url'?: string | undefined;
+  'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
   'metrics-port'?: string | undefined;
 }
@@ -57,6 +61,7 @@ export function toUpOptions(values: UpValues): UpOptions {
     imageSources: values['allow-image-source'],
     imageMaxGib: values['image-max-gib'],
     databaseUrl: values['database-url'],
+    acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],
     metricsPort: values['metrics-port'],
   };

@@ -7,7 +7,7 @@ import pg from 'pg';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
-import { endQuarantine, putInQuarantine, quarantinedNames } from './quarantine.ts';
+import { endQuarantine, namesToRemove, putInQuarantine, quarantinedNames } from './quarantine.ts';
 import { nudge } from './reconcile.ts';
 
 /** Something that an engine holds. */
@@ -87,12 +87,18 @@ export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]):
 async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {
   const { store, clock, log, signal } = deps;
   const { kind } = inventory;
-  const { found, gone } = await quarantine(deps, inventory);
-  for (const { name, urn, remove } of gone) {
+  const { found, gone, strangers } = await quarantine(deps, inventory);
+  const asked = strangers.length > 0 ? await namesToRemove(store.db, kind) : new Set<string>();
+  for (const { name, urn, remove } of [...gone, ...strangers.filter((each) => asked.has(each.name))]) {
     if (signal.aborted) return;
     try {
       await remove();
-      log.warn({ kind, name, urn }, 'it was left over of something that is gone: removed');
+      log.warn(
+        { kind, name, urn },
+        asked.has(name)
+          ? 'removed, by the word of the operator'
+          : 'it was left over of something that is gone: removed',
+      );
     } catch (error) {
       log.warn({ kind, name, urn, error: (error as Error).message }, 'it cannot be removed now');
     }
@@ -112,29 +118,29 @@ async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {
 
 /**
  * Writes down what has no row, and changes nothing in any engine. Answers what was found, and of that what has a row
- * that says it is gone. Whatever has no row is looked for twice, since a row may have gone in the meantime with what it
+ * that says it is gone, and what has none. Whatever has no row is looked for twice, since a row may have gone in the meantime with what it
  * stood for.
  */
 export async function quarantine(
-  { store, clock, log }: Omit<SweepDeps, 'signal'>,
+  { store, clock, log }: Pick<SweepDeps, 'store' | 'clock' | 'log'>,
   inventory: Inventory,
-): Promise<{ found: Found[]; gone: Found[] }> {
+): Promise<{ found: Found[]; gone: Found[]; strangers: Found[] }> {
   const { kind } = inventory;
   const before = await quarantinedNames(store.db, kind);
   const found = await inventory.found();
   const rows = await rowsOf(inventory, found);
   const unknown = found.filter(({ name }) => !rows.has(name));
   const unexpected = unknown.filter(({ name }) => !before.has(name));
-  const strangers = unexpected.length > 0 ? await confirmed(inventory, unexpected) : [];
-  const added = new Set(await putInQuarantine(store.db, kind, strangers, clock.now()));
-  for (const { name, urn } of strangers)
+  const newcomers = unexpected.length > 0 ? await confirmed(inventory, unexpected) : [];
+  const added = new Set(await putInQuarantine(store.db, kind, newcomers, clock.now()));
+  for (const { name, urn } of newcomers)
     if (added.has(name))
       log.warn({ kind, name, urn }, 'the database does not know it: quarantined, see ./atoll orphans');
   const still = new Set(unknown.map(({ name }) => name));
   const ended = [...before].filter((name) => !still.has(name));
   await endQuarantine(store.db, kind, ended);
   for (const name of ended) log.info({ kind, name }, 'it is in quarantine no longer');
-  return { found, gone: found.filter(({ name }) => rows.get(name) === 'gone') };
+  return { found, gone: found.filter(({ name }) => rows.get(name) === 'gone'), strangers: unknown };
 }
 
 /** Of those that had no row, those that are there at a second look and have none then either. */

@@ -196,6 +196,7 @@ export interface Quarantined {
   found_at: Date;
   kind: string;
   name: string;
+  removal: Generated<boolean>;
   urn: string;
 }
 

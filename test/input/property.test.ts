@@ -14,7 +14,7 @@ import { publishedApi } from '../support/published.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { until } from '../support/until.ts';
 import { createVolume } from '../support/volumes.ts';
-import { type Lab, openLab, order } from './fixtures.ts';
+import { type Lab, openLab, openLabMs, order } from './fixtures.ts';
 import { requestTo, requestToNowhere, type Sent, type Words } from './generators.ts';
 
 const seed = Number(process.env.ATOLL_SEED ?? 20_260_101);
@@ -101,7 +101,7 @@ beforeAll(async () => {
     },
   };
   console.log(`seed ${seed}`);
-});
+}, openLabMs);
 afterAll(() => lab.close());
 
 const published = publishedApi();
@@ -183,7 +183,8 @@ async function renew(path: string): Promise<void> {
     ];
   }
   // The volume of before may be attached by now, and cannot be deleted then.
-  if (path.includes('{volume_id}')) byName.volume_id = [(await createVolume(api)).id];
+  if (path.includes('{volume_id}'))
+    byName.volume_id = [...(byName.volume_id ?? []), (await createVolume(api)).id];
   if (path.includes('{action_id}')) {
     // The action is the first droplet's, and stays to be found when that is gone.
     byName.droplet_id = lab.good.dropletActions_get?.params?.slice(0, 1) ?? [];

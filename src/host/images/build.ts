@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
+import { mountsBelow } from '../mounts-below.ts';
 import { type Recipe, recipeDigest } from './recipe.ts';
 
 /** An image takes about half a minute of processor time and 110 MB from the mirror. */
@@ -117,7 +118,11 @@ properties:
 async function removeAbandoned(cacheDir: string, present: string[]): Promise<void> {
   for (const name of present) {
     const pid = /^\.build-(\d+)-/.exec(name)?.[1];
-    if (pid && !isAlive(Number(pid))) await rm(join(cacheDir, name), { recursive: true, force: true });
+    if (!pid || isAlive(Number(pid))) continue;
+    const work = join(cacheDir, name);
+    // One that was killed leaves what it has mounted for the packages that it installed.
+    for (const target of mountsBelow(work).reverse()) await run('umount', [target]);
+    await rm(work, { recursive: true, force: true });
   }
 }
 

@@ -1,7 +1,7 @@
-import type { CloudMark } from '../../cloud-mark.ts';
 import { EngineError } from '../../errors.ts';
 import { digest } from '../digest.ts';
 import type { Host, HostAddress, HostDroplet, MetadataDocument } from '../port.ts';
+import { type MarkPlace, markInMemory } from './mark.ts';
 import { type SimulatedVolumes, simulatedVolumes } from './volumes.ts';
 
 export { openVolumes } from './volumes.ts';
@@ -22,26 +22,10 @@ export interface SimulatedHost extends Host {
   setVolumesAway(away: boolean): void;
 }
 
-/** Where a host keeps whose it is. */
-export interface MarkPlace {
-  read(): Promise<CloudMark | undefined>;
-  write(mark: CloudMark): Promise<void>;
-}
-
-function inMemory(): MarkPlace {
-  let mark: CloudMark | undefined;
-  return {
-    read: async () => mark,
-    async write(given) {
-      mark = given;
-    },
-  };
-}
-
 /** A host in memory; `disks` and `mark` may be kept over restarts. */
 export function simulatedHost(
   disks: SimulatedVolumes = simulatedVolumes(),
-  mark: MarkPlace = inMemory(),
+  mark: MarkPlace = markInMemory(),
 ): SimulatedHost {
   const entries = new Map<number, HostDroplet>();
   const owners = new Map<string, number>();
