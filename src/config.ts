@@ -32,6 +32,10 @@ export const configSchema = z.object({
   imageAliases: z.record(z.string(), z.string()).default({}),
   /** CIDRs that images may be imported from though they are not on the internet. */
   imageSources: z.array(z.string()).optional(),
+  /** Whether teams may import images, whose filesystems this host's kernel then mounts; absent: they may. */
+  customImages: z.boolean().optional(),
+  /** Whether droplets may mount ext4 and XFS of their volumes, by this host's kernel; absent: they may. */
+  volumeMounts: z.boolean().optional(),
   /** The largest image that is imported, GiB; absent: 20. */
   imageMaxGib: z.number().int().positive().optional(),
   /** Size of the storage pool in GiB (a sparse file). */

@@ -8,9 +8,9 @@ import type { Compute } from './engine/compute/port.ts';
 import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts';
 import { hostdHost } from './engine/host/hostd/host.ts';
 import type { Host } from './engine/host/port.ts';
-import { openVolumes, simulatedHost } from './engine/host/simulated/host.ts';
-import { markFile } from './engine/host/simulated/mark.ts';
+import { openHost } from './engine/host/simulated/host.ts';
 import { hostdImporter } from './engine/importer/hostd/importer.ts';
+import { noImporter } from './engine/importer/off.ts';
 import type { Importer } from './engine/importer/port.ts';
 import { simulatedImporter } from './engine/importer/simulated/importer.ts';
 import { outbox } from './engine/mail/outbox.ts';
@@ -32,12 +32,15 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   if (config.mode === 'simulated') {
     const directory = join(home, 'simulated');
     const world = await openWorld({ clock, images: simulatedImages(), directory });
-    const host = simulatedHost(await openVolumes(join(directory, 'host')), markFile(join(directory, 'host')));
+    const host = await openHost(join(directory, 'host'));
     const compute = simulatedCompute(world);
     return {
       compute,
       host,
-      importer: simulatedImporter({ compute, clock, delayMs: simulatedImportMs }),
+      importer:
+        config.customImages === false
+          ? noImporter
+          : simulatedImporter({ compute, clock, delayMs: simulatedImportMs }),
       mail,
       async close() {
         await world.close();
@@ -52,6 +55,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     id: config.id,
     pool: poolName,
     publicNetwork: publicBridge(config.id),
+    volumeMounts: config.volumeMounts !== false,
     limitDisk: (instance, limit) => host.limitDisk(instance, limit),
   });
   const importer = hostdImporter({
@@ -63,7 +67,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   return {
     compute,
     host,
-    importer,
+    importer: config.customImages === false ? noImporter : importer,
     mail,
     async close() {
       await compute.close();

@@ -95,7 +95,12 @@ function contextOf(config: Config, available: string[]): DropletContext {
       nameservers: real ? [splitRange(config.publicNetwork.ipv4).gateway] : simulatedNameservers,
     },
     ...(config.reservedNetwork && { reservedNetwork: config.reservedNetwork }),
-    imageHost: { mode: config.mode, aliases: config.imageAliases, available },
+    imageHost: {
+      mode: config.mode,
+      aliases: config.imageAliases,
+      available,
+      imports: config.customImages !== false,
+    },
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };
 }

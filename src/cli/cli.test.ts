@@ -155,9 +155,11 @@ test('doctor says which bytes are missing, where they belong, and what to do', (
     missingFindings('/home/volumes', [
       { kind: 'volume', id: 'a', name: 'data', since },
       { kind: 'volume snapshot', id: 'b', name: 'nightly', since },
+      { kind: 'image', id: '7', name: 'golden', since, engineName: 'image-7' },
     ]),
   );
   expect(printed).toMatch(/no\s+volume\s.*a \(data\) have been missing since 2026-01-02T03:04:05/);
   expect(printed).toContain('bring /home/volumes/a.img back');
   expect(printed).toContain('bring /home/volumes/snapshots/b.img back');
+  expect(printed).toContain('bring image-7 of Incus back');
 });

@@ -1,4 +1,5 @@
 /** Bytes that were kept and are missing, and what else hostd cannot put right: for `doctor` and `status`. */
+import { type MissingImage, missingImages } from '../cloud/images/index.ts';
 import { type MissingBytes, missingBytes } from '../cloud/volumes/index.ts';
 import { type Config, paths } from '../config.ts';
 import type { Finding } from '../host/capabilities.ts';
@@ -8,24 +9,33 @@ import { withStore } from './database.ts';
 /** More of them are one fault, and not so many. */
 const most = 20;
 
-/** Volumes and snapshots whose bytes are missing, at most 20; null where the database does not answer. */
-export async function findMissingBytes(home: string, config: Config): Promise<MissingBytes[] | null> {
+type Missing = MissingBytes | MissingImage;
+
+/** Volumes, snapshots and images whose bytes are missing, at most 20 each; null where the database does not answer. */
+export async function findMissingBytes(home: string, config: Config): Promise<Missing[] | null> {
   try {
-    return await withStore(home, config, ({ db }) => missingBytes(db, most));
+    return await withStore(home, config, async ({ db }) => [
+      ...(await missingBytes(db, most)),
+      ...(await missingImages(db, most)),
+    ]);
   } catch {
     return null;
   }
 }
 
 /** What a person does about each of them. */
-export function missingFindings(volumes: string, missing: MissingBytes[]): Finding[] {
-  return missing.map(({ kind, id, name, since }) => {
-    const file = `${volumes}/${kind === 'volume' ? '' : 'snapshots/'}${id}.img`;
+export function missingFindings(volumes: string, missing: Missing[]): Finding[] {
+  return missing.map((each) => {
+    const { kind, id, name, since } = each;
+    const what =
+      'engineName' in each
+        ? `${each.engineName} of Incus`
+        : `${volumes}/${kind === 'volume' ? '' : 'snapshots/'}${id}.img`;
     return {
       name: kind,
       ok: false,
       detail: `the bytes of ${id} (${name}) have been missing since ${since.toISOString()}`,
-      remedy: `bring ${file} back, from a backup or by mounting its disk: it is used again by itself. Nothing was made in its place; what is lost for good, its owner can delete`,
+      remedy: `bring ${what} back, from a backup or by mounting its disk: it is used again by itself. Nothing was made in its place; what is lost for good, its owner can delete`,
     };
   });
 }

@@ -11,6 +11,8 @@ export const upOptions = {
   'image-alias': { type: 'string', multiple: true },
   'allow-image-source': { type: 'string', multiple: true },
   'image-max-gib': { type: 'string' },
+  'custom-images': { type: 'string' },
+  'volume-mounts': { type: 'string' },
   'database-url': { type: 'string' },
   'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
@@ -27,6 +29,8 @@ export const upOptionsHelp = `
   --allow-image-source CIDR
                        images may be imported from there though it is no internet (may be repeated)
   --image-max-gib N    the largest image that is imported (20)
+  --custom-images off  import no images: the host's kernel mounts what is on them (on)
+  --volume-mounts off  let new droplets mount no volumes: the host's kernel mounts them (on)
   --database-url URL   use this PostgreSQL instead of an own one
   --accept-database    take the database for the right one though it is not that of the engines: what it does
                        not know is quarantined, and nothing deleted (see docs/orphans.md)
@@ -43,6 +47,8 @@ interface UpValues {
   'image-alias'?: string[] | undefined;
   'allow-image-source'?: string[] | undefined;
   'image-max-gib'?: string | undefined;
+  'custom-images'?: string | undefined;
+  'volume-mounts'?: string | undefined;
   'database-url'?: string | undefined;
   'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
@@ -60,6 +66,8 @@ export function toUpOptions(values: UpValues): UpOptions {
     imageAliases: values['image-alias'],
     imageSources: values['allow-image-source'],
     imageMaxGib: values['image-max-gib'],
+    customImages: values['custom-images'],
+    volumeMounts: values['volume-mounts'],
     databaseUrl: values['database-url'],
     acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],

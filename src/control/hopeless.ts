@@ -11,7 +11,7 @@ export interface Explanations {
 }
 
 const missing =
-  'Bytes that this needs are missing on the host. The operator finds which, and what to do about it, in: ./atoll doctor';
+  'Bytes that this needs are missing on the host. The operator finds which in ./atoll logs, and what to do in ./atoll doctor.';
 
 /**
  * Why trying again cannot help, for a person; undefined where it may. What the engine said stays in the log. A wait

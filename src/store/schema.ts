@@ -140,6 +140,7 @@ export interface Droplets {
   public_ipv4: string;
   public_ipv6: string | null;
   public_keys: string[];
+  public_networking: Generated<boolean>;
   region: string;
   root: Generated<number>;
   root_done: Generated<number>;
@@ -165,6 +166,7 @@ export interface Images {
   gone_at: Date | null;
   id: Generated<number>;
   min_disk_gib: number;
+  missing_at: Date | null;
   name: string;
   nonce: Generated<string>;
   regions: string[];

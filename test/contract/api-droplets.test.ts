@@ -86,6 +86,19 @@ describe('creating droplets', () => {
     expect((await create({ region: '' })).region.slug).toBe('nyc3');
   });
 
+  it('keeps whether a public interface was wanted', async () => {
+    const kept = async (extra: object) => {
+      const { id } = await create(extra);
+      const row = atoll.database.store.db
+        .selectFrom('droplets')
+        .select('public_networking')
+        .where('id', '=', id);
+      return (await row.executeTakeFirstOrThrow()).public_networking;
+    };
+    expect(await kept({ public_networking: false })).toBe(false);
+    expect(await kept({})).toBe(true);
+  });
+
   it('hands user data, keys, tags and addresses to the metadata service', async () => {
     const public_key =
       'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGx8Kn1cpM6N4Cxz4mZ5Zb2Gd1Yq9h1Qk0sVwqHq5m2D test';

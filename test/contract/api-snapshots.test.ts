@@ -31,6 +31,8 @@ async function dropletSnapshot(api: ApiClient, name: string): Promise<{ id: stri
 describe('snapshots of a volume', () => {
   it('are there at once, are taken, and tell what they take', async () => {
     const volume = await createVolume(atoll.api, { filesystem_type: 'xfs' });
+    await until(async () => (await volumeIds()).includes(volume.id));
+    await atoll.host.writeVolume(volume.id, 'written');
     const snapshot = await snap(atoll.api, volume.id, { tags: ['nightly'] });
     expect(snapshot).toMatchObject({
       name: 'snap',
@@ -50,6 +52,21 @@ describe('snapshots of a volume', () => {
     await atoll.api.expect(404, 'DELETE', path);
     await until(async () => !(await kept(snapshot.id)));
   });
+
+  it.each([{}, { filesystem_type: 'ext4' }, { filesystem_type: 'xfs' }])(
+    'are of no size where nothing was written: %o',
+    async (filesystem) => {
+      const volume = await createVolume(atoll.api, filesystem);
+      const { id } = await snap(atoll.api, volume.id);
+      await until(async () => {
+        const { db } = atoll.database.store;
+        const query = db.selectFrom('volume_snapshots').select('status').where('id', '=', id);
+        return (await query.executeTakeFirstOrThrow()).status === 'available';
+      });
+      const { snapshot } = await atoll.api.expect(200, 'GET', `/v2/snapshots/${id}`);
+      expect(snapshot.size_gigabytes).toBe(0);
+    },
+  );
 
   it('outlive the volume, though it is deleted before they are taken', async () => {
     const volume = await createVolume(atoll.api);

@@ -2,13 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { awkwardCompute } from '../support/awkward-compute.ts';
 import { createDroplet, ended, getDroplet, order } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
 import { unknownVolume, volumesOf } from '../support/volumes.ts';
 
+const engine = awkwardCompute();
 let atoll: TestAtoll;
 beforeAll(async () => {
-  atoll = await startAtoll();
+  atoll = await startAtoll({ wrap: { compute: engine.wrap } });
 });
 afterAll(() => atoll.close());
 
@@ -143,6 +145,16 @@ describe('attaching and detaching', () => {
     expect((await act(volume, { type: 'detach', droplet_id: id })).status).toBe('completed');
   });
 
+  it('hangs where it was found when the machine got it though the step failed', async () => {
+    const [id, other, { id: volume }] = [await droplet(), await droplet(), await create()];
+    engine.afterwards('attachVolume', new EngineError('rejected', 'got it, and stumbled'));
+    expect((await act(volume, { type: 'attach', droplet_id: id })).status).toBe('errored');
+    expect(await hanging(id)).toEqual([volume]);
+    expect((await get(volume)).droplet_ids).toEqual([id]);
+    const path = `/v2/volumes/${volume}/actions`;
+    expect(await refused(422, path, { type: 'attach', droplet_id: other })).toMatch(/already attached/);
+  });
+
   it('goes on when the engine is back', async () => {
     const [id, { id: volume }] = await Promise.all([droplet(), create()]);
     atoll.world.fail('attachVolume', new EngineError('unavailable', 'away'), 2);
@@ -203,6 +215,26 @@ describe('volumes of a new droplet', () => {
     expect((await ended(atoll.api, links.actions[0].id)).status).toBe('errored');
     expect((await get(volume)).droplet_ids).toEqual([]);
     await droplet({ volumes: [volume] });
+  });
+
+  it('frees them when the droplet cannot be made, but not before what was made of it is gone', async () => {
+    const [{ id: volume }, other] = [await create(), await droplet()];
+    engine.afterwards('create', new EngineError('rejected', 'made by half'));
+    const release = engine.hold('delete');
+    const body = { ...order, volumes: [volume] };
+    const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', body);
+    expect((await ended(atoll.api, links.actions[0].id)).status).toBe('errored');
+    expect(await hanging(failed.id)).toEqual([volume]);
+    expect((await get(volume)).droplet_ids).toEqual([]);
+    const path = `/v2/volumes/${volume}/actions`;
+    const attach = { type: 'attach', droplet_id: other };
+    expect(await refused(422, path, attach)).toBe('Droplet already has a pending event.');
+    expect(await refused(422, '/v2/droplets', body)).toMatch(/^volumes\[0\] is attached to another Droplet/);
+    expect(await refused(422, path, { type: 'detach' })).toBe('Attachment not found');
+    release();
+    await until(async () => (await atoll.api.call('POST', path, attach)).status === 202);
+    expect(await atoll.compute.get(`droplet-${failed.id}`)).toBeUndefined();
+    await until(async () => (await hanging(other))?.includes(volume) === true);
   });
 
   it('frees them when the droplet is deleted, but not before its machine is gone', async () => {

@@ -86,9 +86,9 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       expect(seen).not.toContain('stopped');
     });
 
-    test('an unknown image is rejected and leaves nothing', async () => {
+    test('an unknown image is missing and leaves nothing', async () => {
       await expect(create(11, { source: { image: 'no-such-image' } })).rejects.toMatchObject(
-        refusal('rejected'),
+        refusal('missing'),
       );
       expect(await compute.get('droplet-11')).toBeUndefined();
     });
@@ -202,7 +202,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       const missing = [{ image: 'no-such-image' }, { saved: 'no-such-disk' }];
       for (const source of missing)
         await expect(compute.replaceDisk(machineSpec(engine, 11, { source, root: 2 }))).rejects.toMatchObject(
-          refusal('rejected'),
+          refusal('missing'),
         );
       expect(await compute.list()).toMatchObject([{ name: 'droplet-11', state: 'running', root: 1 }]);
       await expect(compute.replaceDisk(machineSpec(engine, 12))).rejects.toMatchObject(refusal('failed'));
@@ -303,7 +303,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       await compute.deleteSaved('image-5');
       expect(await compute.listSaved()).toEqual([]);
       expect(await compute.list()).toMatchObject([{ state: 'running' }, { state: 'running' }]);
-      await expect(create(14, { source: { saved: 'image-5' } })).rejects.toMatchObject(refusal('rejected'));
+      await expect(create(14, { source: { saved: 'image-5' } })).rejects.toMatchObject(refusal('missing'));
       expect(await compute.get('droplet-14')).toBeUndefined();
     });
 

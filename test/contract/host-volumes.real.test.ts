@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { emptyBytes } from '../../src/cloud/volumes/index.ts';
 import { paths } from '../../src/config.ts';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host } from '../../src/engine/host/port.ts';
@@ -96,6 +97,8 @@ describe.runIf(possible)(
       expect(await probe(device)).toContain(`LABEL=${filesystem.label.replace(' ', '\\ ')}`);
       expect((await stat(fileOf(id))).size).toBe(100 * GIB);
       expect(await allocated(fileOf(id))).toBeLessThan(200 * MIB);
+      const { bytes } = await host.snapshotVolume(id, randomUUID(), { make: true });
+      expect(bytes).toBeLessThanOrEqual(emptyBytes({ filesystem_type: filesystem.type, size_gib: 100 }));
       expect((await stat(fileOf(id))).mode & 0o777).toBe(0o600);
       expect((await stat(directory)).mode & 0o777).toBe(0o700);
       const target = await mount(device);

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { EngineError } from '../../src/engine/errors.ts';
-import { openVolumes, simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { digest } from '../../src/engine/host/digest.ts';
+import { openHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
 
 hostContract('simulated', async () => {
@@ -26,14 +27,41 @@ it('keeps volumes and their snapshots over restarts where it has a directory', a
   const directory = await mkdtemp(join(tmpdir(), 'atoll-host-'));
   const [volume, snapshot] = [randomUUID(), randomUUID()];
   try {
-    const host = simulatedHost(await openVolumes(directory));
+    const host = await openHost(directory);
     await host.ensureVolume({ id: volume, sizeGib: 5 }, { make: true });
     await host.writeVolume(volume, 'kept');
     await host.snapshotVolume(volume, snapshot, { make: true });
     await host.close();
-    const again = simulatedHost(await openVolumes(directory));
+    const again = await openHost(directory);
     expect(await again.volumes()).toEqual({ volumes: [{ id: volume, sizeGib: 5 }], snapshots: [snapshot] });
     expect(again.readVolume(volume)).toBe('kept');
+    await again.close();
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+it('keeps the entries in force, and their generations, over restarts where it has a directory', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'atoll-host-'));
+  const stale = { kind: 'rejected', message: expect.stringContaining('stale') };
+  try {
+    const host = await openHost(directory);
+    await host.publish(hostDroplet(1), 5);
+    await host.publish(hostDroplet(2), 5);
+    await host.withdraw(2, 6);
+    await host.publishAddress({ ip: '10.89.0.11', target: '10.90.0.150' }, 3);
+    await host.publishAddress({ ip: '10.89.0.12' }, 3);
+    await host.withdrawAddress('10.89.0.12', 4);
+    await host.close();
+    const again = await openHost(directory);
+    expect(await again.list()).toEqual([1]);
+    expect(await again.published(1)).toBe(digest(hostDroplet(1)));
+    expect(await again.addresses()).toEqual([{ ip: '10.89.0.11', target: '10.90.0.150' }]);
+    await expect(again.publish(hostDroplet(1), 4)).rejects.toMatchObject(stale);
+    await expect(again.publish(hostDroplet(2), 5)).rejects.toMatchObject(stale);
+    await expect(again.publishAddress({ ip: '10.89.0.12' }, 3)).rejects.toMatchObject(stale);
+    const heir = { ...hostDroplet(3), ipv4: hostDroplet(1).ipv4 };
+    await expect(again.publish(heir, 1)).rejects.toMatchObject({ kind: 'busy' });
     await again.close();
   } finally {
     await rm(directory, { recursive: true });

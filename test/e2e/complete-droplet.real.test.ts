@@ -91,7 +91,7 @@ describe('disks', () => {
 });
 
 describe('volumes', () => {
-  it('are mounted by the lines of the guide, survive a reboot, grow, and carry their data elsewhere', async () => {
+  it('mount themselves, survive a reboot, grow, and carry their data elsewhere', async () => {
     const request = { name: 'data', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'ext4' };
     const { volume } = await api.expect(201, 'POST', '/v2/volumes', request);
     const first = await booted({ name: 'first', volumes: [volume.id] });
@@ -100,10 +100,19 @@ describe('volumes', () => {
       first.address,
       // The first mount of its type that a guest asks for must not decide for all: see prime-mounts.ts.
       'for type in ext4 xfs; do mount -i -t $type /dev/null /mnt; done 2>/dev/null',
-      `mkdir -p /mnt/data && mount -o defaults,nofail,discard,noatime ${device} /mnt/data`,
-      `echo '${device} /mnt/data ext4 defaults,nofail,discard,noatime 0 2' >> /etc/fstab`,
-      'echo kept > /mnt/data/file; sync',
     );
+    const mounted = async (address: string, at: string) =>
+      (await inside(address, `findmnt -no OPTIONS ${at}`))[0] ?? '';
+    const unit = 'ls /etc/systemd/system/mnt-data.mount 2>/dev/null';
+    // By the first boot.
+    await until(
+      async () => (await mounted(first.address, '/mnt/data')) !== '',
+      20_000,
+      'it mounts itself',
+      250,
+    );
+    expect(await mounted(first.address, '/mnt/data')).toMatch(/noatime.*discard/);
+    await inside(first.address, 'echo kept > /mnt/data/file; sync');
     await api.act(first.id, { type: 'reboot' });
     await sshBanner(first.address);
     const file = async (address: string) => (await inside(address, 'cat /mnt/data/file 2>/dev/null'))[0];
@@ -125,19 +134,26 @@ describe('volumes', () => {
     });
     await volumeAct(volume.id, { type: 'detach', droplet_id: first.id });
     expect(await inside(first.address, `test -e ${device} && echo there || echo gone`)).toEqual(['gone']);
+    expect(
+      await inside(first.address, unit, 'ls -d /mnt/data', 'systemctl is-failed mnt-data.mount'),
+    ).toEqual(['inactive']);
     const second = await booted({ name: 'second' });
+    // It is there when the action has ended.
     await volumeAct(volume.id, { type: 'attach', droplet_id: second.id });
-    await inside(second.address, `mkdir -p /mnt/data && mount ${device} /mnt/data`);
     expect(await file(second.address)).toBe('kept');
 
     const clone = { name: 'clone', region: 'nyc3', size_gigabytes: 2, snapshot_id: snapshot.id };
     const { volume: copied } = await api.expect(201, 'POST', '/v2/volumes', clone);
-    await volumeAct(copied.id, { type: 'attach', droplet_id: second.id });
+    // Its owner mounts it by the lines of the guide, in another place.
+    const clonePath = '/dev/disk/by-id/scsi-0DO_Volume_clone';
     await inside(
       second.address,
-      'mkdir -p /mnt/clone && mount /dev/disk/by-id/scsi-0DO_Volume_clone /mnt/clone',
+      `echo '${clonePath} /srv/clone ext4 defaults,nofail,discard,noatime 0 2' >> /etc/fstab`,
     );
-    expect(await inside(second.address, 'cat /mnt/clone/file')).toEqual(['kept']);
+    await volumeAct(copied.id, { type: 'attach', droplet_id: second.id });
+    expect(await mounted(second.address, '/mnt/clone')).toBe('');
+    await inside(second.address, 'mkdir -p /srv/clone && mount /srv/clone');
+    expect(await inside(second.address, 'cat /srv/clone/file')).toEqual(['kept']);
 
     await api.expect(409, 'DELETE', `/v2/volumes/${volume.id}`);
     for (const each of [first.id, second.id]) await api.expect(204, 'DELETE', `/v2/droplets/${each}`);

@@ -1,8 +1,9 @@
 /** What was made once and is missing is told, never made again, and used again when it is back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { importedImageInventory, keptDiskInventory, missingImages } from '../../src/cloud/images/index.ts';
 import { missingBytes, volumeInventory, volumeSnapshotInventory } from '../../src/cloud/volumes/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
-import { sweep as sweepAll } from '../../src/control/sweep.ts';
+import { type Inventory, sweep as sweepAll } from '../../src/control/sweep.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -33,11 +34,12 @@ const rowOf = (id: string) =>
     .where('id', '=', id)
     .executeTakeFirstOrThrow();
 const lost = async () => (await missingBytes(atoll.database.store.db, 100)).map(({ id }) => id);
-async function sweep(): Promise<void> {
+async function sweep(other?: Inventory[]): Promise<void> {
   const { database, host } = atoll;
   const { store } = database;
   const signal = new AbortController().signal;
-  const inventories = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
+  const own = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
+  const inventories = other ?? own;
   expect(await sweepAll({ store, clock: systemClock, log: silentLog, signal }, inventories)).toBe(true);
 }
 const actionOf = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/actions/${id}`)).action;
@@ -230,5 +232,46 @@ describe('a volume snapshot whose bytes are missing', () => {
     await until(async () => !(await atoll.host.volumes()).snapshots.includes(snapshot_id));
     expect(await held(copy)).toBeUndefined();
     await back();
+  });
+});
+
+describe('an image whose bytes are missing', () => {
+  async function sweepOfImages(): Promise<void> {
+    const deps = { store: atoll.database.store, compute: atoll.engine };
+    await sweep([keptDiskInventory(deps), importedImageInventory(deps)]);
+  }
+  const missing = async () => (await missingImages(atoll.database.store.db, 100)).map(({ id }) => Number(id));
+
+  async function taken(): Promise<number> {
+    const id = await droplet();
+    const body = { type: 'snapshot', name: newName() };
+    const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
+    expect((await ended(atoll.api, action.id)).status).toBe('completed');
+    const { snapshots } = await atoll.api.expect(200, 'GET', `/v2/droplets/${id}/snapshots`);
+    return snapshots[0].id;
+  }
+
+  it('errs the create that finds it out, is refused after the sweep, and is used when it is back', async () => {
+    const image = await taken();
+    const kept = (await atoll.engine.listSaved()).find(({ urn }) => urn === `do:image:${image}`)!;
+    await atoll.engine.deleteSaved(kept.name);
+    const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', {
+      ...order,
+      image,
+    });
+    const errored = await ended(atoll.api, links.actions[0].id);
+    expect(errored).toMatchObject({ status: 'errored', message: expect.stringMatching(/missing.*doctor/) });
+    expect((await atoll.engine.list()).map(({ urn }) => urn)).not.toContain(`do:droplet:${failed.id}`);
+    await sweepOfImages();
+    await until(async () => (await missing()).includes(image));
+    expect(await refused(422, '/v2/droplets', { ...order, image })).toMatch(/^image \d+ has been missing/);
+    expect((await atoll.engine.listSaved()).map(({ name }) => name)).not.toContain(kept.name);
+    const on = `do:droplet:${await droplet()}`;
+    const machine = (await atoll.engine.list()).find(({ urn }) => urn === on)!;
+    await atoll.engine.save(machine.name, kept);
+    await sweepOfImages();
+    await until(async () => !(await missing()).includes(image));
+    const again = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, image });
+    expect((await ended(atoll.api, again.links.actions[0].id)).status).toBe('completed');
   });
 });

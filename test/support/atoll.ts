@@ -16,6 +16,7 @@ import {
 } from '../../src/engine/compute/simulated/index.ts';
 import type { Host } from '../../src/engine/host/port.ts';
 import { type SimulatedHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { noImporter } from '../../src/engine/importer/off.ts';
 import { type SimulatedImporter, simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
 import type { Letter } from '../../src/engine/mail/port.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
@@ -59,6 +60,8 @@ export interface TestAtollOptions {
   /** Puts something between the loop and an engine. */
   wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
   rateLimit?: { perHour: number; perMinute: number };
+  /** `false`: as with `--custom-images off`. */
+  imports?: boolean;
   workers?: number;
   /** Database connections for requests: many by default. */
   connections?: number;
@@ -73,6 +76,9 @@ export interface TestAtollOptions {
   /** Another compute engine than the simulated world; whoever made it closes it. */
   real?: { compute: Compute; context: DropletContext };
 }
+
+const contextOf = ({ real, imports = true }: TestAtollOptions): DropletContext =>
+  real?.context ?? { ...simulatedContext, imageHost: { ...simulatedContext.imageHost, imports } };
 
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
@@ -89,13 +95,13 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       store: database.store,
       address: database.address,
       compute: wrapped,
-      importer,
+      importer: options.imports === false ? noImporter : importer,
       mail: { send: async (letter) => void letters.set(letter.name, letter) },
       host: options.wrap?.host?.(host) ?? host,
       clock,
       log: options.log ?? pino({ level: 'silent' }),
       mode: options.real ? 'real' : 'simulated',
-      context: options.real?.context ?? simulatedContext,
+      context: contextOf(options),
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
       ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),

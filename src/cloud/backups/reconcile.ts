@@ -111,13 +111,9 @@ export function backupReconciler({ store, clock, log }: BackupReconcilerOptions)
   async function expire({ backups }: Row, now: Date, keptMs: number): Promise<Date | undefined> {
     const over = backups.filter(({ at }) => Date.parse(at) + keptMs <= now.getTime());
     const left = backups[over.length];
-    await deleteImages(
-      store.db,
-      over.map(({ id }) => id),
-      now,
-      // One may have been made a snapshot since it was read, and be another team's.
-      'backup',
-    );
+    const ids = over.map(({ id }) => id);
+    // One may have been made a snapshot since it was read, and be another team's.
+    if (ids.length > 0) await store.transaction((tx) => deleteImages(tx, ids, now, 'backup'));
     return left && new Date(Date.parse(left.at) + keptMs);
   }
 

@@ -111,6 +111,7 @@ export async function createDroplets(
         user_data: body.user_data || null,
         public_keys: keys.map((key) => key.public_key),
         access: access[index],
+        publicNetworking: body.public_networking ?? true,
         at,
       });
       for (const volume of volumes) {
@@ -158,6 +159,7 @@ interface NewDroplet {
   user_data: string | null;
   public_keys: string[];
   access: RootAccess | undefined;
+  publicNetworking: boolean;
   at: Date;
 }
 
@@ -199,12 +201,14 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
         from ids, outside, inside
       ), made as (
         insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
-          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash)
+          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash,
+          public_networking)
         overriding system value
         select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
           ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
           outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id,
-          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text
+          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text,
+          ${droplet.publicNetworking}::boolean
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
       )

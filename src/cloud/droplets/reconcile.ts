@@ -9,6 +9,7 @@ import type { Log } from '../../log.ts';
 import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
 import { dropletKind } from '../pending/index.ts';
+import { freeVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type Observed, type Plan, plan } from './plan.ts';
 import { type DropletRow, dropletRows, instanceName, machineSize } from './row.ts';
@@ -57,7 +58,9 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
         // A machine that could not be made is deleted: what it printed is kept for `atoll logs --droplet`.
         const printed = await compute.console(instanceName(row)).catch(() => null);
         const end = { message: reason, at: clock.now(), console: printed };
-        await store.transaction((tx) => undoAction(tx, row, observed, end));
+        // A step that failed may have had its effect all the same: what it left decides what is put back.
+        const left = await observe(row).catch(() => undefined);
+        await store.transaction((tx) => undoAction(tx, row, left, end));
         continue;
       }
       if (!(await settle(row, observed, next))) continue;
@@ -101,6 +104,8 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     const status = next.settled === 'active' ? 'active' : 'off';
     const power = next.settled === 'active' ? 'on' : 'off';
     const acting = row.pending_action_id !== null;
+    if (!acting && row.root_done === 0 && row.volume_ids.length > 0 && !observed.instance)
+      await freeVolumes(store.db, row.id);
     if (!gone && !acting && row.status === status && row.power === power) return true;
     if (acting && 'failed' in next) {
       const end = { message: next.failed, at };

@@ -8,7 +8,7 @@ import type { Mail } from '../../engine/mail/port.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import { diskSource, finishSave, imageUrn, savedName } from '../images/index.ts';
-import { attachedVolumes, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
+import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import type { DropletContext } from './context.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
@@ -87,7 +87,7 @@ async function attach(
   // Detached meanwhile: the next look has another plan.
   if (!volume) return;
   const device = await volumeDevice(deps, volume, run);
-  await compute.attachVolume(instanceName(row), { id: volume.id, name: volume.name, device });
+  await compute.attachVolume(instanceName(row), attachment(volume, device));
 }
 
 /**
@@ -130,7 +130,7 @@ async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): 
   const attached = row.volume_ids.length > 0 ? await attachedVolumes(store.db, row.id) : [];
   for (const volume of attached) {
     const device = await volumeDevice(deps, volume, run);
-    volumes.push({ id: volume.id, name: volume.name, device });
+    volumes.push(attachment(volume, device));
   }
   const outside = splitRange(context.network.ipv4);
   return {

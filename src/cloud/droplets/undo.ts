@@ -2,7 +2,6 @@
 import { endAction } from '../../control/actions.ts';
 import type { Tx } from '../../store/store.ts';
 import { abandonSaves } from '../images/index.ts';
-import { releaseVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
 
@@ -71,10 +70,10 @@ export async function undoAction(
   if (!changed) return false;
   await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
   await abandonSaves(tx, row.id, { error: message, at });
-  // A droplet that was never made holds nothing.
-  if (observed && row.root_done === 0) await releaseVolumes(tx, row.id);
-  // A volume hangs where it was found.
-  const isAttached = (id: string) => !observed || (observed.instance?.volumes ?? []).includes(id);
+  // A volume hangs where it was found. What there may be of a machine that could not be made keeps its volumes until it
+  // is deleted: see `freeVolumes`.
+  const attached = observed?.instance?.volumes ?? [];
+  const holds = (id: string) => !observed || row.root_done === 0 || attached.includes(id);
   const volumes = await tx
     .selectFrom('volumes')
     .select('id')
@@ -83,7 +82,7 @@ export async function undoAction(
   for (const { id } of volumes) {
     await tx
       .updateTable('volumes')
-      .set({ pending_action_id: null, droplet_id: isAttached(id) ? row.id : null })
+      .set({ pending_action_id: null, droplet_id: holds(id) ? row.id : null })
       .where('id', '=', id)
       .execute();
   }

@@ -1,4 +1,5 @@
 export { type Image, images, resolveImage } from './catalogue.ts';
+export { type MissingImage, missingImages } from './missing.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
 export { customName, imageUrn, savedName } from './row.ts';

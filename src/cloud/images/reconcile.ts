@@ -7,6 +7,7 @@ import { type Imported, type Importer, type ImportLimits, Unimportable } from '.
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import type { Named } from '../engine-name.ts';
+import { isHeld } from './missing.ts';
 import { customName, savedName } from './row.ts';
 
 export const imageKind = 'image';
@@ -39,6 +40,7 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     const row = await rowOf(id);
     if (!row) return { forget: true };
     if (row.deleted_at) return remove(row);
+    if (row.status === 'available') return look(row);
     if (row.type !== 'custom' || row.url === null) return undefined;
     if (row.status !== 'NEW' && row.status !== 'pending') return undefined;
     run.slow();
@@ -59,6 +61,19 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
     }
     // Deleted just now: the wake of that has seen to another run.
     return undefined;
+  }
+
+  /** Writes down whether the engine still has an image, or has it again. */
+  async function look(row: Named & { type: string; missing_at: Date | null }): Promise<void> {
+    const held = await isHeld(compute, row);
+    if (held === (row.missing_at === null)) return;
+    await store.db
+      .updateTable('images')
+      .set({ missing_at: held ? null : clock.now() })
+      .where('id', '=', row.id)
+      .execute();
+    if (held) log.info({ image: row.id }, 'the bytes of an image are back');
+    else log.error({ image: row.id }, 'the bytes of an image are missing');
   }
 
   /** The import; ended early, with undefined, where the image is deleted meanwhile. */

@@ -86,16 +86,17 @@ export async function abandonSaves(
 
 /**
  * Deletes images at once for the API, and what was offered of them; their bytes follow. Those that are deleted
- * already stay as they are, and with `type` those that have become another one. One statement: also without a
- * transaction it is done as a whole.
+ * already stay as they are, and with `type` those that have become another one. They are locked first, as the statement
+ * that takes off their tags must see those of whoever had them locked.
  */
 export async function deleteImages(
-  db: Queryable,
+  tx: Tx,
   ids: readonly number[],
   at: Date,
   type: 'backup' | null = null,
 ): Promise<void> {
   if (ids.length === 0) return;
+  await sql`select from images where id = any(${ids}::bigint[]) order by id for update`.execute(tx);
   await sql`
     with deleted as (
       update images set deleted_at = ${at}
@@ -107,5 +108,5 @@ export async function deleteImages(
       update image_transfers set status = 'cancelled', ended_at = ${at}
       where image_id in (select id from deleted) and status = 'pending'
     )
-    select wake(${imageKind}, id::text, ${at}) from deleted`.execute(db);
+    select wake(${imageKind}, id::text, ${at}) from deleted`.execute(tx);
 }

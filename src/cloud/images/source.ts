@@ -2,6 +2,7 @@ import type { DiskSource } from '../../engine/compute/port.ts';
 import { invalid, quoted } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
+import { missingImageText } from './missing.ts';
 import { customName, findOwnImage, savedName } from './row.ts';
 
 /** What a host can make droplets of. */
@@ -9,6 +10,8 @@ export interface ImageHost {
   mode: 'real' | 'simulated';
   /** The operator's: slugs that stand for another one here. */
   aliases: Readonly<Record<string, string>>;
+  /** Whether images are imported; absent: they are. */
+  imports?: boolean;
   /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
   available: readonly string[];
 }
@@ -95,6 +98,7 @@ export async function orderImage(
     ? await findOwnImage(db, teamId, Number(idOrSlug))
     : undefined;
   if (!own) return orderableImage(idOrSlug, host);
+  if (own.missing_at) throw invalid('image', missingImageText(own.id, own.missing_at));
   if (own.status === 'error') throw invalid('image', `${own.id} could not be imported: ${own.error_message}`);
   if (own.status !== 'available')
     throw invalid('image', `${own.id} is not available yet: its status is ${own.status}.`);

@@ -1,8 +1,9 @@
 /** What a team's images have in the engine: kept disks, and imported images. */
 import { sql } from 'kysely';
-import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
+import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import type { Store } from '../../store/store.ts';
+import { engineNameOf } from './missing.ts';
 import { imageKind } from './reconcile.ts';
 import { customName, imageUrn, savedName } from './row.ts';
 
@@ -38,7 +39,10 @@ export function keptDiskInventory({ store, compute }: ImageInventoryDeps): Inven
       const ids = found.map(({ urn }) => imageIdOf(urn) ?? 0);
       return new Map((await imagesOf(store, ids)).map((row) => [savedName(row), stateOf(row)]));
     },
-    outOfStep: () => unsettled(store),
+    async *outOfStep(found) {
+      yield* unsettled(store);
+      yield* lost(store, found, ['snapshot', 'backup']);
+    },
   };
 }
 
@@ -55,6 +59,7 @@ export function importedImageInventory({ store, compute }: ImageInventoryDeps): 
       const ids = found.map(({ name }) => customIdOf(name) ?? 0);
       return new Map((await imagesOf(store, ids)).map((row) => [customName(row), stateOf(row)]));
     },
+    outOfStep: (found) => lost(store, found, ['custom']),
   };
 }
 
@@ -64,6 +69,30 @@ const imagesOf = ({ db }: Store, ids: number[]) =>
     .select(['id', 'nonce', 'gone_at'])
     .where('id', '=', sql<number>`any(${ids}::bigint[])`)
     .execute();
+
+/** Available images of these types that were not found, or are known as missing. */
+async function* lost(
+  { db }: Store,
+  found: readonly Found[],
+  types: readonly string[],
+): AsyncGenerator<Resource> {
+  const names = new Set(found.map(({ name }) => name));
+  const rows = pages((after: number | undefined) =>
+    db
+      .selectFrom('images')
+      .select(['id', 'nonce', 'type', 'missing_at'])
+      .where('gone_at', 'is', null)
+      .where('deleted_at', 'is', null)
+      .where('status', '=', 'available')
+      .where('type', 'in', types)
+      .where('id', '>', after ?? 0)
+      .orderBy('id')
+      .limit(pageSize)
+      .execute(),
+  );
+  for await (const row of rows)
+    if (row.missing_at || !names.has(engineNameOf(row))) yield { kind: imageKind, id: String(row.id) };
+}
 
 /** Images that are deleted and not gone, or still to be imported. */
 async function* unsettled({ db }: Store): AsyncGenerator<Resource> {

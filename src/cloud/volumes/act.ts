@@ -49,7 +49,7 @@ async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
   const volume = await locked(tx, request, reference);
   if (volume.pending_action_id !== null) throw unprocessable(pendingEvent);
   if (volume.attached) throw unprocessable('This volume is already attached.');
-  // Its last droplet is deleted, but the machine may still write on it.
+  // Its last droplet is deleted, or could not be made, but the machine may still write on it.
   if (volume.held) throw unprocessable(pendingEvent);
   if (droplet.region !== volume.region) {
     throw invalid(
@@ -71,7 +71,7 @@ async function detach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
   const droplet = await lockDroplet(tx, caller, dropletId);
   const volume = await locked(tx, request, reference);
   if (volume.pending_action_id !== null) throw unprocessable(pendingEvent);
-  if (volume.droplet_id !== droplet.id) throw unprocessable('Attachment not found');
+  if (volume.droplet_id !== droplet.id || !volume.attached) throw unprocessable('Attachment not found');
   return hang(tx, deps, request, { type: 'detach_volume', volume, droplet, on: null });
 }
 

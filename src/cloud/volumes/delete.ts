@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import { conflict, notFound } from '../../http/errors.ts';
 import { audit } from '../../store/audit.ts';
-import type { Tx } from '../../store/store.ts';
+import type { Queryable, Tx } from '../../store/store.ts';
 import { untagResource } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
 import { lockVolume, type VolumeReference, volumeUrn } from './row.ts';
@@ -34,18 +34,25 @@ export function deleteVolume(
 }
 
 /**
- * Frees the volumes of a droplet that is being deleted, or whose create has failed; for the transaction that does
- * so. Of one that is being deleted the pending action must still be the old one: what it was doing to volumes ends.
+ * Ends what the pending action of a droplet was doing to volumes, for the transaction in which the droplet is deleted.
  *
- * The volumes show as detached at once. Where a machine may have them still, their rows keep the droplet until that
- * machine is gone, so that no other can have them before: see `held` in row.ts.
+ * The volumes show as detached at once. A machine may have them still, also one that was made by half: their rows keep
+ * the droplet until that machine is gone, so that no other can have them before: see `held` in row.ts, and `freeVolumes`.
  */
 export async function releaseVolumes(tx: Tx, dropletId: number): Promise<void> {
   await sql`
     update volumes v set
-      droplet_id = case when d.root_done = 0 and d.pending_action_id is null then null else d.id end,
+      droplet_id = d.id,
       pending_action_id = case when v.pending_action_id = d.pending_action_id then null else v.pending_action_id end
     from droplets d
     where d.id = ${dropletId} and v.deleted_at is null
       and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)`.execute(tx);
+}
+
+/** Frees the volumes of a droplet that was never made, once nothing of its machine is left. */
+export async function freeVolumes(db: Queryable, dropletId: number): Promise<void> {
+  await sql`
+    update volumes v set droplet_id = null from droplets d
+    where d.id = ${dropletId} and v.droplet_id = d.id and v.pending_action_id is null
+      and d.root_done = 0 and d.pending_action_id is null`.execute(db);
 }

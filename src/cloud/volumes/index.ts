@@ -1,15 +1,15 @@
 export type { VolumesDeps } from './context.ts';
-export { deleteVolume, releaseVolumes } from './delete.ts';
+export { deleteVolume, freeVolumes, releaseVolumes } from './delete.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
 export { type MissingBytes, missingBytes } from './missing.ts';
 export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
-export { attachedVolumes, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
+export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';
 export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
-export { findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
+export { emptyBytes, findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
 export { deleteVolumeSnapshot } from './snapshots.ts';
 export { volumeInventory, volumeSnapshotInventory } from './sweep.ts';
 export { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';

@@ -1,5 +1,6 @@
 /** Volumes as the database has them, with what their views and commands need. */
 import { type Selectable, sql } from 'kysely';
+import type { VolumeAttachment } from '../../engine/compute/port.ts';
 import type { HostVolume } from '../../engine/host/port.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Volumes } from '../../store/schema.ts';
@@ -7,9 +8,9 @@ import type { Queryable, Tx } from '../../store/store.ts';
 
 export type VolumeRow = Selectable<Volumes> & {
   tags: string[];
-  /** It hangs on a droplet that is there. */
+  /** It hangs on a droplet that is there, or is being made. */
   attached: boolean;
-  /** A machine may have it: also that of a droplet that is deleted and whose machine is not gone yet. */
+  /** A machine may have it: also one that is not gone yet, though its droplet is deleted or could not be made. */
   held: boolean;
 };
 
@@ -26,7 +27,8 @@ export const selectVolumes = (db: Queryable) =>
         where taggings.resource_type = 'volume' and taggings.resource_id = volumes.id::text order by tags.name)`.as(
         'tags',
       ),
-      sql<boolean>`volumes.droplet_id is not null and droplets.deleted_at is null`.as('attached'),
+      sql<boolean>`volumes.droplet_id is not null and droplets.deleted_at is null
+        and (droplets.root_done > 0 or droplets.pending_action_id is not null)`.as('attached'),
       sql<boolean>`volumes.droplet_id is not null and droplets.gone_at is null`.as('held'),
     ]);
 
@@ -74,6 +76,12 @@ export function attachedVolumes(db: Queryable, dropletId: number): Promise<Volum
     .where('volumes.deleted_at', 'is', null)
     .orderBy('volumes.id')
     .execute();
+}
+
+/** A volume as a machine gets it. `device`: the host's. */
+export function attachment(row: Selectable<Volumes>, device: string): VolumeAttachment {
+  const { id, name, filesystem_type: type, filesystem_label: label } = row;
+  return { id, name, device, ...((type === 'ext4' || type === 'xfs') && { filesystem: { type, label } }) };
 }
 
 /** What the host must hold of a volume. One that is made from a snapshot brings its filesystem along. */

@@ -8,7 +8,7 @@ import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
 import { copyPatienceMs } from './snapshot-gate.ts';
-import { type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
+import { emptyBytes, type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** A snapshot that cannot be taken disappears: there is nobody to tell why. */
@@ -29,7 +29,7 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
     if (row.status !== 'pending') return look(row);
     try {
       const { bytes } = await take(row, run);
-      await finish(row, { status: 'available', bytes });
+      await finish(row, { status: 'available', bytes: Math.max(0, Math.round(bytes - emptyBytes(row))) });
     } catch (error) {
       if (!hopeless(error, run, notTold)) throw error;
       log.warn({ snapshot: id, error: (error as Error).message }, 'a volume snapshot cannot be taken');

@@ -39,9 +39,24 @@ export async function findSnapshot(
   return (lock ? own.forUpdate('volume_snapshots') : own).executeTakeFirst();
 }
 
-/** Bytes as the size of a snapshot, to the hundredth: as images show theirs, and 0 until it is known. */
+/** Bytes as the size of a snapshot, to the hundredth: as images show theirs, and 0 until it is known, or of an empty one. */
 export const gigabytes = (bytes: number | null): number =>
-  bytes === null ? 0 : Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
+  bytes === null || bytes === 0 ? 0 : Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
+
+const MIB = 1024 ** 2;
+
+/**
+ * What mkfs writes on a volume, in bytes, at most: its snapshot counts as empty, as on DigitalOcean. Of ext4 that grows
+ * with the group descriptors; of XFS it is the log, which mkfs.xfs makes a 2048th of the disk, 64 MiB to 2 GiB.
+ */
+export function emptyBytes({
+  filesystem_type: type,
+  size_gib,
+}: Pick<SnapshotRow, 'filesystem_type' | 'size_gib'>): number {
+  if (type === 'ext4') return (6 + size_gib / 64) * MIB;
+  if (type === 'xfs') return (2 + Math.min(Math.max(size_gib / 2, 64), 2048)) * MIB;
+  return 0;
+}
 
 /** A volume's snapshot as the API shows it; its size is 0 until it is taken. */
 export function snapshotView(row: SnapshotRow): SnapshotView {

@@ -37,6 +37,11 @@ export interface VolumeAttachment {
   name: string;
   /** The host's block device, or a link to it that stays true over restarts of the host. */
   device: string;
+  /**
+   * What it was made with, if with one: a guest with systemd then mounts it at `/mnt/<name>`, underscores for dashes, and
+   * again at each boot, unless its owner has made other provision for it.
+   */
+  filesystem?: { type: 'ext4' | 'xfs'; label: string };
 }
 
 /** What a machine is to be. */

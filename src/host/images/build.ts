@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
@@ -86,6 +86,7 @@ async function customise(what: Recipe, rootfs: string): Promise<void> {
     await writeFile(inside(path), content);
     await chmod(inside(path), mode);
   }
+  for (const { path, content } of what.appended) await appendFile(inside(path), content);
   await writeFile(inside('etc/apt/sources.list.d/debian.sources'), aptSources(what));
   await run('chroot', [rootfs, 'systemctl', 'enable', ...what.enable]);
   await run('chroot', [rootfs, 'systemctl', 'mask', ...what.mask]);

@@ -18,8 +18,8 @@ const cases: [number | undefined, string, EngineErrorKind][] = [
   [412, 'Precondition failed', 'busy'],
   [undefined, 'Failed creating instance from image: write /x: no space left on device', 'exhausted'],
   [undefined, 'Disk quota exceeded', 'exhausted'],
-  [404, 'Image "nope" not found', 'rejected'],
-  [undefined, 'Image not provided for instance creation', 'rejected'],
+  [404, 'Image "nope" not found', 'missing'],
+  [undefined, 'Image not provided for instance creation', 'missing'],
   [undefined, 'Failed creating instance record: Invalid CPU limit syntax', 'rejected'],
   [
     undefined,

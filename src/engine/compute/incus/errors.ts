@@ -27,7 +27,7 @@ const texts: [RegExp, EngineErrorKind][] = [
   [/no space left|quota|ENOSPC|cannot allocate memory|not enough (space|memory)/i, 'exhausted'],
   [
     /(image|alias)\b.*not found|not found.*\b(image|alias)\b|no matching image|image not provided/i,
-    'rejected',
+    'missing',
   ],
   [/\binvalid (config|devices|CPU|value)\b/i, 'rejected'],
 ];

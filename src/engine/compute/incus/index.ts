@@ -12,6 +12,7 @@ import { storedImages } from './images.ts';
 import { insideMachines } from './inside.ts';
 import { type IncusInstance, instancePath, isUnborn, portInstances, remove, update } from './instances.ts';
 import { machinesOf } from './machines.ts';
+import { volumeMounts } from './mounts.ts';
 import { vpcNetworks } from './networks.ts';
 import { diskReplacement } from './replace.ts';
 import { type LimitDisk, withRoom } from './room.ts';
@@ -91,12 +92,15 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     ]);
     if (there) return leave(there, spec);
     const body = instanceBody(spec, source, where);
+    // Its first boot finds what it is to mount.
+    const startsItself = body.start && !spec.volumes.some(({ filesystem }) => filesystem);
     await admission.enter();
     try {
       await boot(context, body.name, async () => {
-        await client.request('POST', '/1.0/instances', { body });
-        if (body.start) return;
-        await forgetIdentity(context, body.name);
+        await client.request('POST', '/1.0/instances', { body: { ...body, start: startsItself } });
+        if (startsItself) return;
+        if (!body.start) await forgetIdentity(context, body.name);
+        await volumeMounts(context).prepare(instancePath(body.name), spec.volumes);
         await changeState(body.name, { action: 'start', timeout: 30 });
       });
     } catch (error) {

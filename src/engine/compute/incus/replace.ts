@@ -16,6 +16,7 @@ import {
   rewrite,
   update,
 } from './instances.ts';
+import { volumeMounts } from './mounts.ts';
 import { keepIdentity, sourceOf } from './source.ts';
 import {
   bytesKey,
@@ -83,6 +84,7 @@ export function diskReplacement(context: IncusContext): Pick<Compute, 'replaceDi
     const machine = await complete(spec.name);
     const placement = await context.placement();
     const { [bytesKey]: bytes } = machine.config;
+    await volumeMounts(context).prepare(instancePath(machine.name), spec.volumes);
     await rewrite(client, machine, {
       config: {
         ...keepIdentity(ownConfig(machine)),

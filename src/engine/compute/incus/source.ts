@@ -5,12 +5,12 @@ import { instancePath } from './instances.ts';
 import { findSaved } from './saved.ts';
 import { bytesKey, type InstanceSource, savedKey } from './spec.ts';
 
-/** @throws EngineError `rejected` where there is no such kept disk; an image that is not there is told by Incus */
+/** @throws EngineError `missing` where there is no such kept disk; an image that is not there is told by Incus */
 export async function sourceOf(context: IncusContext, from: DiskSource): Promise<InstanceSource> {
   if ('image' in from) return { source: { type: 'image', alias: from.image }, config: {} };
   const disk = await findSaved(context, from.saved);
   if (!disk?.config[savedKey] || !disk.config[bytesKey])
-    throw new EngineError('rejected', `incus: there is no saved disk ${from.saved}`);
+    throw new EngineError('missing', `incus: there is no saved disk ${from.saved}`);
   return {
     source: { type: 'copy', source: disk.name },
     config: { [savedKey]: '', [bytesKey]: disk.config[bytesKey] },

@@ -6,6 +6,7 @@ import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';
 import { execute } from './exec.ts';
 import { instancePath, rewrite, update } from './instances.ts';
+import { volumeMounts } from './mounts.ts';
 import { secondVolumeDevice, secondVolumeKey, volumeDevice, volumeKey } from './spec.ts';
 
 /** The exit code of `letGo` for a volume that is in use. */
@@ -49,13 +50,18 @@ const takeAway = 'umount "$1" 2>/dev/null; rm -f "$1"';
 
 export function attachments(context: IncusContext): Pick<Compute, 'attachVolume' | 'detachVolume'> {
   const { client } = context;
+  const mounts = volumeMounts(context);
 
   return {
     async attachVolume(name, volume) {
       const machine = await context.complete(name);
-      if (machine.devices[secondVolumeKey(volume.id)]) return;
+      const path = instancePath(machine.name);
+      const running = machine.status === 'Running';
+      if (machine.devices[secondVolumeKey(volume.id)])
+        return running ? mounts.mount(path, volume) : undefined;
+      await (running ? mounts.announce(path, volume) : mounts.prepare(path, [volume]));
       const add = (key: string, device: Record<string, string>) =>
-        update(client, 'PATCH', instancePath(machine.name), { devices: { [key]: device } });
+        update(client, 'PATCH', path, { devices: { [key]: device } });
       try {
         await add(volumeKey(volume.id), volumeDevice(volume));
       } catch (error) {
@@ -64,6 +70,7 @@ export function attachments(context: IncusContext): Pick<Compute, 'attachVolume'
         if (!says(error, /failed to create device .* file exists/i)) throw error;
         await add(secondVolumeKey(volume.id), secondVolumeDevice(volume));
       }
+      if (running) await mounts.mount(path, volume);
     },
     async detachVolume(name, volumeId) {
       const machine = await context.complete(name);
@@ -81,6 +88,7 @@ export function attachments(context: IncusContext): Pick<Compute, 'attachVolume'
             `incus: volume ${volumeId} cannot be taken off ${name}: ${output.trim()} (${code})`,
           );
       }
+      await mounts.forget(instancePath(machine.name), path, machine.status === 'Running');
       const others = Object.entries(machine.devices).filter(([key]) => !keys.includes(key));
       await rewrite(client, machine, { devices: Object.fromEntries(others) });
       if (machine.status === 'Running' && machine.devices[secondVolumeKey(volumeId)]) await inside(takeAway);

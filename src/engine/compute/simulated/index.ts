@@ -38,9 +38,9 @@ export function simulatedCompute(world: World): Compute {
   /** What a machine is by its spec, apart from whether it runs. */
   function machineOf(spec: InstanceSpec): Omit<Machine, 'running'> {
     if ('image' in spec.source && !world.images.has(spec.source.image))
-      throw new EngineError('rejected', `there is no image ${spec.source.image}`);
+      throw new EngineError('missing', `there is no image ${spec.source.image}`);
     if ('saved' in spec.source && !world.saved.has(spec.source.saved))
-      throw new EngineError('rejected', `there is no saved disk ${spec.source.saved}`);
+      throw new EngineError('missing', `there is no saved disk ${spec.source.saved}`);
     const networks = spec.nics.map((nic) => nic.network).filter((network) => network !== 'public');
     const missing = networks.find((network) => !world.networks.has(network));
     if (missing) throw new EngineError('failed', `there is no network of VPC ${missing}`);

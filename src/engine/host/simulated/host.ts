@@ -1,10 +1,10 @@
-import { EngineError } from '../../errors.ts';
+import { join } from 'node:path';
+import type { EngineError } from '../../errors.ts';
 import { digest } from '../digest.ts';
-import type { Host, HostAddress, HostDroplet, MetadataDocument } from '../port.ts';
-import { type MarkPlace, markInMemory } from './mark.ts';
-import { type SimulatedVolumes, simulatedVolumes } from './volumes.ts';
-
-export { openVolumes } from './volumes.ts';
+import type { Host, MetadataDocument } from '../port.ts';
+import { openEntries, type SimulatedEntries, simulatedEntries } from './entries.ts';
+import { type MarkPlace, markFile, markInMemory } from './mark.ts';
+import { openVolumes, type SimulatedVolumes, simulatedVolumes } from './volumes.ts';
 
 type Method = Exclude<keyof Host, 'close'>;
 
@@ -22,16 +22,13 @@ export interface SimulatedHost extends Host {
   setVolumesAway(away: boolean): void;
 }
 
-/** A host in memory; `disks` and `mark` may be kept over restarts. */
+/** A host in memory; what it holds may be kept over restarts: see `openHost`. */
 export function simulatedHost(
   disks: SimulatedVolumes = simulatedVolumes(),
   mark: MarkPlace = markInMemory(),
+  entries: SimulatedEntries = simulatedEntries(),
 ): SimulatedHost {
-  const entries = new Map<number, HostDroplet>();
-  const owners = new Map<string, number>();
-  const addresses = new Map<string, HostAddress>();
-  const droplets = generations<number>();
-  const reserved = generations<string>();
+  const { droplets, addresses } = entries;
   const faults: { method: Method; error: EngineError; times: number }[] = [];
 
   function failIfTold(method: Method): void {
@@ -52,37 +49,22 @@ export function simulatedHost(
     };
   }
 
-  function release(id: number): void {
-    for (const identity of identities(entries.get(id))) owners.delete(identity);
-    entries.delete(id);
-  }
-
   return {
-    publish: faulty('publish', async (entry, generation) => {
-      droplets.refuseStale(entry.id, generation);
-      const taken = identities(entry).find((identity) => (owners.get(identity) ?? entry.id) !== entry.id);
-      if (taken) throw new EngineError('busy', `${taken} belongs to droplet ${owners.get(taken)}`);
-      release(entry.id);
-      entries.set(entry.id, structuredClone(entry));
-      droplets.saw(entry.id, generation);
-      for (const identity of identities(entry)) owners.set(identity, entry.id);
-    }),
-    withdraw: faulty('withdraw', async (dropletId, generation) => {
-      droplets.refuseStale(dropletId, generation);
-      release(dropletId);
-      droplets.saw(dropletId, generation);
-    }),
+    publish: faulty('publish', (entry, generation) =>
+      entries.put({ kind: 'droplet', id: entry.id, generation, entry }),
+    ),
+    withdraw: faulty('withdraw', (id, generation) => entries.put({ kind: 'droplet', id, generation })),
     published: faulty('published', async (dropletId) => {
-      const entry = entries.get(dropletId);
+      const entry = droplets.get(dropletId);
       return entry && digest(entry);
     }),
-    list: faulty('list', async () => [...entries.keys()]),
+    list: faulty('list', async () => [...droplets.keys()]),
     survey: faulty('survey', async () => ({
-      droplets: Array.from(entries.values(), ({ id, ipv4, ipv6 }) => ({
+      droplets: Array.from(droplets.values(), ({ id, ipv4, ipv6 }) => ({
         id,
         addresses: ipv6 ? [ipv4, ipv6] : [ipv4],
       })),
-      newest: Math.max(droplets.newest(), reserved.newest()),
+      newest: entries.newest(),
     })),
     mark: faulty('mark', mark.read),
     setMark: faulty('setMark', mark.write),
@@ -93,45 +75,33 @@ export function simulatedHost(
     deleteVolumeSnapshot: faulty('deleteVolumeSnapshot', disks.deleteVolumeSnapshot),
     volumes: faulty('volumes', disks.volumes),
 
-    publishAddress: faulty('publishAddress', async (address, generation) => {
-      reserved.refuseStale(address.ip, generation);
-      addresses.set(address.ip, { ...address });
-      reserved.saw(address.ip, generation);
-    }),
-    withdrawAddress: faulty('withdrawAddress', async (ip, generation) => {
-      reserved.refuseStale(ip, generation);
-      addresses.delete(ip);
-      reserved.saw(ip, generation);
-    }),
+    publishAddress: faulty('publishAddress', (entry, generation) =>
+      entries.put({ kind: 'address', id: entry.ip, generation, entry }),
+    ),
+    withdrawAddress: faulty('withdrawAddress', (id, generation) =>
+      entries.put({ kind: 'address', id, generation }),
+    ),
     addresses: faulty('addresses', async () => Array.from(addresses.values(), (each) => ({ ...each }))),
 
     fail(method, error, times = 1) {
       faults.push({ method, error, times });
     },
-    metadata: (dropletId) => structuredClone(entries.get(dropletId)?.metadata),
+    metadata: (dropletId) => structuredClone(droplets.get(dropletId)?.metadata),
     readVolume: disks.read,
     writeVolume: disks.write,
     loseVolume: disks.lose,
     setVolumesAway: disks.setAway,
-    close: disks.close,
-  };
-}
-
-/** The newest generation that was seen of each thing. */
-function generations<Key>() {
-  const seen = new Map<Key, number>();
-  return {
-    refuseStale(key: Key, generation: number): void {
-      const newest = seen.get(key) ?? 0;
-      if (generation >= newest) return;
-      throw new EngineError('rejected', `stale: generation ${generation} is older than ${newest}`);
+    async close() {
+      await disks.close();
+      await entries.close();
     },
-    saw: (key: Key, generation: number) => seen.set(key, generation),
-    /** Without those that stand for every one. */
-    newest: () => Math.max(0, ...[...seen.values()].filter((each) => each < Number.MAX_SAFE_INTEGER)),
   };
 }
 
-function identities(entry: HostDroplet | undefined): string[] {
-  return entry ? [entry.mac, entry.ipv4, ...(entry.ipv6 ? [entry.ipv6] : [])] : [];
-}
+/** A host that keeps what it holds in `directory` over restarts. */
+export const openHost = async (directory: string): Promise<SimulatedHost> =>
+  simulatedHost(
+    await openVolumes(directory),
+    markFile(directory),
+    await openEntries(join(directory, 'entries')),
+  );

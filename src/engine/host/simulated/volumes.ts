@@ -11,8 +11,11 @@ interface Bytes {
 /** A line of the journal: the last one about a thing holds. */
 type Entry = { kind: 'volume' | 'snapshot'; id: string; bytes?: Bytes };
 
-/** What the index of a filesystem takes of each GiB, about. */
-const FILESYSTEM_BYTES = 1024 * 1024;
+/** What what is written takes, about: nothing on a raw volume, and on a new filesystem its index. */
+function bytesTaken({ content }: Bytes): number {
+  if (content === '') return 0;
+  return content.length + (/^(ext4|xfs) [^\n]*\n$/.test(content) ? 1 : 80) * 1024 ** 2;
+}
 
 export interface SimulatedVolumes
   extends Pick<
@@ -84,7 +87,7 @@ export function simulatedVolumes(
         bytes.snapshot.get(snapshotId) ?? there(make ? 'volume' : 'snapshot', make ? id : snapshotId);
       if (!bytes.snapshot.has(snapshotId))
         await record({ kind: 'snapshot', id: snapshotId, bytes: { ...kept } });
-      return { bytes: kept.content.length + kept.sizeGib * FILESYSTEM_BYTES };
+      return { bytes: bytesTaken(kept) };
     },
     async deleteVolumeSnapshot(snapshotId) {
       checkPlace();
