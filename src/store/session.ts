@@ -76,7 +76,7 @@ export function openSession(options: SessionOptions): Session {
       ...(options.settings && { options: options.settings }),
     });
     let over = false;
-    const lost = (error?: Error) => {
+    const lost = (reason?: Error) => {
       if (over) return;
       over = true;
       if (client !== mine) return;
@@ -84,7 +84,7 @@ export function openSession(options: SessionOptions): Session {
       heard.clear();
       mine.end().catch(() => {});
       if (ended) return;
-      log.warn({ error: error?.message, session: name }, 'a session with the database was lost');
+      log.warn({ error: reason?.message, session: name }, 'a session with the database was lost');
       for (const listeners of channels.values()) for (const listener of listeners) listener.deaf();
       options.lost?.();
       retry(0);
