@@ -32,12 +32,26 @@ export const configSchema = z.object({
   imageAliases: z.record(z.string(), z.string()).default({}),
   /** CIDRs that images may be imported from though they are not on the internet. */
   imageSources: z.array(z.string()).optional(),
+  /** Whether teams may import images, whose filesystems this host's kernel then mounts; absent: they may. */
+  customImages: z.boolean().optional(),
+  /** Whether droplets may mount ext4 and XFS of their volumes, by this host's kernel; absent: they may. */
+  volumeMounts: z.boolean().optional(),
   /** The largest image that is imported, GiB; absent: 20. */
   imageMaxGib: z.number().int().positive().optional(),
   /** Size of the storage pool in GiB (a sparse file). */
   poolGib: z.number().int().optional(),
   /** Requests a token may make. */
   rateLimit: z.object({ perHour: z.number().int(), perMinute: z.number().int() }),
+  /** How many days rows are kept of what is gone, of ended actions, of the audit and of dead tokens. */
+  retentionDays: z
+    .object({
+      gone: z.number().positive(),
+      actions: z.number().positive(),
+      audit: z.number().positive(),
+      tokens: z.number().positive(),
+    })
+    .partial()
+    .optional(),
   /** How many resources the control loop works on at once; absent: by the number of cores. */
   workers: z.number().int().positive().optional(),
   /** Where Prometheus finds GET /metrics over TCP, beside the socket; loopback only: it asks for no token. */

@@ -1,7 +1,6 @@
 /** Builds the control plane out of its parts: API and control loop over one database and the engines it is given. */
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { ensurePool, publicPool } from './cloud/addresses/index.ts';
 import { associatedReconciler } from './cloud/associated/index.ts';
 import { autoscaleReconciler } from './cloud/autoscale/index.ts';
 import { backupReconciler } from './cloud/backups/index.ts';
@@ -17,6 +16,7 @@ import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
 import type { Lease } from './control/loops.ts';
 import type { LoopMetrics } from './control/metrics.ts';
+import { defaultRetention, purge, type Retention } from './control/purge.ts';
 import { sweep } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
@@ -51,7 +51,7 @@ export interface ControlPlaneOptions {
   tls?: { cert: string; key: string };
   /** Answers are checked against their own schemas: for tests. */
   validateResponses?: boolean;
-  /** How often the loop looks for dead peers, ms: for tests. */
+  /** How often the loop looks for wakes that it was not told of, ms: for tests. */
   resyncMs?: number;
   /** How long claims outlive the process, ms: for tests. */
   lease?: Lease;
@@ -59,6 +59,8 @@ export interface ControlPlaneOptions {
   sweepMs?: number;
   /** Takes the database for that of the engines, whatever they say: once, by the operator's word. */
   acceptDatabase?: boolean;
+  /** How long rows are kept; absent: `defaultRetention`. */
+  retention?: Retention;
 }
 
 export interface ControlPlane {
@@ -77,8 +79,17 @@ export interface ControlPlane {
   kill(): void;
 }
 
+/**
+ * The budget of database connections of a control plane, beside the one of the loop's session and, for moments, those
+ * on which address pools grow and a sweep keeps its lock. Ten control planes are to fit into one PostgreSQL.
+ */
+export const connections = { requests: 3, loop: 2 };
+
 /** By the type of the URN: whose reconciler looks at a machine that something happened to. */
 const watched: Record<string, string> = { droplet: dropletKind };
+
+/** How often rows that are past their time are deleted, ms. */
+const purgeMs = 3_600_000;
 
 /** When to try again to sweep while another process does, ms. */
 const retryMs = 1_000;
@@ -94,7 +105,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   // Connections of its own: requests do not queue behind what the loop has to do.
   const loopStore = openStore(options.address, {
     name: 'atoll-reconcile',
-    connections: 2,
+    connections: connections.loop,
     before: guard.check,
   });
   const loop = controlLoop({
@@ -149,14 +160,21 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const inventories = inventoriesOf({ store: loopStore, compute, host });
   let cancelSweep = () => {};
   let cancelRetry = () => {};
+  let cancelPurge = () => {};
+  let purging: Promise<void> | undefined;
   let sweeping: Promise<void> | undefined;
+  let sweepAgain = false;
 
-  /** Compares the engines with the database; a sweep asked for during another is that other one. */
+  /**
+   * Compares the engines with the database. A regular sweep that falls into another is that other one; one that `must` be
+   * follows it, since that one may have looked before what we were told of.
+   */
   function sweepNow({ must }: { must: boolean }): Promise<void> {
+    if (sweeping && must) sweepAgain = true;
     sweeping ??= sweep(sweepDeps, inventories)
       .then(async (swept) => {
         if (ended.signal.aborted) return;
-        // Another process is at it, which may have looked before what we were told of.
+        // Another process is at it, which may have looked before, too.
         if (!swept && must) cancelRetry = clock.after(retryMs, () => void sweepNow({ must }));
         if (!swept) return;
         await holdQuarantined({ store: loopStore, compute, host, clock, log });
@@ -165,6 +183,9 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {
         sweeping = undefined;
+        if (!sweepAgain || ended.signal.aborted) return;
+        sweepAgain = false;
+        void sweepNow({ must: true });
       });
     return sweeping;
   }
@@ -173,6 +194,15 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     cancelSweep = clock.after(options.sweepMs ?? 60_000, () => {
       void sweepNow({ must: false });
       sweepRegularly();
+    });
+  }
+
+  function purgeRegularly(): void {
+    cancelPurge = clock.after(purgeMs, () => {
+      purging ??= purge(sweepDeps, options.retention ?? defaultRetention).finally(() => {
+        purging = undefined;
+      });
+      purgeRegularly();
     });
   }
 
@@ -196,21 +226,23 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     ended.abort();
     cancelSweep();
     cancelRetry();
+    cancelPurge();
   }
 
   return {
     server,
     metrics: loop.metrics,
     async start() {
-      await ensurePool(store.db, publicPool, context.network.ipv4);
       const acceptDatabase = options.acceptDatabase ?? false;
-      await takeOver({ ...sweepDeps, compute, host, inventories, acceptDatabase });
+      const publicRange = context.network.ipv4;
+      await takeOver({ ...sweepDeps, compute, host, inventories, publicRange, acceptDatabase });
       if (ended.signal.aborted) return;
       await loop.start();
       // What the loop's own runs wake is looked for when they end.
       store.onWrite(loop.look);
       watchEngine();
       sweepRegularly();
+      purgeRegularly();
       ready = true;
     },
     async stop() {
@@ -218,6 +250,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       await server.close();
       await loop.stop();
       await sweeping;
+      await purging;
       await loopStore.close();
       await auth.close();
     },

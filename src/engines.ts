@@ -10,6 +10,7 @@ import { hostdHost } from './engine/host/hostd/host.ts';
 import type { Host } from './engine/host/port.ts';
 import { openHost } from './engine/host/simulated/host.ts';
 import { hostdImporter } from './engine/importer/hostd/importer.ts';
+import { noImporter } from './engine/importer/off.ts';
 import type { Importer } from './engine/importer/port.ts';
 import { simulatedImporter } from './engine/importer/simulated/importer.ts';
 import { outbox } from './engine/mail/outbox.ts';
@@ -36,7 +37,10 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     return {
       compute,
       host,
-      importer: simulatedImporter({ compute, clock, delayMs: simulatedImportMs }),
+      importer:
+        config.customImages === false
+          ? noImporter
+          : simulatedImporter({ compute, clock, delayMs: simulatedImportMs }),
       mail,
       async close() {
         await world.close();
@@ -51,6 +55,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     id: config.id,
     pool: poolName,
     publicNetwork: publicBridge(config.id),
+    volumeMounts: config.volumeMounts !== false,
     limitDisk: (instance, limit) => host.limitDisk(instance, limit),
   });
   const importer = hostdImporter({
@@ -62,7 +67,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   return {
     compute,
     host,
-    importer,
+    importer: config.customImages === false ? noImporter : importer,
     mail,
     async close() {
       await compute.close();

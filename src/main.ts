@@ -10,10 +10,12 @@ import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
-import { controlPlane } from './control-plane.ts';
+import { defaultRetention } from './control/purge.ts';
+import { connections, controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
+import { whenAnswering } from './take-over.ts';
 
 /** DigitalOcean's own resolvers: what a simulated droplet is told. */
 const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
@@ -25,9 +27,13 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
     : { socketDir: paths(home).postgresSocket };
-  const store = openStore(address, { name: 'atoll-control', connections: 3 });
+  const waiting = { clock: systemClock, log };
+  const store = openStore(address, { name: 'atoll-control', connections: connections.requests });
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
+  const never = new AbortController().signal;
+  const available =
+    (await whenAnswering(() => engines.compute.images(), { ...waiting, signal: never })) ?? [];
   const plane = controlPlane({
     store,
     address,
@@ -35,24 +41,27 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     clock: systemClock,
     log,
     mode: config.mode,
-    context: contextOf(config, await engines.compute.images()),
+    context: contextOf(config, available),
     ...(config.imageMaxGib && {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
     }),
     rateLimit: config.rateLimit,
     acceptDatabase,
+    retention: { ...defaultRetention, ...config.retentionDays },
     workers: config.workers ?? defaultWorkers(config.mode),
     ...(config.tls && {
       tls: { cert: readFileSync(config.tls.cert, 'utf8'), key: readFileSync(config.tls.key, 'utf8') },
     }),
   });
 
+  let ending = false;
   const operator = await openOperatorPort({ db: store.db, clock: systemClock, log, metrics: plane.metrics }, [
     { socket: paths(home).operatorSocket },
     ...(config.metrics ? [config.metrics] : []),
   ]);
 
   const end = async (signal: string) => {
+    ending = true;
     log.info({ signal }, 'draining');
     await plane.stop();
     await operator.close();
@@ -69,6 +78,8 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     });
   }
   await plane.start();
+  // Told to end while it waited for an engine.
+  if (ending) return;
   await plane.server.listen({ host: config.listen.host, port: config.listen.port });
   log.info({ listen: config.listen, mode: config.mode }, 'ready');
 }
@@ -84,7 +95,12 @@ function contextOf(config: Config, available: string[]): DropletContext {
       nameservers: real ? [splitRange(config.publicNetwork.ipv4).gateway] : simulatedNameservers,
     },
     ...(config.reservedNetwork && { reservedNetwork: config.reservedNetwork }),
-    imageHost: { mode: config.mode, aliases: config.imageAliases, available },
+    imageHost: {
+      mode: config.mode,
+      aliases: config.imageAliases,
+      available,
+      imports: config.customImages !== false,
+    },
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };
 }

@@ -2,6 +2,7 @@
  * What a control plane does before the first request and the first run of its loop: it makes sure that database and
  * engines are of one cloud, and that nothing new can be mistaken for what the engines hold.
  */
+import { ensurePool, publicPool } from './cloud/addresses/index.ts';
 import { continueDroplets, holdQuarantined } from './cloud/droplets/index.ts';
 import { continueImages } from './cloud/images/index.ts';
 import { sleep } from './control/clock.ts';
@@ -15,6 +16,8 @@ export interface TakeOverDeps extends SweepDeps {
   compute: Compute;
   host: Host;
   inventories: readonly Inventory[];
+  /** The range of the public network. */
+  publicRange: string;
   /** Takes the database for the right one, whatever the engines say. */
   acceptDatabase: boolean;
 }
@@ -27,21 +30,30 @@ const pauseMs = 2_000;
  * @throws ForeignEngines
  */
 export async function takeOver(deps: TakeOverDeps): Promise<void> {
-  const { clock, log, signal } = deps;
+  await whenAnswering(() => once(deps), deps);
+}
+
+/** What `work` answers once no engine error is in its way; undefined where `signal` aborts before. */
+export async function whenAnswering<T>(
+  work: () => Promise<T>,
+  { clock, log, signal }: Pick<SweepDeps, 'clock' | 'log' | 'signal'>,
+): Promise<T | undefined> {
   while (!signal.aborted) {
     try {
-      return await once(deps);
+      return await work();
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       log.warn({ error: error.message }, 'waiting for an engine: the API opens once it has answered');
       await sleep(clock, pauseMs, signal);
     }
   }
+  return undefined;
 }
 
 async function once(deps: TakeOverDeps): Promise<void> {
   const { store, compute, host, clock, log } = deps;
   await matchCloud({ db: store.db, clock, log }, markedEngines(compute, host), deps.acceptDatabase);
+  await ensurePool(store.db, publicPool, deps.publicRange);
   await continueDroplets({ store, compute, host, clock, log });
   await continueImages({ store, compute });
   for (const inventory of deps.inventories) await quarantine(deps, inventory);

@@ -1,14 +1,15 @@
-import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bootstrap, createToken, firstTeam } from '../cloud/account/index.ts';
-import { type Config, paths } from '../config.ts';
+import { type Config, paths, readConfig } from '../config.ts';
 import { systemClock } from '../control/clock.ts';
+import { ForeignEngines } from '../control/cloud-id.ts';
 import { ensurePostgres } from '../host/postgres.ts';
-import { canExecute, ensureUser, privateDirectory, type User } from '../host/user.ts';
+import { canExecute, ensureUser, privateDirectory, showing, type User } from '../host/user.ts';
 import { migrate } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
-import { ensureControlPlane, ensureHostd } from './control-plane.ts';
+import { checkout, codeDirectories, ensureControlPlane, ensureHostd } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
@@ -18,6 +19,8 @@ import { ensureTls } from './tls.ts';
 export interface UpOptions extends ConfigOptions {
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  /** Takes the database for that of the engines, whatever they say. */
+  acceptDatabase?: boolean | undefined;
 }
 
 export interface Running {
@@ -43,15 +46,29 @@ async function prepareHome(home: string, mode: Config['mode'], user: User | unde
   privateDirectory(operator, user);
   if (!user) return;
   chownSync(run, 0, user.gid);
-  if (!(await canExecute(user, home))) {
+  // A umask may have closed it. What is secret in it is closed by itself.
+  chmodSync(home, statSync(home).mode | 0o011);
+}
+
+/**
+ * The user that the processes of this home run as: shown the home and the code where it could not reach them. Not a home
+ * of real droplets, whose own users must reach their disks.
+ */
+async function userOf(home: string, mode: Config['mode'], user: User): Promise<User> {
+  const reaching = await canExecute(user, home);
+  if (mode === 'real' && !reaching) {
     throw new Error(
-      `The user ${user.name} cannot reach ${home}: a directory above it is closed. ` +
+      `The user ${user.name} cannot reach ${home}: a directory above it is closed, to droplets as well. ` +
         'Choose a home below one that all may enter (such as /var/lib) by --home.',
     );
   }
+  const shown = await showing(user, [{ path: home, writable: true }, ...codeDirectories()]);
+  if (!(await canExecute(shown, join(checkout, 'src/http'))))
+    throw new Error(`The user ${user.name} may not read ${checkout}: chmod -R go+rX ${checkout}`);
+  return shown;
 }
 
-/** PostgreSQL (unless somebody else's is used), its schema, and the account of the first run. */
+/** PostgreSQL (unless somebody else's is used), and its schema. */
 async function bringDatabase(
   home: string,
   config: Config,
@@ -68,8 +85,23 @@ async function bringDatabase(
       const ran = await migrate(store.pool);
       return ran.length > 0 ? ran.join(', ') : 'up to date';
     });
-    await step('account', async () => ((await ensureToken(home, store)) ? 'token made' : 'there'));
   });
+}
+
+/** The database was refused: the next `up` goes on with the one of before, unless it is told otherwise. */
+function keepDatabaseUrl(
+  home: string,
+  config: Config,
+  before: Config | undefined,
+  user: User | undefined,
+): void {
+  if (!before || before.databaseUrl === config.databaseUrl) return;
+  const { databaseUrl: _, ...others } = config;
+  writeConfig(
+    home,
+    { ...others, ...(before.databaseUrl !== undefined && { databaseUrl: before.databaseUrl }) },
+    user?.gid,
+  );
 }
 
 /**
@@ -102,8 +134,10 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   // First, because the configuration asks `ip` for the networks of this machine.
   const realParts = real ? await import('./bring-up-real.ts') : undefined;
   await realParts?.bringMachine(steps);
-  const { user } = await ensureUser();
+  const { user: service } = await ensureUser();
+  const before = existsSync(paths(home).config) ? readConfig(home) : undefined;
   const { config, changes, created } = await configure(home, options);
+  let user = service;
   await step('configuration', async () => {
     const tls = await ensureTls(home, config, { cert: options.tlsCert, key: options.tlsKey, user });
     if (tls) config.tls = tls;
@@ -111,6 +145,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
     writeConfig(home, config, user?.gid);
     if (isRoot()) registerHome(config.id, home);
     await prepareHome(home, config.mode, user);
+    if (user) user = await userOf(home, config.mode, user);
     return created ? 'made' : changes.join(', ') || 'kept';
   });
 
@@ -119,7 +154,16 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   await together([bringDatabase(home, config, user, steps), engine]);
   const processes = async () => {
     if (real) await step('hostd', () => ensureHostd(home, config));
-    await step('control plane', () => ensureControlPlane(home, config, user));
+    await step('control plane', () =>
+      ensureControlPlane(home, config, user, { acceptDatabase: options.acceptDatabase ?? false }),
+    ).catch((error: unknown) => {
+      if (error instanceof ForeignEngines) keepDatabaseUrl(home, config, before, user);
+      throw error;
+    });
+    // Not before: a database that is refused gets no account, and the token stays that of the right one.
+    await withStore(home, config, (store) =>
+      step('account', async () => ((await ensureToken(home, store)) ? 'token made' : 'there')),
+    );
   };
   const mounts = async () => {
     if (await engine) await realParts?.bringMounts(home, config, steps);

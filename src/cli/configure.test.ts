@@ -46,6 +46,18 @@ test('where images may come from, and how large they may be, is added and checke
   expect(() => applyOptions(config, { imageMaxGib: '0' })).toThrow('--image-max-gib');
 });
 
+test('what is on can be switched off, and on again', async () => {
+  const { config } = await configure(home, { simulated: true });
+  const off = applyOptions(config, { customImages: 'off', volumeMounts: 'off' });
+  expect(off.config).toMatchObject({ customImages: false, volumeMounts: false });
+  expect(off.changes).toEqual(['custom images on -> off', 'mounts of volumes by droplets on -> off']);
+  writeConfig(home, off.config);
+  expect((await configure(home, {})).config).toMatchObject({ customImages: false, volumeMounts: false });
+  const on = applyOptions(off.config, { customImages: 'on' });
+  expect(on).toMatchObject({ config: { customImages: true }, changes: ['custom images off -> on'] });
+  expect(() => applyOptions(config, { volumeMounts: 'no' })).toThrow('--volume-mounts no: on or off');
+});
+
 test('options given again change the configuration and say so', async () => {
   const { config } = await configure(home, { simulated: true, port: '9000' });
   const changed = applyOptions(config, { port: '9001', imageAliases: ['ubuntu-22-04-x64=debian-12-x64'] });

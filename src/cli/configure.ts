@@ -18,6 +18,10 @@ export interface ConfigOptions {
   /** CIDRs. */
   imageSources?: string[] | undefined;
   imageMaxGib?: string | undefined;
+  /** `on` or `off`. */
+  customImages?: string | undefined;
+  /** `on` or `off`. */
+  volumeMounts?: string | undefined;
   poolGib?: string | undefined;
   metricsPort?: string | undefined;
 }
@@ -34,6 +38,11 @@ function integer(option: string, text: string, least: number, most: number): num
   const value = Number(text);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw usageError(`--${option} ${text}: a whole number from ${least} to ${most} is needed`);
+}
+
+function onOrOff(option: string, text: string): boolean {
+  if (text === 'on' || text === 'off') return text === 'on';
+  throw usageError(`--${option} ${text}: on or off is needed`);
 }
 
 /** `{a: 'b'}` of `['a=b']`. */
@@ -96,6 +105,12 @@ async function firstConfig(home: string, options: ConfigOptions): Promise<Config
   };
 }
 
+/** What is on unless it is switched off: in the configuration, as an option, and in words. */
+const switches = [
+  ['customImages', 'custom-images', 'custom images'],
+  ['volumeMounts', 'volume-mounts', 'mounts of volumes by droplets'],
+] as const;
+
 /** The configuration with what the options say, and a line for each change. */
 export function applyOptions(config: Config, options: ConfigOptions): { config: Config; changes: string[] } {
   const next = structuredClone(config);
@@ -128,6 +143,12 @@ export function applyOptions(config: Config, options: ConfigOptions): { config: 
   if (options.metricsPort !== undefined) {
     next.metrics = { host: '127.0.0.1', port: integer('metrics-port', options.metricsPort, 1, 65535) };
     note('metrics port', config.metrics?.port, next.metrics.port);
+  }
+  for (const [key, option, name] of switches) {
+    const given = options[key];
+    if (given === undefined) continue;
+    next[key] = onOrOff(option, given);
+    note(name, config[key] === false ? 'off' : 'on', given);
   }
   for (const cidr of options.imageSources ?? []) {
     if (!ipaddr.isValidCIDR(cidr))

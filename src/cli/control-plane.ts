@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
-import { join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Config, configSchema, paths } from '../config.ts';
+import { ForeignEngines, mismatch } from '../control/cloud-id.ts';
 import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
-import { asUser, canExecute, type User } from '../host/user.ts';
+import { asUser, type User } from '../host/user.ts';
+import type { Shown } from '../host/view.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { isHealthy } from './endpoint.ts';
 
@@ -48,45 +50,21 @@ function nodeProgram(): string {
  */
 const youngGeneration = '--max-semi-space-size=8';
 
-/** The command that runs a TypeScript program of the checkout that is to be found at `root`. */
-function nodeCommand(program: string, home: string, root = checkout): string[] {
-  const node = nodeProgram();
-  const inside = relative(checkout, node);
-  const movedNode = inside.startsWith('..') ? node : join(root, inside);
+/** The command that runs a TypeScript program of the checkout. */
+function nodeCommand(program: string, home: string): string[] {
   return [
-    movedNode,
+    nodeProgram(),
     '--disable-warning=ExperimentalWarning',
     youngGeneration,
-    join(root, program),
+    join(checkout, program),
     '--home',
     home,
   ];
 }
 
-/**
- * The control plane's command as `user`. A checkout that this user cannot reach (below /root, say) is shown to
- * it, read-only, at `<home>/app` in a mount namespace of its own: nothing is left mounted on the host.
- */
-async function controlCommand(home: string, user: User | undefined): Promise<string[]> {
-  const reachable = await canExecute(user, join(checkout, 'src/http'));
-  if (reachable && (await canExecute(user, nodeProgram())))
-    return asUser(user, nodeCommand('src/main.ts', home));
-  const view = join(home, 'app');
-  mkdirSync(view, { recursive: true });
-  const script = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"';
-  const namespace = [
-    'unshare',
-    '--mount',
-    '--propagation',
-    'private',
-    'sh',
-    '-c',
-    script,
-    'sh',
-    checkout,
-    view,
-  ];
-  return [...namespace, ...asUser(user, nodeCommand('src/main.ts', home, view))];
+/** What the user of the control plane must reach of this code: the checkout and its Node. */
+export function codeDirectories(): Shown[] {
+  return [{ path: checkout }, { path: dirname(nodeProgram()) }];
 }
 
 /** Throws with the remedy where another program has the address. */
@@ -125,20 +103,39 @@ async function reasonToStart(
   return `restarted: ${reason}`;
 }
 
-/** Runs the control plane as `user` and waits until it is healthy. */
+/**
+ * Runs the control plane as `user` and waits until it is healthy.
+ * @throws ForeignEngines where it finds that the database is not that of the engines; it does not run then
+ */
 export async function ensureControlPlane(
   home: string,
   config: Config,
   user: User | undefined,
+  { acceptDatabase = false } = {},
 ): Promise<string> {
   const wanted = fingerprint(config);
   const well = () => isHealthy(config);
   const reason = await reasonToStart(home, controlName, wanted, well);
   if (!reason) return 'runs';
   await checkAddressFree(config.listen);
-  const command = await controlCommand(home, user);
-  await startDaemon(home, { name: controlName, command, fingerprint: wanted }, well, 60_000);
+  const command = [
+    ...asUser(user, nodeCommand('src/main.ts', home)),
+    ...(acceptDatabase ? ['--accept-database'] : []),
+  ];
+  try {
+    await startDaemon(home, { name: controlName, command, fingerprint: wanted }, well, 60_000);
+  } catch (error) {
+    throw refusal(error) ?? error;
+  }
   return reason;
+}
+
+/** What a control plane said that refused its database; undefined where it ended for another reason. */
+function refusal(error: unknown): ForeignEngines | undefined {
+  const { message } = error as Error;
+  const at = message.indexOf(mismatch);
+  // The end of the log is indented by two.
+  return at < 0 ? undefined : new ForeignEngines(message.slice(at).replaceAll(/^ {2}/gm, ''));
 }
 
 /** Runs hostd (as root) and waits until it answers on its socket. */

@@ -26,6 +26,7 @@ const homeEntries = [
   'incus',
   'log',
   'mail',
+  'operator',
   'pg',
   'run',
   'simulated',

@@ -1,13 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { paths, readConfig } from '../config.ts';
+import { type Config, paths, readConfig } from '../config.ts';
+import { listQuarantined } from '../control/quarantine.ts';
 import { type Finding, probeHost } from '../host/capabilities.ts';
 import { findDaemon } from '../host/processes.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
+import { withStore } from './database.ts';
 import { troubles } from './missing.ts';
 import { poolText } from './status.ts';
+import { commandFor } from './up-options.ts';
 
 function versionOf(directory: string): string {
   return (JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }).version;
@@ -22,6 +25,24 @@ export function formatFindings(findings: Finding[]): string {
       return remedy && !ok ? `${line}\n      ${' '.repeat(width)}-> ${remedy}` : line;
     })
     .join('\n');
+}
+
+/** What the engines hold and the database does not know, as the control plane has found it. */
+async function quarantineReport(home: string, config: Config): Promise<string> {
+  try {
+    const things = await withStore(home, config, ({ db }) => listQuarantined(db));
+    if (things.length === 0) return 'Nothing is in quarantine.';
+    const lines = things.map(
+      ({ kind, name, urn, foundAt }) => `  ${kind} ${name} (${urn}), found ${foundAt.toISOString()}`,
+    );
+    return [
+      `In quarantine, since the database does not know it: ${things.length}`,
+      ...lines,
+      `What it takes, and how to remove it: ${commandFor(home, 'orphans')}`,
+    ].join('\n');
+  } catch {
+    return 'Whether anything is in quarantine is not known: the database does not answer.';
+  }
 }
 
 function poolRemedy({ mode }: PoolStatus): string {
@@ -55,5 +76,6 @@ wrong with the Atoll of this home: volumes whose bytes are missing, and what hos
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
     const wrong = config ? await troubles(home, config) : [];
     if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
+    if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },
 });

@@ -11,6 +11,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   down: { summary: 'stop this Atoll; droplets keep running', load: () => import('./down.ts') },
   destroy: { summary: 'remove this Atoll and all that it made', load: () => import('./destroy.ts') },
   doctor: { summary: 'what this machine can and cannot do', load: () => import('./doctor.ts') },
+  orphans: {
+    summary: 'what the engines hold and the database does not know',
+    load: () => import('./orphans.ts'),
+  },
   test: { summary: 'run the whole test suite', load: () => import('./test.ts') },
 };
 

@@ -1,15 +1,18 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { paths, readConfig } from '../config.ts';
 import type { LoopReport } from '../control/operator-port.ts';
+import { listQuarantined } from '../control/quarantine.ts';
 import { incusdPid } from '../host/incusd.ts';
 import { findDaemon, parseStat } from '../host/processes.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
+import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
 import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
 import { request } from './request.ts';
+import { commandFor } from './up-options.ts';
 
 /** What the control loop says of itself, or null where it does not answer. */
 async function loopReport(home: string): Promise<LoopReport | null> {
@@ -69,6 +72,15 @@ async function dropletCount(home: string): Promise<number | null> {
   }
 }
 
+/** How much is in quarantine, or null where the database does not tell. */
+async function quarantinedCount(home: string): Promise<number | null> {
+  try {
+    return await withStore(home, readConfig(home), async ({ db }) => (await listQuarantined(db)).length);
+  } catch {
+    return null;
+  }
+}
+
 /** How the disks of droplets are limited, in a line. */
 export function poolText({ mode, inForce, repairs, repairedAt, trouble }: PoolStatus): string {
   if (mode === undefined) return 'the storage pool is not mounted';
@@ -106,6 +118,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
+    const quarantined = await quarantinedCount(home);
     const missing = await findMissingBytes(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const loop = healthy ? await loopReport(home) : null;
@@ -116,6 +129,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
       url: publicUrl(config),
       healthy,
       droplets,
+      quarantined,
       missing,
       processes,
       loop,
@@ -127,6 +141,8 @@ and how long it took of late from a request until it was done. Exit code 0 if al
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
+      if (quarantined)
+        console.log(`${quarantined} in quarantine, unknown to the database: ${commandFor(home, 'orphans')}`);
       if (pool && !pool.inForce) console.log(poolText(pool));
       if (missing && missing.length > 0)
         console.log(

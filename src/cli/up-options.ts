@@ -11,7 +11,10 @@ export const upOptions = {
   'image-alias': { type: 'string', multiple: true },
   'allow-image-source': { type: 'string', multiple: true },
   'image-max-gib': { type: 'string' },
+  'custom-images': { type: 'string' },
+  'volume-mounts': { type: 'string' },
   'database-url': { type: 'string' },
+  'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
   'metrics-port': { type: 'string' },
 } as const;
@@ -26,7 +29,11 @@ export const upOptionsHelp = `
   --allow-image-source CIDR
                        images may be imported from there though it is no internet (may be repeated)
   --image-max-gib N    the largest image that is imported (20)
+  --custom-images off  import no images: the host's kernel mounts what is on them (on)
+  --volume-mounts off  let new droplets mount no volumes: the host's kernel mounts them (on)
   --database-url URL   use this PostgreSQL instead of an own one
+  --accept-database    take the database for the right one though it is not that of the engines: what it does
+                       not know is quarantined, and nothing deleted (see docs/orphans.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
@@ -40,7 +47,10 @@ interface UpValues {
   'image-alias'?: string[] | undefined;
   'allow-image-source'?: string[] | undefined;
   'image-max-gib'?: string | undefined;
+  'custom-images'?: string | undefined;
+  'volume-mounts'?: string | undefined;
   'database-url'?: string | undefined;
+  'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
   'metrics-port'?: string | undefined;
 }
@@ -56,7 +66,10 @@ export function toUpOptions(values: UpValues): UpOptions {
     imageAliases: values['image-alias'],
     imageSources: values['allow-image-source'],
     imageMaxGib: values['image-max-gib'],
+    customImages: values['custom-images'],
+    volumeMounts: values['volume-mounts'],
     databaseUrl: values['database-url'],
+    acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],
     metricsPort: values['metrics-port'],
   };

@@ -32,13 +32,13 @@ export interface LoopOptions {
   reconcilers: Reconciler[];
   /** How many resources are worked on at once in the quick lane. */
   workers: number;
-  /** How many more in the slow lane; absent: a third of `workers`, at least 2. */
+  /** How many more in the slow lane; absent: a third of `workers`, at least 8: slow work mostly waits for disks and networks. */
   slowWorkers?: number;
   /** 0 ≤ n < 1; spreads retries. */
   random: () => number;
   /** Checks what runs ask of the world; absent: one of the loop's own, which checks nothing but `Run.slow`. */
   guard?: Guard;
-  /** How often to look for dead loops and missed wakes, ms. */
+  /** How often to look for missed wakes, ms. */
   resyncMs?: number;
   lease?: Lease;
 }
@@ -78,7 +78,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   const guard = options.guard ?? claimGuard();
   const slots = {
     quick: options.workers,
-    slow: options.slowWorkers ?? Math.max(2, Math.ceil(options.workers / 3)),
+    slow: options.slowWorkers ?? Math.max(8, Math.ceil(options.workers / 3)),
   };
   const reconcilers = new Map(options.reconcilers.map((reconciler) => [reconciler.kind, reconciler]));
   const runs = runsOf(reconcilers, slots);
@@ -92,6 +92,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     lease: options.lease ?? defaultLease,
     runs,
     connected: pump,
+    freed: pump,
   });
   const { session } = own;
   session.listen(wakeChannel, {
@@ -198,14 +199,10 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     announcing.unref();
   }
 
-  /** Looks for dead loops and for wakes that a broken session may have missed. */
+  /** Looks for wakes that nobody told of: those of a process that crashed after its commit. */
   function resync(): void {
     cancelResync = clock.after(resyncMs, () => {
-      if (session.connected()) {
-        own.reap().then(pump, (error: Error) => {
-          if (!killed) log.warn({ error: error.message }, 'the control loop cannot look for dead loops');
-        });
-      }
+      pump();
       resync();
     });
   }
@@ -221,7 +218,6 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     metrics,
     async start() {
       await own.start();
-      await own.reap();
       resync();
       pump();
     },

@@ -66,8 +66,10 @@ export async function unregister(client: Queries, owner: number, now: Date): Pro
 const lockHeld = `exists (select from pg_locks lock where lock.locktype = 'advisory' and lock.classid = $1
   and lock.objid = loops.owner and lock.database = (select oid from pg_database where datname = current_database()))`;
 
-/** Frees what dead loops hold, for others to claim at `now`. Waits for no lock of a row. */
-export async function reap(client: Queries, owner: number, { goneMs }: Lease, now: Date): Promise<void> {
+/**
+ * Frees what dead loops hold, for others to claim at `now`; answers how much that was. Waits for no lock of a row.
+ */
+export async function reap(client: Queries, owner: number, { goneMs }: Lease, now: Date): Promise<number> {
   await client.query({
     name: 'loops-missed',
     text: `update loops set lost_at = now() where owner in
@@ -80,15 +82,15 @@ export async function reap(client: Queries, owner: number, { goneMs }: Lease, no
       or (lost_at < now() - $3 * interval '1 ms' and not ${lockHeld})) for update skip locked)`,
     values: [ownerLock, owner, goneMs],
   });
-  await freeUnowned(client, now);
+  return freeUnowned(client, now);
 }
 
 /**
  * Frees what belongs to no loop that is known. An Atoll of before table `loops` renews a lease in each row and is not
  * known; it is spared while it lives.
  */
-async function freeUnowned(client: Queries, now: Date): Promise<void> {
-  await client.query({
+async function freeUnowned(client: Queries, now: Date): Promise<number> {
+  const { rowCount } = await client.query({
     name: 'loops-free',
     text: `update reconcile r set owner = null, claim = null, lease_until = null, due = least(r.due, $2)
       from (select kind, id from reconcile held
@@ -100,4 +102,5 @@ async function freeUnowned(client: Queries, now: Date): Promise<void> {
       where r.kind = free.kind and r.id = free.id`,
     values: [ownerLock, now],
   });
+  return rowCount ?? 0;
 }

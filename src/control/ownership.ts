@@ -25,6 +25,8 @@ export interface OwnershipOptions {
   runs: Runs;
   /** There is a session, for the first time or again. */
   connected(): void;
+  /** What a dead loop held is free. */
+  freed(): void;
 }
 
 export interface Ownership {
@@ -34,8 +36,6 @@ export interface Ownership {
   session: Session;
   /** Returns where the run may take another step; else resolves when that is known. @throws ClaimLost */
   check(held: Held): void | Promise<void>;
-  /** Frees what dead loops hold. */
-  reap(): Promise<void>;
   /** Takes leave, so that others need not wait for a lease. */
   end(): Promise<void>;
   /** Falls silent in the middle of whatever it does. */
@@ -55,6 +55,7 @@ export function ownership(options: OwnershipOptions): Ownership {
   let provenAt = Number.NEGATIVE_INFINITY;
   let renewing: Promise<void> | undefined;
   let beat: NodeJS.Timeout | undefined;
+  let beats = 0;
   let killed = false;
 
   const session = openSession({
@@ -143,9 +144,16 @@ export function ownership(options: OwnershipOptions): Ownership {
     if (!session.connected()) return;
     renewNow()
       .then(compare)
+      .then(bury)
       .catch((error: Error) => {
         if (!killed) log.warn({ error: error.message }, 'the control loop cannot renew its claims');
       });
+  }
+
+  /** Dead loops are looked for less often than a lease is renewed: that is for each to do. */
+  async function bury(): Promise<void> {
+    if (beats++ % renewals === 0 && (await reap(session, owner ?? 0, lease, clock.now())) > 0)
+      options.freed();
   }
 
   async function proven(held: Held): Promise<void> {
@@ -163,6 +171,7 @@ export function ownership(options: OwnershipOptions): Ownership {
       await session.start();
       beat = setInterval(heartbeat, lease.goneMs / renewals);
       beat.unref();
+      heartbeat();
     },
     owner: () => owner ?? 0,
     check(held) {
@@ -170,7 +179,6 @@ export function ownership(options: OwnershipOptions): Ownership {
       held.lost.signal.throwIfAborted();
       return isFresh() ? undefined : proven(held);
     },
-    reap: () => reap(session, owner ?? 0, lease, clock.now()),
     async end() {
       clearInterval(beat);
       if (session.connected()) await unregister(session, owner ?? 0, clock.now()).catch(() => {});

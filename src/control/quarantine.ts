@@ -23,7 +23,18 @@ export async function quarantinedNames(db: Queryable, kind: string): Promise<Set
 /** All that is in quarantine, by kind and name. */
 export async function listQuarantined(db: Queryable): Promise<Quarantined[]> {
   const rows = await db.selectFrom('quarantined').selectAll().orderBy('kind').orderBy('name').execute();
-  return rows.map(({ found_at, ...row }) => ({ ...row, foundAt: found_at }));
+  return rows.map(({ kind, name, urn, found_at }) => ({ kind, name, urn, foundAt: found_at }));
+}
+
+/** The names of a kind that the operator wants removed by the control plane. */
+export async function namesToRemove(db: Queryable, kind: string): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom('quarantined')
+    .select('name')
+    .where('kind', '=', kind)
+    .where('removal', '=', true)
+    .execute();
+  return new Set(rows.map(({ name }) => name));
 }
 
 /** Writes down what was found; answers those that were not in quarantine yet. */

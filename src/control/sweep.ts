@@ -3,11 +3,11 @@
  * it is gone is removed. What has no row at all is quarantined: rows are written before an engine is touched, and stay
  * long after it was cleared, so that a missing row means another database and never an orphan.
  */
-import { sql } from 'kysely';
+import pg from 'pg';
 import type { Log } from '../log.ts';
 import type { Store } from '../store/store.ts';
 import type { Clock } from './clock.ts';
-import { endQuarantine, putInQuarantine, quarantinedNames } from './quarantine.ts';
+import { endQuarantine, namesToRemove, putInQuarantine, quarantinedNames } from './quarantine.ts';
 import { nudge } from './reconcile.ts';
 
 /** Something that an engine holds. */
@@ -57,41 +57,48 @@ const mostNamed = 20;
  * Sweeps all inventories, unless another process is at it: then answers false, at once. What fails of one thing, or of
  * one inventory, keeps nothing from the others.
  */
-export function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
-  // The lock's connection is not one of those that the sweep and the loop's runs share: it is held for long.
-  return deps.store.aside.connection().execute(async (session) => {
-    const { rows } = await sql<{
-      mine: boolean;
-    }>`select pg_try_advisory_lock(${sweepLock}) as mine`.execute(session);
+export async function sweep(deps: SweepDeps, inventories: readonly Inventory[]): Promise<boolean> {
+  // Of its own: it is kept for as long as the sweep takes, and the loop's runs need the pool's few. Its end frees the lock.
+  const client = new pg.Client(deps.store.pool.options);
+  // One that breaks is noticed by the next query.
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ mine: boolean }>('select pg_try_advisory_lock($1) as mine', [
+      sweepLock,
+    ]);
     if (!rows[0]?.mine) return false;
-    try {
-      for (const inventory of inventories) {
-        if (deps.signal.aborted) break;
-        await sweepOne(deps, inventory).catch((error: Error) => {
-          if (deps.signal.aborted) return;
-          deps.log.warn(
-            { kind: inventory.kind, error: error.message },
-            'a part of the sweep failed, the next one follows',
-          );
-        });
-      }
-    } finally {
-      // Where the session has broken, the lock is gone with it.
-      await sql`select pg_advisory_unlock(${sweepLock})`.execute(session);
+    for (const inventory of inventories) {
+      if (deps.signal.aborted) break;
+      await sweepOne(deps, inventory).catch((error: Error) => {
+        if (deps.signal.aborted) return;
+        deps.log.warn(
+          { kind: inventory.kind, error: error.message },
+          'a part of the sweep failed, the next one follows',
+        );
+      });
     }
     return true;
-  });
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
 async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {
   const { store, clock, log, signal } = deps;
   const { kind } = inventory;
-  const { found, gone } = await quarantine(deps, inventory);
-  for (const { name, urn, remove } of gone) {
+  const { found, gone, strangers } = await quarantine(deps, inventory);
+  const asked = strangers.length > 0 ? await namesToRemove(store.db, kind) : new Set<string>();
+  for (const { name, urn, remove } of [...gone, ...strangers.filter((each) => asked.has(each.name))]) {
     if (signal.aborted) return;
     try {
       await remove();
-      log.warn({ kind, name, urn }, 'it was left over of something that is gone: removed');
+      log.warn(
+        { kind, name, urn },
+        asked.has(name)
+          ? 'removed, by the word of the operator'
+          : 'it was left over of something that is gone: removed',
+      );
     } catch (error) {
       log.warn({ kind, name, urn, error: (error as Error).message }, 'it cannot be removed now');
     }
@@ -111,29 +118,29 @@ async function sweepOne(deps: SweepDeps, inventory: Inventory): Promise<void> {
 
 /**
  * Writes down what has no row, and changes nothing in any engine. Answers what was found, and of that what has a row
- * that says it is gone. Whatever has no row is looked for twice, since a row may have gone in the meantime with what it
+ * that says it is gone, and what has none. Whatever has no row is looked for twice, since a row may have gone in the meantime with what it
  * stood for.
  */
 export async function quarantine(
-  { store, clock, log }: Omit<SweepDeps, 'signal'>,
+  { store, clock, log }: Pick<SweepDeps, 'store' | 'clock' | 'log'>,
   inventory: Inventory,
-): Promise<{ found: Found[]; gone: Found[] }> {
+): Promise<{ found: Found[]; gone: Found[]; strangers: Found[] }> {
   const { kind } = inventory;
   const before = await quarantinedNames(store.db, kind);
   const found = await inventory.found();
   const rows = await rowsOf(inventory, found);
   const unknown = found.filter(({ name }) => !rows.has(name));
   const unexpected = unknown.filter(({ name }) => !before.has(name));
-  const strangers = unexpected.length > 0 ? await confirmed(inventory, unexpected) : [];
-  const added = new Set(await putInQuarantine(store.db, kind, strangers, clock.now()));
-  for (const { name, urn } of strangers)
+  const newcomers = unexpected.length > 0 ? await confirmed(inventory, unexpected) : [];
+  const added = new Set(await putInQuarantine(store.db, kind, newcomers, clock.now()));
+  for (const { name, urn } of newcomers)
     if (added.has(name))
       log.warn({ kind, name, urn }, 'the database does not know it: quarantined, see ./atoll orphans');
   const still = new Set(unknown.map(({ name }) => name));
   const ended = [...before].filter((name) => !still.has(name));
   await endQuarantine(store.db, kind, ended);
   for (const name of ended) log.info({ kind, name }, 'it is in quarantine no longer');
-  return { found, gone: found.filter(({ name }) => rows.get(name) === 'gone') };
+  return { found, gone: found.filter(({ name }) => rows.get(name) === 'gone'), strangers: unknown };
 }
 
 /** Of those that had no row, those that are there at a second look and have none then either. */

@@ -30,10 +30,15 @@ export async function ensureLimits(
   if (convert) {
     if (before.mode === 'qgroup') await keepBytes({ incus, quotas }, before, log);
     await quotas.makeSimple();
-    log(`storage pool ${poolName}: counts by simple quotas from now on`);
+    // The kernel says nothing where the old counting could not be turned off at this moment.
+    const made = stateOf(quotas).mode === 'squota';
+    log(
+      `storage pool ${poolName}: ${made ? 'counts by simple quotas from now on' : 'is made to count simply by the next up'}`,
+    );
   }
   // Without any quotas there is no limit yet: Incus turns the counting of old on with the first one.
-  if (stateOf(quotas).mode === 'none') return { state: before, converted: false, written: 0 };
+  const state = stateOf(quotas);
+  if (state.mode === 'none') return { state, converted: false, written: 0 };
   let written = 0;
   for (let round = 0; round < rounds; round++) {
     const wrong = differing(await quotas.subvolumes(), await wantedLimits(incus));
@@ -42,7 +47,7 @@ export async function ensureLimits(
     written += wrong.length;
   }
   if (written > 0) log(`storage pool ${poolName}: ${written} limits of disks written`);
-  return { state: stateOf(quotas), converted: convert, written };
+  return { state: stateOf(quotas), converted: convert && state.mode === 'squota', written };
 }
 
 function stateOf(quotas: PoolQuotas): QuotaState {

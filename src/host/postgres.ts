@@ -39,7 +39,8 @@ const superuser = 'postgres';
 const settings = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
-  max_connections: '60',
+  // Ten control planes with seven each at the most, and room for the operator's own. One that is idle costs 2 MB.
+  max_connections: '100',
   shared_buffers: '32MB',
   max_wal_size: '256MB',
   fsync: 'on',

@@ -1,11 +1,14 @@
 import { accessSync, chmodSync, chownSync, constants, mkdirSync, readFileSync } from 'node:fs';
 import { CommandError, run } from './command.ts';
+import { inView, type Shown, type View, viewOf } from './view.ts';
 
 /** An operating system user that processes run as. */
 export interface User {
   name: string;
   uid: number;
   gid: number;
+  /** What its processes are shown though it could not reach it. */
+  view?: View;
 }
 
 const userName = 'atoll';
@@ -59,11 +62,21 @@ export async function removeUser(): Promise<'deleted' | 'absent' | 'kept'> {
   }
 }
 
-/** The command line that runs `command` as `user`, without a way back to more privileges; unchanged without one. */
+/**
+ * The command line that runs `command` as `user`, without a way back to more privileges, in its view; unchanged without
+ * one.
+ */
 export function asUser(user: User | undefined, command: string[]): string[] {
   if (!user) return command;
   const identity = ['--reuid', String(user.uid), '--regid', String(user.gid), '--clear-groups'];
-  return ['setpriv', ...identity, '--inh-caps=-all', '--no-new-privs', '--', ...command];
+  const asThem = ['setpriv', ...identity, '--inh-caps=-all', '--no-new-privs', '--', ...command];
+  return user.view ? inView(user.view, asThem) : asThem;
+}
+
+/** The user, whose processes are shown those of `directories` that it could not reach. */
+export async function showing(user: User, directories: Shown[]): Promise<User> {
+  const view = await viewOf(directories, (path) => canExecute(user, path));
+  return view ? { ...user, view } : user;
 }
 
 /** Whether `user` (or this process, without one) may execute the file, or traverse the directory. */

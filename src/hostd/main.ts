@@ -9,7 +9,7 @@ import { type Agent, hostAgent } from './agent.ts';
 import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { run } from './exec.ts';
-import { imageConversions } from './images/conversions.ts';
+import { imageConversions, noConversions } from './images/conversions.ts';
 import { closeServer } from './listen.ts';
 import { errorText, log } from './log.ts';
 import { metadataService } from './metadata/service.ts';
@@ -49,6 +49,7 @@ try {
 }
 
 async function serve(home: string, group: string): Promise<void> {
+  const customImages = readConfig(home).customImages !== false;
   const { network, droplets, packetFilter: filter, reserved, volumes } = parts(home);
   const metadata = metadataService({
     droplets,
@@ -74,7 +75,7 @@ async function serve(home: string, group: string): Promise<void> {
     droplets,
     reserved,
     volumes,
-    conversions,
+    conversions: customImages ? conversions : noConversions(conversions),
     pool,
     cloud: cloudFile(paths(home).hostdState),
     network,

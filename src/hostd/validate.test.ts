@@ -26,7 +26,7 @@ const entry = {
     tags: [],
     features: {},
     floating_ip: { ipv4: { active: false } },
-    reserved_ip: { ipv4: { active: false } },
+    reserved_ip: { ipv4: { active: false }, ipv6: { active: true, ip_address: 'fd89::5' } },
   },
 };
 

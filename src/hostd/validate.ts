@@ -38,8 +38,11 @@ const networkInterface = z.strictObject({
   ipv6: z.strictObject({ ip_address: ipv6, cidr: z.int().min(0).max(128), gateway: ipv6 }).optional(),
 });
 
-const reservedIp = z.strictObject({
+const floatingIp = z.strictObject({
   ipv4: z.strictObject({ active: z.boolean(), ip_address: ipv4.optional() }),
+});
+const reservedIp = floatingIp.extend({
+  ipv6: z.strictObject({ active: z.boolean(), ip_address: ipv6.optional() }).optional(),
 });
 
 const metadata = z.strictObject({
@@ -57,7 +60,7 @@ const metadata = z.strictObject({
   dns: z.strictObject({ nameservers: z.array(z.union([ipv4, ipv6])).max(16) }),
   tags: z.array(text(255)).max(10_000),
   features: z.record(text(64), z.boolean()),
-  floating_ip: reservedIp,
+  floating_ip: floatingIp,
   reserved_ip: reservedIp,
 });
 

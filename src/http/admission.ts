@@ -49,7 +49,7 @@ export function admit(
     );
   };
   try {
-    const caller = authenticate(request.headers.authorization);
+    const caller = authenticate(request.headers.authorization, request.ip);
     // Known tokens are answered at once: no turn of the event loop for them.
     // oxlint-disable-next-line promise/no-callback-in-promise -- the hook is a callback for the sake of the other case
     if (caller instanceof Promise) caller.then(enter).catch(done);

@@ -5,15 +5,17 @@ import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
 import { ApiError } from './errors.ts';
 import type { Caller } from './operation.ts';
+import { strangers } from './strangers.ts';
 
 /** The name under which a change of a token is told to all processes; the payload is the token's id. */
 export const tokenChannel = 'atoll_token';
 
 /**
  * Says who calls, by the value of the Authorization header: at once for a token seen lately, else as a promise.
- * Throws or rejects with the ApiError `unauthorized`.
+ * Throws or rejects with the ApiError `unauthorized`, or `too_many_requests` where too many unknown tokens come, from
+ * one address (`address`) or in all.
  */
-export type Authenticate = (authorization: string | undefined) => Caller | Promise<Caller>;
+export type Authenticate = (authorization: string | undefined, address: string) => Caller | Promise<Caller>;
 
 export interface Authenticator {
   authenticate: Authenticate;
@@ -59,13 +61,14 @@ export function tokenHash(token: string): Buffer {
 
 /**
  * Knows tokens by their hash in the store. What it has seen lately it trusts without asking again, as long as it
- * hears of revocations.
+ * hears of revocations. Tokens that nobody has cost the database little: see strangers.ts.
  */
 export function authenticator({ store, clock, log, listen }: AuthenticatorOptions): Authenticator {
   const known = new Map<string, Known>();
   // Rises with every piece of news: an answer that was read before it is not kept.
   let news = 0;
   const uses = useRecorder(store, log);
+  const guard = strangers({ clock });
   const listening = listen({
     told(tokenId) {
       news++;
@@ -77,14 +80,14 @@ export function authenticator({ store, clock, log, listen }: AuthenticatorOption
     },
   });
 
-  const look = async (key: string): Promise<Caller> => {
+  const look = async (key: string): Promise<Caller | undefined> => {
     const before = news;
     const values = [Buffer.from(key, 'base64')];
     const { rows } = await store.pool.query<TokenRow>({ ...findToken, values });
     const row = rows[0];
     const now = clock.now().getTime();
     const expiresAt = row?.expires_at?.getTime() ?? Number.POSITIVE_INFINITY;
-    if (!row || expiresAt <= now) throw new ApiError('unauthorized');
+    if (!row || expiresAt <= now) return undefined;
     const caller = { teamId: row.team_id, userId: row.user_id, tokenId: row.id, scopes: row.scopes };
     if (listening.hears() && news === before) {
       known.set(key, { caller, trustedUntil: Math.min(now + trustedMs, expiresAt) });
@@ -96,14 +99,14 @@ export function authenticator({ store, clock, log, listen }: AuthenticatorOption
   };
 
   return {
-    authenticate(authorization) {
+    authenticate(authorization, address) {
       const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
       if (token === undefined) throw new ApiError('unauthorized');
       const key = hash('sha256', token, 'base64');
       const seen = known.get(key);
       if (seen && seen.trustedUntil > clock.now().getTime()) return seen.caller;
       known.delete(key);
-      return look(key);
+      return guard.lookUp(key, address, () => look(key));
     },
     async close() {
       listening.stop();

@@ -28,11 +28,14 @@ export type ApiErrorId = keyof typeof table;
 export class ApiError extends Error {
   readonly id: ApiErrorId;
   readonly status: number;
-  constructor(id: ApiErrorId, message?: string) {
+  /** Seconds until a retry has a chance: the header `retry-after`. */
+  readonly retryAfter: number | undefined;
+  constructor(id: ApiErrorId, message?: string, { retryAfter }: { retryAfter?: number } = {}) {
     super(message ?? table[id][1]);
     this.name = 'ApiError';
     this.id = id;
     this.status = table[id][0];
+    this.retryAfter = retryAfter;
   }
 }
 

@@ -163,7 +163,8 @@ function answerError({ log }: ServerOptions, error: unknown, request: FastifyReq
     const { method, id: requestId, routeOptions } = request;
     log.error({ err: error, requestId, method, route: routeOptions.url }, 'request failed');
   }
-  if (answer.status === 503) reply.header('retry-after', 1);
+  const retryAfter = answer.retryAfter ?? (answer.status === 503 ? 1 : undefined);
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   return reply
     .code(answer.status)
     .header('content-type', json)

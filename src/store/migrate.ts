@@ -15,6 +15,8 @@ const lock = 0x61746f6c;
 export async function migrate(pool: pg.Pool): Promise<string[]> {
   const client = await pool.connect();
   try {
+    // A long index build takes what it takes, and so does the wait for another process that is at it.
+    await client.query('set statement_timeout = 0');
     await client.query('select pg_advisory_lock($1)', [lock]);
     await client.query(
       'create table if not exists migrations (name text primary key, checksum text not null, at timestamptz not null default now())',
@@ -53,6 +55,7 @@ export async function migrate(pool: pg.Pool): Promise<string[]> {
     throw error;
   } finally {
     await client.query('select pg_advisory_unlock($1)', [lock]).catch(() => {});
+    await client.query('reset statement_timeout').catch(() => {});
     client.release();
   }
 }

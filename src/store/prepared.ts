@@ -72,11 +72,19 @@ export function preparing(pool: pg.Pool, { written, before }: PreparingOptions):
         });
       }
     };
+    // The pool listens only to those that nobody has: without this, a connection that breaks between two statements of
+    // a transaction would end the process. The next statement fails, and tells whoever has it.
+    let broken = false;
+    const onError = () => {
+      broken = true;
+    };
+    client.on('error', onError);
     return {
       // The other overload is for cursors, which kysely uses only when it is given their constructor.
       query: query as unknown as PostgresPoolClient['query'],
       release: (destroy) => {
-        client.release(stale || names.size > maxPerConnection || destroy);
+        if (!broken) client.off('error', onError);
+        client.release(broken || stale || names.size > maxPerConnection || destroy);
         if (wrote) written();
       },
     };

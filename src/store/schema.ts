@@ -140,6 +140,7 @@ export interface Droplets {
   public_ipv4: string;
   public_ipv6: string | null;
   public_keys: string[];
+  public_networking: Generated<boolean>;
   region: string;
   root: Generated<number>;
   root_done: Generated<number>;
@@ -197,6 +198,7 @@ export interface Quarantined {
   found_at: Date;
   kind: string;
   name: string;
+  removal: Generated<boolean>;
   urn: string;
 }
 

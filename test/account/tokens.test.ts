@@ -69,10 +69,10 @@ async function listening() {
       return rows.length;
     })
     .toBeGreaterThan(0);
-  const authenticate = async (token: string) => auth.authenticate(`Bearer ${token}`);
+  const authenticate = async (token: string) => auth.authenticate(`Bearer ${token}`, '192.0.2.1');
   /** Asked again, it answers at once only what it remembers. */
   const remembers = (token: string) => {
-    const answer = auth.authenticate(`Bearer ${token}`);
+    const answer = auth.authenticate(`Bearer ${token}`, '192.0.2.1');
     if (!(answer instanceof Promise)) return true;
     answer.catch(() => {});
     return false;
@@ -129,6 +129,40 @@ describe('a token', () => {
     const auth = await listening();
     for (const token of ['x', `dop_v1_${'0'.repeat(64)}`]) {
       await expect(auth.authenticate(token)).rejects.toEqual(unauthorized);
+    }
+    await auth.close();
+  });
+
+  it('that is unknown costs the database little, however many come', async () => {
+    const auth = await listening();
+    const { token } = await create('regular');
+    await auth.authenticate(token);
+    await clock.advance(5_000);
+    const { pool } = database.store;
+    const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>;
+    let [asked, under, most] = [0, 0, 0];
+    Object.assign(pool, {
+      async query(...args: unknown[]) {
+        asked++;
+        most = Math.max(most, ++under);
+        return query(...args).finally(() => under--);
+      },
+    });
+    try {
+      const flood = Array.from({ length: 3_000 }, (_, n) => auth.authenticate(`dop_v1_${n}`));
+      const wrong = await Promise.allSettled([
+        ...flood,
+        ...flood.map(() => auth.authenticate('dop_v1_same')),
+      ]);
+      const reasons = wrong.map((each) => (each.status === 'rejected' ? String(each.reason.id) : 'good'));
+      expect(new Set(reasons)).toEqual(new Set(['unauthorized', 'too_many_requests']));
+      expect(asked).toBeLessThan(500);
+      expect(most).toBe(2);
+      // Those who were good before are known again, and no answer is from the flood's.
+      expect((await auth.authenticate(token)).teamId).toBe(owner.teamId);
+      expect(asked).toBeLessThan(502);
+    } finally {
+      Object.assign(pool, { query });
     }
     await auth.close();
   });

@@ -41,13 +41,6 @@ describe.each(builtOperations())('$id', (operation) => {
       });
     }
   });
-
-  it('needs no other scope', async () => {
-    const scopes = operation.scopes.length > 0 ? [...operation.scopes] : ['account:read'];
-    const { status } = await call(await atoll.clientWith(scopes));
-    // 400: of two headers that only these operations ask for.
-    expect([200, 202, 204, 400, 404, 422]).toContain(status);
-  });
 });
 
 describe('a token', () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { anyOf } from '../../src/store/any-of.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { ended as actionEnded, createDroplet, getDroplet, order } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
@@ -83,6 +84,19 @@ describe('creating droplets', () => {
     expect(droplet.region.slug).toBe('fra1');
     expect((await create({ region: 'ams' })).region.slug).toMatch(/^ams\d$/);
     expect((await create({ region: '' })).region.slug).toBe('nyc3');
+  });
+
+  it('keeps whether a public interface was wanted', async () => {
+    const kept = async (extra: object) => {
+      const { id } = await create(extra);
+      const row = atoll.database.store.db
+        .selectFrom('droplets')
+        .select('public_networking')
+        .where('id', '=', id);
+      return (await row.executeTakeFirstOrThrow()).public_networking;
+    };
+    expect(await kept({ public_networking: false })).toBe(false);
+    expect(await kept({})).toBe(true);
   });
 
   it('hands user data, keys, tags and addresses to the metadata service', async () => {
@@ -220,6 +234,40 @@ describe('deleting droplets', () => {
     const { droplets } = await atoll.api.expect(200, 'GET', '/v2/droplets?tag_name=keep');
     expect(droplets.map(({ id }: { id: number }) => id)).toEqual([kept.id]);
     await atoll.api.expect(422, 'DELETE', '/v2/droplets');
+  });
+
+  it('deletes many by tag in batches, so that nobody waits for all of them', async () => {
+    const { api } = await atoll.newTeam();
+    const { store } = atoll.database;
+    const ids: number[] = [];
+    for (let n = 0; n < 11; n++) {
+      const names = Array.from({ length: 10 }, (_, index) => `many-${n}-${index}`);
+      const body = { ...order, name: undefined, names, tags: ['many'] };
+      const { droplets } = await api.expect(202, 'POST', '/v2/droplets', body);
+      ids.push(...droplets.map(({ id }: { id: number }) => id));
+    }
+    const deleted = async () => {
+      const rows = await store.db
+        .selectFrom('droplets')
+        .select('deleted_at')
+        .where(anyOf('id', ids))
+        .execute();
+      return rows.filter(({ deleted_at }) => deleted_at).length;
+    };
+    let answered: Promise<unknown> | undefined;
+    // Somebody works on the last one of them.
+    await store.transaction(async (tx) => {
+      await tx
+        .selectFrom('droplets')
+        .select('id')
+        .where('id', '=', Math.max(...ids))
+        .forUpdate()
+        .execute();
+      answered = api.expect(204, 'DELETE', '/v2/droplets?tag_name=many');
+      await until(async () => (await deleted()) === 100);
+    });
+    await answered;
+    expect(await deleted()).toBe(110);
   });
 });
 

@@ -113,6 +113,24 @@ describe.each([
   });
 });
 
+it('a droplet is restored only from an image of its region', async () => {
+  const { api } = await atoll.newTeam();
+  const image = await snapshotIn(api, 'nyc3');
+  const { snapshot } = await api.expect(200, 'GET', `/v2/snapshots/${image}`);
+  const droplet = Number(snapshot.resource_id);
+  expect((await act(api, droplet, { type: 'restore', image })).status).toBe('completed');
+  const { db } = atoll.database.store;
+  await db
+    .updateTable('images')
+    .set({ regions: ['fra1'] })
+    .where('id', '=', image)
+    .execute();
+  const restore = { type: 'restore', image };
+  expect(await refused(api, `/v2/droplets/${droplet}/actions`, restore)).toContain(
+    `image ${image} is not available in the region nyc3, only in fra1.`,
+  );
+});
+
 it('a region that the published list of images lacks is one like any other', async () => {
   const { api, token } = await atoll.newTeam();
   const image = await importedIn(api, 'nyc3');

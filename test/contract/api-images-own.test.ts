@@ -1,5 +1,6 @@
 /** Images of a team's own through the API, over the simulated world. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { wake } from '../../src/control/reconcile.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
 import { savedImage } from '../support/images.ts';
@@ -224,5 +225,45 @@ describe('image actions', () => {
     expect((await image(backup)).type).toBe('snapshot');
     await atoll.api.expect(422, 'POST', `/v2/images/${backup}/actions`, { type: 'convert' });
     await atoll.api.expect(422, 'POST', `/v2/images/${await imported()}/actions`, { type: 'convert' });
+  });
+});
+
+describe('where the operator has switched custom images off', () => {
+  let off: TestAtoll;
+  beforeAll(async () => {
+    off = await startAtoll({ imports: false });
+  });
+  afterAll(() => off.close());
+
+  it('none is ordered, and the answer says why', async () => {
+    expect(await off.api.expect(403, 'POST', '/v2/images', order)).toMatchObject({
+      id: 'forbidden',
+      message: 'This Atoll imports no images: its operator has switched that off.',
+    });
+    const own = await off.api.expect(200, 'GET', '/v2/images?private=true');
+    expect(own.images).toEqual([]);
+  });
+
+  it('one that was ordered before is not imported', async () => {
+    const { store } = off.database;
+    const { id } = await store.db
+      .insertInto('images')
+      .values({
+        team_id: off.team.teamId,
+        name: 'before',
+        type: 'custom',
+        status: 'NEW',
+        regions: ['nyc3'],
+        min_disk_gib: 0,
+        url: source,
+        created_at: new Date(),
+      })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    await wake(store.db, 'image', String(id), new Date());
+    await off.restart();
+    const seen = async () => (await off.api.expect(200, 'GET', `/v2/images/${id}`)).image;
+    await until(async () => (await seen()).status === 'deleted' || (await seen()).error_message !== '');
+    expect((await seen()).error_message).toContain('switched that off');
   });
 });

@@ -233,6 +233,20 @@ describe('a reserved IP', () => {
     await until(() => told(b.id)?.active === false);
   });
 
+  it('of IPv6 is told to the droplet by its metadata', async () => {
+    const { api } = await atoll.newTeam();
+    const { id } = await droplet(api);
+    const told = () => atoll.host.metadata(id)?.reserved_ip.ipv6;
+    expect(told()).toEqual({ active: false });
+    const { ip } = await reserve(api, 'reserved_ipv6');
+    await act(api, ip, { type: 'assign', droplet_id: id }, 'reserved_ipv6');
+    await until(() => told()?.active === true);
+    expect(told()).toEqual({ active: true, ip_address: ip });
+    expect(atoll.host.metadata(id)?.floating_ip).toEqual({ ipv4: { active: false } });
+    await act(api, ip, { type: 'unassign' }, 'reserved_ipv6');
+    await until(() => told()?.active === false);
+  });
+
   it.each([
     ['without either', {}, /^region or droplet_id is needed/],
     ['with nothing in both, as some clients send it', { droplet_id: 0, region: '' }, /^region or droplet_id/],

@@ -351,6 +351,48 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       expect(await compute.networks()).toEqual([vpc]);
     });
 
+    test('survey tells of machines and kept disks whose they are, since when, and which addresses they have', async () => {
+      const begun = Date.now() - 60_000;
+      await create(11);
+      await compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' });
+      const [outside, inside] = machineSpec(engine, 11).nics;
+      const surveyed = (await compute.survey()).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      expect(surveyed).toMatchObject([
+        {
+          urn: 'do:droplet:11',
+          name: 'droplet-11',
+          bytes: 10 * 2 ** 30,
+          addresses: [
+            { network: 'public', ip: outside?.ipv4.address },
+            { network: vpc, ip: inside?.ipv4.address },
+          ],
+        },
+        { urn: 'do:image:5', name: 'image-5', addresses: [] },
+      ]);
+      expect(surveyed[1]?.bytes).toBe((await compute.listSaved())[0]?.bytes);
+      expect(surveyed[0]?.createdAt?.getTime()).toBeGreaterThan(begun);
+    });
+
+    test('remembers whose it is', async () => {
+      expect(await compute.mark()).toBeUndefined();
+      const mark = { cloud: otherVpc, since: '2026-01-02T03:04:05.678Z' };
+      await compute.setMark(mark);
+      expect(await compute.mark()).toEqual(mark);
+      await compute.setMark({ ...mark, cloud: vpc });
+      expect(await compute.mark()).toEqual({ ...mark, cloud: vpc });
+    });
+
+    test("other products' machines are listed by their owners, and events name them", async () => {
+      const events: ComputeEvent[] = [];
+      const watching = new AbortController();
+      compute.watch((event) => events.push(event), watching.signal);
+      await until(() => events.length > 0);
+      await create(12, { urn: 'do:dbaas:12', name: 'dbaas-12-3fa21b07' });
+      await until(() => events.some(({ urn }) => urn === 'do:dbaas:12'));
+      watching.abort();
+      expect(await compute.list()).toMatchObject([{ urn: 'do:dbaas:12', name: 'dbaas-12-3fa21b07' }]);
+    });
+
     test('images lists what create takes', async () => {
       expect(await compute.images()).toContain(engine.image);
     });

@@ -280,6 +280,34 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
       expect(await host.addresses()).not.toContainEqual(held[0]);
     });
 
+    it('tells what it holds: droplets with their addresses, and the newest generation it has seen', async () => {
+      const entry = hostDroplet(19);
+      const { newest } = await host.survey();
+      await host.publish(entry, newest + 10);
+      const held = await host.survey();
+      expect(held.droplets).toContainEqual({ id: 19, addresses: [entry.ipv4, entry.ipv6] });
+      expect(held.newest).toBe(newest + 10);
+      // Also of what is withdrawn, and of addresses; but not the one that stands for all.
+      await host.withdraw(19, newest + 20);
+      expect((await host.survey()).newest).toBe(newest + 20);
+      await host.publishAddress({ ip: '10.89.0.41' }, newest + 30);
+      expect((await host.survey()).newest).toBe(newest + 30);
+      await host.withdrawAddress('10.89.0.41', newest + 40);
+      await host.withdraw(19, Number.MAX_SAFE_INTEGER);
+      const after = await host.survey();
+      expect(after.newest).toBe(newest + 40);
+      expect(after.droplets.map(({ id }) => id)).not.toContain(19);
+    });
+
+    it('remembers whose it is', async () => {
+      expect(await host.mark()).toBeUndefined();
+      const mark = { cloud: randomUUID(), since: '2026-01-02T03:04:05.678Z' };
+      await host.setMark(mark);
+      expect(await host.mark()).toEqual(mark);
+      await host.setMark({ ...mark, cloud: randomUUID() });
+      expect((await host.mark())?.cloud).not.toBe(mark.cloud);
+    });
+
     it('knows nothing of an address that was never published', async () => {
       await host.withdrawAddress('10.89.0.31', 1);
       expect((await host.addresses()).map(({ ip }) => ip)).not.toContain('10.89.0.31');

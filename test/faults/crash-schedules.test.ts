@@ -97,31 +97,57 @@ describe('kill -9 after engine calls', () => {
   }, 120_000);
 });
 
+/** A pool that no loop works on, of so many members; answers its id. */
+async function newPool(count: number): Promise<string> {
+  const { db } = atoll.database.store;
+  const { teamId: team_id, userId: user_id } = atoll.team;
+  const token = await db
+    .selectFrom('tokens')
+    .select('id')
+    .where('team_id', '=', team_id)
+    .executeTakeFirstOrThrow();
+  const { id } = await db
+    .insertInto('autoscale_pools')
+    .values({
+      team_id,
+      user_id,
+      token_id: token.id,
+      name: 'web',
+      config: JSON.stringify({ target_number_instances: count }),
+      template: JSON.stringify({ ...pool(count).droplet_template, name: '', tags: [], ipv6: false }),
+      created_at: clock.now(),
+      updated_at: clock.now(),
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+/** One run of a pool's reconciler. */
+const runPool = (id: string, time: Clock) =>
+  autoscaleReconciler({
+    store: atoll.database.store,
+    clock: time,
+    log: silentLog,
+    compute: atoll.compute,
+    context: simulatedContext,
+  }).reconcile(id, undisturbedRun());
+
+const membersOf = (id: string) =>
+  atoll.database.store.db
+    .selectFrom('droplets')
+    .select('id')
+    .where('autoscale_pool_id', '=', id)
+    .where('deleted_at', 'is', null)
+    .execute();
+
 it('a pool that dies between any two of its own steps ends with what was asked for, in one event', async () => {
   await start();
   const { store } = atoll.database;
   // Nobody else works on it meanwhile.
   atoll.plane.kill();
-  const teamRow = { team_id: atoll.team.teamId, user_id: atoll.team.userId };
-  const { id: token_id } = await store.db
-    .selectFrom('tokens')
-    .select('id')
-    .where('team_id', '=', atoll.team.teamId)
-    .executeTakeFirstOrThrow();
   for (let n = 1; ; n++) {
-    const { id } = await store.db
-      .insertInto('autoscale_pools')
-      .values({
-        ...teamRow,
-        token_id,
-        name: 'web',
-        config: JSON.stringify({ target_number_instances: 12 }),
-        template: JSON.stringify({ ...pool(12).droplet_template, name: '', tags: [], ipv6: false }),
-        created_at: clock.now(),
-        updated_at: clock.now(),
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow();
+    const id = await newPool(12);
     /** Each look at the clock stands before a step: the n-th is its last. */
     let looks = 0;
     const dying: Clock = {
@@ -131,26 +157,14 @@ it('a pool that dies between any two of its own steps ends with what was asked f
         return clock.now();
       },
     };
-    const run = (time: Clock) =>
-      autoscaleReconciler({
-        store,
-        clock: time,
-        log: silentLog,
-        compute: atoll.compute,
-        context: simulatedContext,
-      }).reconcile(id, undisturbedRun());
+    const run = (time: Clock) => runPool(id, time);
     const survived = await run(dying).then(
       () => true,
       () => false,
     );
     await run(clock);
     await run(clock);
-    const made = await store.db
-      .selectFrom('droplets')
-      .select('id')
-      .where('autoscale_pool_id', '=', id)
-      .where('deleted_at', 'is', null)
-      .execute();
+    const made = await membersOf(id);
     expect(made, `killed before step ${n}`).toHaveLength(12);
     const events = await store.db
       .selectFrom('autoscale_history')
@@ -164,3 +178,12 @@ it('a pool that dies between any two of its own steps ends with what was asked f
     }
   }
 }, 120_000);
+
+it('a pool that several runs work on at once has no more members than it should', async () => {
+  await start();
+  atoll.plane.kill();
+  const id = await newPool(12);
+  await Promise.all(Array.from({ length: 4 }, () => runPool(id, clock)));
+  await runPool(id, clock);
+  expect(await membersOf(id)).toHaveLength(12);
+});

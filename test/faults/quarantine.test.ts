@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { type Logger, pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ForeignEngines } from '../../src/control/cloud-id.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -11,12 +11,15 @@ import { until } from '../support/until.ts';
 import { actOnVolume, createVolume } from '../support/volumes.ts';
 import { idle } from './crash-harness.ts';
 
+// Each starts the control plane several times over.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
+
 let atoll: TestAtoll;
 let lines: string[];
 beforeEach(async () => {
   lines = [];
   const log: Logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
-  atoll = await startAtoll({ log, sweepMs: 100 });
+  atoll = await startAtoll({ log, sweepMs: 250 });
 });
 afterEach(() => atoll.close());
 
@@ -52,7 +55,7 @@ async function furnish() {
   });
   await ended(atoll.api, links.actions[0].id);
   await idle(atoll);
-  const [, image] = [0, (await getDroplet(atoll.api, droplet.id)).snapshot_ids[0]];
+  const image = (await getDroplet(atoll.api, droplet.id)).snapshot_ids[0];
   return { droplet, volume, ip: reserved_ip.ip as string, image };
 }
 const everything = async () => ({
@@ -105,7 +108,7 @@ describe('a database that knows nothing of what the engines hold', () => {
     expect(next.id).toBeGreaterThan(droplet.id);
     expect(next.networks.v4[0].ip_address).not.toBe(droplet.networks.v4[0].ip_address);
     expect(await machines()).toHaveLength(2);
-    expect((await atoll.host.metadata(next.id))?.droplet_id).toBe(next.id);
+    expect(atoll.host.metadata(next.id)?.droplet_id).toBe(next.id);
     const snapshot = await atoll.api.expect(201, 'POST', `/v2/droplets/${next.id}/actions`, {
       type: 'snapshot',
     });
@@ -252,10 +255,10 @@ describe('the sweep', () => {
     await db().updateTable('droplets').set({ status: 'off' }).where('id', '=', id).execute();
     atoll.world.unavailable(false);
     const row = db().selectFrom('reconcile').selectAll().where('id', '=', String(id));
-    await until(
-      async () =>
-        Number((await row.executeTakeFirstOrThrow()).wanted - (await row.executeTakeFirstOrThrow()).done) > 1,
-    );
+    await until(async () => {
+      const { wanted, done } = await row.executeTakeFirstOrThrow();
+      return wanted - done > 1;
+    });
     expect(await row.executeTakeFirstOrThrow()).toMatchObject({ attempts: 3, due });
   });
 
@@ -337,5 +340,5 @@ it('waits at its start for an engine that does not answer', async () => {
   await until(async () => lines.some((line) => line.includes('waiting for an engine')));
   atoll.world.unavailable(false);
   await restarted;
-  await createDroplet(atoll.api);
+  expect(await createDroplet(atoll.api)).toMatchObject({ status: 'active' });
 });

@@ -2,8 +2,10 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { migrate } from '../../src/store/migrate.ts';
+import { connectionOptions } from '../../src/store/open.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 const run = promisify(execFile);
@@ -46,6 +48,24 @@ describe('migrations', () => {
       expect(ran.flat()).toContain('001_init.sql');
     } finally {
       await fresh.drop();
+    }
+  });
+
+  it('wait for another process for as long as that takes', async () => {
+    const { pool } = database.store;
+    // As the control plane's connections, with less patience.
+    const impatient = new pg.Pool({ ...connectionOptions(database.address, 'test'), statement_timeout: 200 });
+    const other = await pool.connect();
+    await other.query('select pg_advisory_lock(x) from (values (1635020652)) as lock (x)');
+    try {
+      const migrated = migrate(impatient);
+      await other.query('select pg_sleep(0.6)');
+      await other.query('select pg_advisory_unlock_all()');
+      expect(await migrated).toEqual([]);
+      await expect(impatient.query('select pg_sleep(5)')).rejects.toThrow('statement timeout');
+    } finally {
+      other.release();
+      await impatient.end();
     }
   });
 

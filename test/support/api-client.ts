@@ -63,7 +63,7 @@ export function apiClient(server: () => FastifyInstance, token: string | undefin
       const operation = find(path.split('?')[0] ?? '')?.get(method);
       if (operation && answer.statusCode < 300) {
         noteSeen(operation.id);
-        const problem = published?.problem(operation.id, answer.statusCode, parsed);
+        const problem = published.problem(operation.id, answer.statusCode, parsed);
         if (problem) throw new Error(`The answer differs from the published API: ${problem}\n${text}`);
       }
       return { status: answer.statusCode, headers: answer.headers, body: parsed as AnyBody };

@@ -16,6 +16,7 @@ import {
 } from '../../src/engine/compute/simulated/index.ts';
 import type { Host } from '../../src/engine/host/port.ts';
 import { type SimulatedHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { noImporter } from '../../src/engine/importer/off.ts';
 import { type SimulatedImporter, simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
 import type { Letter } from '../../src/engine/mail/port.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
@@ -59,8 +60,13 @@ export interface TestAtollOptions {
   /** Puts something between the loop and an engine. */
   wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
   rateLimit?: { perHour: number; perMinute: number };
+  /** `false`: as with `--custom-images off`. */
+  imports?: boolean;
   workers?: number;
-  /** How often the loop looks for dead peers, ms: seldom, where days pass in a moment. */
+  /** Database connections for requests: many by default. */
+  connections?: number;
+  slowWorkers?: number;
+  /** How often the loop looks for wakes that it was not told of, ms: seldom, where days pass in a moment. */
   resyncMs?: number;
   /** How often engines and database are compared, ms. */
   sweepMs?: number;
@@ -71,9 +77,12 @@ export interface TestAtollOptions {
   real?: { compute: Compute; context: DropletContext };
 }
 
+const contextOf = ({ real, imports = true }: TestAtollOptions): DropletContext =>
+  real?.context ?? { ...simulatedContext, imageHost: { ...simulatedContext.imageHost, imports } };
+
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
-  const database = await testDatabase();
+  const database = await testDatabase(options.connections);
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
@@ -86,19 +95,20 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       store: database.store,
       address: database.address,
       compute: wrapped,
-      importer,
+      importer: options.imports === false ? noImporter : importer,
       mail: { send: async (letter) => void letters.set(letter.name, letter) },
       host: options.wrap?.host?.(host) ?? host,
       clock,
       log: options.log ?? pino({ level: 'silent' }),
       mode: options.real ? 'real' : 'simulated',
-      context: options.real?.context ?? simulatedContext,
+      context: contextOf(options),
       rateLimit: options.rateLimit ?? { perHour: 1_000_000, perMinute: 1_000_000 },
       workers: options.workers ?? 8,
+      ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),
       validateResponses: true,
       resyncMs: options.resyncMs ?? 50,
       // What is killed here ends at once: the next need not wait for it to come back.
-      lease: { ms: 10_000, goneMs: 200 },
+      lease: { ms: 10_000, goneMs: 150 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
       ...changes,
     });

@@ -1,64 +1,68 @@
 /**
- * Checks answers against DigitalOcean's published API document: the oracle for response shapes. The document is
- * not part of this repository; where it is absent the check is left out, and says so once.
+ * Checks answers against what DigitalOcean's published API document says of them, which published.json has as bare
+ * facts: the oracle for statuses and shapes of answers. published.generate.ts says where they come from.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv, type ValidateFunction } from 'ajv';
 
-const file = process.env.ATOLL_OPENAPI ?? join(import.meta.dirname, '../../../shared/wire/openapi.json');
+/** A JSON Schema as OpenAPI 3.0 writes it; a `$ref` is the name of another. */
+export type Schema = Record<string, unknown>;
 
-interface Document {
-  paths: Record<string, Record<string, { operationId?: string; responses?: Record<string, unknown> }>>;
-  components: object;
+export interface Facts {
+  /** By operation id and status of success: the body's schema; null where there is no body. */
+  operations: Record<string, Record<string, Schema | null>>;
+  schemas: Record<string, Schema>;
 }
 
 export interface Published {
-  /** What is wrong with an answer; undefined where it matches, or where nothing is said about it. */
+  /** What is wrong with an answer (`body` is undefined where there is none); undefined where it is as published. */
   problem(operationId: string, status: number, body: unknown): string | undefined;
+  /** Statuses of success and whether a body comes with each; undefined for what is not published. */
+  answers(operationId: string): Record<string, boolean> | undefined;
 }
 
-/** The published document as a checker, or undefined where it is absent. */
-export function publishedApi(): Published | undefined {
-  if (!existsSync(file)) {
-    console.warn(
-      `NOT CHECKED against the published API: there is no ${file} (set ATOLL_OPENAPI to its place).`,
-    );
-    return undefined;
-  }
-  const document = JSON.parse(readFileSync(file, 'utf8'), repair) as Document;
-  const ajv = new Ajv({ strict: false, validateFormats: false, unicodeRegExp: false, allErrors: false });
-  ajv.addSchema({ $id: 'published', components: document.components });
-  const pointers = new Map<string, string>();
-  for (const [path, methods] of Object.entries(document.paths)) {
-    for (const [method, operation] of Object.entries(methods)) {
-      if (operation.operationId) pointers.set(operation.operationId, `${path} ${method}`);
-    }
-  }
-  const compiled = new Map<string, ValidateFunction | undefined>();
+/** What is published and is not so: by the way to it in published.json, what stands there instead, and the reason. */
+export const deviations: { at: string[]; instead: unknown; because: string }[] = [];
 
-  function validator(operationId: string, status: number): ValidateFunction | undefined {
-    const key = `${operationId} ${status}`;
-    if (!compiled.has(key)) {
-      const [path = '', method = ''] = (pointers.get(operationId) ?? '').split(' ');
-      const schema = schemaOf(document, document.paths[path]?.[method]?.responses?.[String(status)]);
-      compiled.set(key, schema && ajv.compile(absolute(schema)));
-    }
-    return compiled.get(key);
-  }
+/** Reads the facts. */
+export function publishedApi(): Published {
+  const { operations, schemas } = JSON.parse(
+    readFileSync(join(import.meta.dirname, 'published.json'), 'utf8'),
+    nullable,
+  ) as Facts;
+  for (const { at, instead } of deviations) replace({ operations, schemas }, at, instead);
+  const ajv = new Ajv({ strict: false, validateFormats: false, unicodeRegExp: false, allErrors: false });
+  for (const [name, schema] of Object.entries(schemas)) ajv.addSchema({ $id: name, ...schema });
+  const compiled = new Map<string, ValidateFunction>();
 
   return {
+    answers(operationId) {
+      const answers = operations[operationId];
+      return (
+        answers &&
+        Object.fromEntries(Object.entries(answers).map(([status, schema]) => [status, schema !== null]))
+      );
+    },
     problem(operationId, status, body) {
-      if (!pointers.has(operationId)) return undefined;
-      const validate = validator(operationId, status);
-      if (!validate || validate(body)) return undefined;
-      return `${operationId} ${status}: ${ajv.errorsText(validate.errors)}`;
+      const answers = operations[operationId];
+      if (!answers) return undefined;
+      const schema = answers[status];
+      const key = `${operationId} ${status}`;
+      if (schema === undefined) return `${key} is no published status: ${Object.keys(answers).join(', ')}`;
+      if (schema === null || body === undefined) {
+        if (schema === null && body === undefined) return undefined;
+        return `${key} has ${body === undefined ? 'no' : 'a'} body`;
+      }
+      const validate = compiled.get(key) ?? ajv.compile(schema);
+      compiled.set(key, validate);
+      return validate(body) ? undefined : `${key}: ${ajv.errorsText(validate.errors)}`;
     },
   };
 }
 
 /** `nullable` beside a `$ref` or without a `type` means nothing to a JSON Schema validator: say it with anyOf. */
-function repair(_key: string, value: unknown): unknown {
+function nullable(_key: string, value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
   const schema = value as Record<string, unknown>;
   if (schema.nullable !== true || schema.type !== undefined) return value;
@@ -66,23 +70,11 @@ function repair(_key: string, value: unknown): unknown {
   return { anyOf: [rest, { type: 'null' }] };
 }
 
-function schemaOf(document: Document, response: unknown): object | undefined {
-  const resolved = resolve(document, response) as
-    | { content?: Record<string, { schema?: object }> }
-    | undefined;
-  return resolved?.content?.['application/json']?.schema;
+function replace(facts: Facts, at: string[], instead: unknown): void {
+  const way = at.slice(0, -1);
+  const node = way.reduce<unknown>((each, name) => (each as Schema | undefined)?.[name], facts);
+  const last = at.at(-1) ?? '';
+  if (typeof node !== 'object' || node === null || !Object.hasOwn(node, last))
+    throw new Error(`There is no ${at.join('.')} in published.json to deviate from.`);
+  (node as Schema)[last] = instead;
 }
-
-function resolve(document: Document, value: unknown): unknown {
-  const reference = (value as { $ref?: string } | undefined)?.$ref;
-  if (!reference) return value;
-  const target = reference
-    .slice(2)
-    .split('/')
-    .reduce<unknown>((node, part) => (node as Record<string, unknown>)?.[part], document);
-  return resolve(document, target);
-}
-
-/** References made from the document's root hold inside of the schema that was added under `published`. */
-const absolute = (schema: object): object =>
-  JSON.parse(JSON.stringify(schema).replaceAll('"$ref":"#/', '"$ref":"published#/')) as object;

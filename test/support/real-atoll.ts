@@ -35,7 +35,7 @@ export async function startRealAtoll(): Promise<RealAtoll> {
 }
 
 /** A port of the loopback address that nobody listens on. */
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);

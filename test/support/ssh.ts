@@ -1,17 +1,20 @@
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './until.ts';
 
+const connecting = [
+  'StrictHostKeyChecking=no',
+  'UserKnownHostsFile=/dev/null',
+  'LogLevel=ERROR',
+  'ConnectTimeout=10',
+];
+
 /** Runs each command in the droplet, by the key that `atoll try` made in this home; answers one text each. */
 export async function ssh(home: string, address: string, commands: string[]): Promise<string[]> {
-  const quiet = [
-    'StrictHostKeyChecking=no',
-    'UserKnownHostsFile=/dev/null',
-    'LogLevel=ERROR',
-    'ConnectTimeout=10',
-  ];
-  const options = quiet.flatMap((option) => ['-o', option]);
+  const options = connecting.flatMap((option) => ['-o', option]);
   const mark = '--next--';
   const script = commands.map((command) => `${command}\necho ${mark}`).join('\n');
   const args = [...options, '-i', join(home, 'try', 'id_ed25519'), `root@${address}`, script];
@@ -24,6 +27,44 @@ export async function ssh(home: string, address: string, commands: string[]): Pr
     .split(mark)
     .slice(0, commands.length)
     .map((text) => text.trim());
+}
+
+/**
+ * Logs in as root by password, never by a key, and runs a command; answers what it printed, or undefined where sshd
+ * refuses. OpenSSH asks a program for the password, which finds it in its environment.
+ */
+export async function sshByPassword(
+  address: string,
+  password: string,
+  command: string,
+): Promise<string | undefined> {
+  const directory = await mkdtemp(join(tmpdir(), 'askpass-'));
+  try {
+    const program = join(directory, 'askpass');
+    await writeFile(program, '#!/bin/sh\nprintf "%s\\n" "$ROOT_PASSWORD"\n', { mode: 0o700 });
+    const options = [
+      ...connecting,
+      'PubkeyAuthentication=no',
+      'PreferredAuthentications=password',
+      'NumberOfPasswordPrompts=1',
+    ];
+    const args = [...options.flatMap((option) => ['-o', option]), `root@${address}`, command];
+    const env = {
+      ...process.env,
+      SSH_ASKPASS: program,
+      SSH_ASKPASS_REQUIRE: 'force',
+      ROOT_PASSWORD: password,
+    };
+    return await new Promise((resolve, reject) => {
+      execFile('ssh', args, { env, timeout: 60_000 }, (error, stdout, stderr) => {
+        if (!error) resolve(stdout.trim());
+        else if (stderr.includes('Permission denied')) resolve(undefined);
+        else reject(new Error(`ssh ${address}: ${stderr || error.message}`));
+      });
+    });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 }
 
 /** Waits until an SSH server greets at this address. */

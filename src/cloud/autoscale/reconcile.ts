@@ -97,7 +97,7 @@ export function autoscaleReconciler(options: AutoscaleReconcilerOptions): Reconc
     if (changed || missing > 0) await startCooldown(pool);
     if (missing > 0) {
       try {
-        await addMembers(options, pool, missing);
+        await addMembers(options, pool, { missing, wanted: decision.count });
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         return giveUp(pool, event, error.message);

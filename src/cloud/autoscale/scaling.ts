@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { beginAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import type { Caller } from '../../http/operation.ts';
-import type { Store } from '../../store/store.ts';
+import type { Store, Tx } from '../../store/store.ts';
 import { createDroplets, type DropletContext, removeDroplet } from '../droplets/index.ts';
 import { beginOnDroplet, lockable } from '../pending/index.ts';
-import type { Member } from './members.ts';
+import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
 import { memberOrder, namePrefix } from './template.ts';
 
@@ -28,9 +28,32 @@ const ownerOf = (pool: Pool): Caller => ({
 });
 const requestId = (pool: Pool): string => `autoscale-${pool.id}`;
 
-/** Orders that many droplets for the pool. @throws ApiError where they cannot be had; some may have been ordered */
-export async function addMembers(deps: ScalingDeps, pool: Pool, count: number): Promise<void> {
-  for (let left = count; left > 0; left -= orderSize) {
+/**
+ * Orders droplets for the pool until it has so many of its present template. How many are missing is counted under the
+ * lock of the pool's row, with each order: whoever else adds members at the same time is counted, too.
+ * @throws ApiError where they cannot be had; some may have been ordered
+ */
+export async function addMembers(
+  deps: ScalingDeps,
+  pool: Pool,
+  { missing, wanted }: { missing: number; wanted: number },
+): Promise<void> {
+  const room = async (tx: Tx): Promise<number> => {
+    const now = await tx
+      .selectFrom('autoscale_pools')
+      .select('template_after')
+      .where('id', '=', pool.id)
+      .where('status', '<>', 'deleting')
+      .where('deleted_at', 'is', null)
+      .forNoKeyUpdate()
+      .executeTakeFirst();
+    if (!now) return 0;
+    const fresh = (await poolMembers(tx, pool.id)).filter(
+      (member) => !member.leaving && !neverMade(member) && member.id > now.template_after,
+    );
+    return Math.max(0, wanted - fresh.length);
+  };
+  for (let left = missing; left > 0; left -= orderSize) {
     const names = Array.from(
       { length: Math.min(left, orderSize) },
       () => `${namePrefix(pool, pool.template)}-${randomBytes(4).toString('hex')}`,
@@ -40,6 +63,7 @@ export async function addMembers(deps: ScalingDeps, pool: Pool, count: number): 
       id: requestId(pool),
       body: memberOrder(pool.template, names),
       autoscalePool: pool.id,
+      room,
     });
   }
 }

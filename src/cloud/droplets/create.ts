@@ -41,11 +41,18 @@ type Body = Static<typeof DropletCreate>;
  */
 export async function createDroplets(
   deps: CreateDeps,
-  request: { caller: Caller; id: string; body: Body; autoscalePool?: string },
+  request: {
+    caller: Caller;
+    id: string;
+    body: Body;
+    autoscalePool?: string;
+    /** How many of the names may be created after all, found under a lock that the transaction keeps. */
+    room?: (tx: Tx) => Promise<number>;
+  },
 ): Promise<Created> {
   const { caller, body } = request;
   const { store, clock } = deps;
-  const names = namesOf(body);
+  const asked = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
   const region = findRegion(body.region);
@@ -63,12 +70,12 @@ export async function createDroplets(
   }
   const tagNames = checkTagNames('tags', body.tags ?? []);
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
-  if (body.volumes?.length && names.length > 1) {
+  if (body.volumes?.length && asked.length > 1) {
     throw invalid('volumes', 'cannot be attached to several Droplets: create one Droplet at a time.');
   }
   const keys = await keysFor(store.db, caller.teamId, body.ssh_keys ?? []);
   const byPassword = keys.length === 0 && !image.custom;
-  const access = byPassword ? await Promise.all(names.map(newRootAccess)) : [];
+  const access = byPassword ? await Promise.all(asked.map(newRootAccess)) : [];
   const features = [
     'private_networking',
     ...(body.ipv6 ? ['ipv6'] : []),
@@ -77,6 +84,7 @@ export async function createDroplets(
 
   return store.transaction(async (tx) => {
     const at = clock.now();
+    const names = request.room ? asked.slice(0, await request.room(tx)) : asked;
     // First: whoever waits for a place holds nothing that others wait for.
     await checkLimit(tx, caller.teamId, names.length);
     const vpc = body.vpc_uuid
@@ -103,6 +111,7 @@ export async function createDroplets(
         user_data: body.user_data || null,
         public_keys: keys.map((key) => key.public_key),
         access: access[index],
+        publicNetworking: body.public_networking ?? true,
         at,
       });
       for (const volume of volumes) {
@@ -150,6 +159,7 @@ interface NewDroplet {
   user_data: string | null;
   public_keys: string[];
   access: RootAccess | undefined;
+  publicNetworking: boolean;
   at: Date;
 }
 
@@ -191,12 +201,14 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
         from ids, outside, inside
       ), made as (
         insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
-          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash)
+          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash,
+          public_networking)
         overriding system value
         select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
           ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
           outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id,
-          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text
+          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text,
+          ${droplet.publicNetworking}::boolean
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
       )

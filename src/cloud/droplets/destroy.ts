@@ -27,12 +27,22 @@ export function deleteDroplet(deps: ActDeps, request: Asked, dropletId: number):
   );
 }
 
-/** Deletes every droplet with a tag; none is fine, as on DigitalOcean. */
-export function deleteTagged(deps: ActDeps, request: Asked, tag: string): Promise<void> {
-  return deps.store.transaction(async (tx) => {
-    for (const droplet of await lockTagged(tx, request.caller, tag))
-      await removeDroplet(tx, deps, request, droplet);
-  });
+/** So many droplets are deleted in one transaction: the loop and other requests wait for the locks of its rows. */
+const batch = 100;
+
+/** Deletes every droplet with a tag; none is fine, as on DigitalOcean. In order of their ids, a batch at a time. */
+export async function deleteTagged(deps: ActDeps, request: Asked, tag: string): Promise<void> {
+  let after = 0;
+  for (;;) {
+    const deleted = await deps.store.transaction(async (tx) => {
+      const droplets = await lockTagged(tx, request.caller, tag, { after, most: batch });
+      for (const droplet of droplets) await removeDroplet(tx, deps, request, droplet);
+      return droplets;
+    });
+    const last = deleted.at(-1);
+    if (!last || deleted.length < batch) return;
+    after = last.id;
+  }
 }
 
 /** Deletes a locked droplet in the caller's transaction. */

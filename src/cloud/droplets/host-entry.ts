@@ -1,5 +1,5 @@
 /** What a droplet's host must know of it: its address and its metadata document. */
-import type { HostDroplet, MetadataInterface } from '../../engine/host/port.ts';
+import type { HostDroplet, MetadataAddress, MetadataInterface } from '../../engine/host/port.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { PublicNetwork } from './context.ts';
 import type { DropletRow } from './row.ts';
@@ -12,8 +12,7 @@ export function macOf(dropletId: number, nic: 0 | 1): string {
 }
 
 export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet {
-  const reserved = row.reserved_ipv4;
-  const reservedIp = { ipv4: reserved === null ? { active: false } : { active: true, ip_address: reserved } };
+  const ipv4 = reservedAddress(row.reserved_ipv4);
   const outside = publicInterface(row, network);
   const vpc = splitRange(row.vpc_range);
   return {
@@ -41,11 +40,14 @@ export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet 
       dns: { nameservers: network.nameservers },
       tags: row.tags,
       features: { dhcp_enabled: false },
-      floating_ip: reservedIp,
-      reserved_ip: reservedIp,
+      floating_ip: { ipv4 },
+      reserved_ip: { ipv4, ipv6: reservedAddress(row.reserved_ipv6) },
     },
   };
 }
+
+const reservedAddress = (ip: string | null): MetadataAddress =>
+  ip === null ? { active: false } : { active: true, ip_address: ip };
 
 function publicInterface(row: DropletRow, network: PublicNetwork): MetadataInterface {
   const { netmask, gateway } = splitRange(network.ipv4);

@@ -101,6 +101,7 @@ export const DropletCreate = Type.Object({
   ipv6: Type.Optional(Type.Boolean()),
   monitoring: Type.Optional(Type.Boolean()),
   private_networking: Type.Optional(Type.Boolean()),
+  public_networking: Type.Optional(Type.Boolean()),
   tags: Type.Optional(Nullable(Type.Array(Type.String()))),
   user_data: Type.Optional(Nullable(Type.String())),
   volumes: Type.Optional(Nullable(Type.Array(Type.Unknown()))),

@@ -4,10 +4,15 @@ import type { Tx } from '../../store/store.ts';
 import { type LockedDroplet, lockable } from '../pending/index.ts';
 
 /**
- * The team's droplets with a tag, locked. In order of id, so that two such requests cannot wait for each other in a
+ * The team's droplets with a tag, locked: all, or at most so many whose ids come after one. In order of id, so that two such requests cannot wait for each other in a
  * circle.
  */
-export function lockTagged(tx: Tx, caller: Caller, tag: string): Promise<LockedDroplet[]> {
+export function lockTagged(
+  tx: Tx,
+  caller: Caller,
+  tag: string,
+  { after = 0, most }: { after?: number; most?: number } = {},
+): Promise<LockedDroplet[]> {
   return lockable(tx, caller)
     .where(
       'id',
@@ -15,6 +20,8 @@ export function lockTagged(tx: Tx, caller: Caller, tag: string): Promise<LockedD
       sql<number>`(select resource_id::bigint from taggings join tags on tags.id = tag_id
         where tags.team_id = ${caller.teamId} and lower(tags.name) = lower(${tag}) and resource_type = 'droplet')`,
     )
+    .where('id', '>', after)
     .orderBy('id')
+    .$if(most !== undefined, (query) => query.limit(most ?? 0))
     .execute();
 }

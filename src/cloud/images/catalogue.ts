@@ -48,8 +48,8 @@ const table = `
 `;
 
 const built: Record<string, Image['built']> = {
-  'debian-12-x64': { engineImage: 'debian-12', gigabytes: 0.36 },
-  'debian-13-x64': { engineImage: 'debian-13', gigabytes: 0.31 },
+  'debian-12-x64': { engineImage: 'debian-12', gigabytes: 0.38 },
+  'debian-13-x64': { engineImage: 'debian-13', gigabytes: 0.33 },
 };
 
 /** The distribution images of DigitalOcean that this Atoll knows by name, whether or not the host can have them. */

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
-import { notFound } from '../../http/errors.ts';
+import { importsAreOff } from '../../engine/importer/off.ts';
+import { ApiError, notFound } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
 import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
 import {
@@ -90,6 +91,7 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       status: 202,
       response: ImageAnswer,
       async handler(request) {
+        if (deps.imageHost.imports === false) throw new ApiError('forbidden', importsAreOff);
         return { image: ownImageView(await createCustomImage(deps, request)) };
       },
     }),

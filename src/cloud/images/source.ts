@@ -10,6 +10,8 @@ export interface ImageHost {
   mode: 'real' | 'simulated';
   /** The operator's: slugs that stand for another one here. */
   aliases: Readonly<Record<string, string>>;
+  /** Whether images are imported; absent: they are. */
+  imports?: boolean;
   /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
   available: readonly string[];
 }

@@ -140,7 +140,7 @@ export interface Compute {
   setMark(mark: CloudMark): Promise<void>;
   /** Makes the machine and starts it. A machine of this name that is there already is left as it is. */
   create(spec: InstanceSpec): Promise<void>;
-  /** Starts a stopped machine; a running one is left alone. */
+  /** Starts a stopped machine, also one that has filled its disk; a running one is left alone. */
   start(name: string): Promise<void>;
   /** Stops a running machine; a stopped one is left alone. */
   stop(name: string, options: StopOptions): Promise<void>;
@@ -154,7 +154,7 @@ export interface Compute {
    * machine keeps its old one.
    */
   replaceDisk(spec: InstanceSpec): Promise<void>;
-  /** Changes CPUs and memory, and grows the disk, of a machine that runs or not. */
+  /** Changes CPUs and memory, and grows the disk, be it full or not, of a machine that runs or not. */
   resize(name: string, size: MachineSize): Promise<void>;
   /** Gives the public nic an IPv6 address, also in the running system. */
   addIpv6(name: string, address: NonNullable<Nic['ipv6']>): Promise<void>;

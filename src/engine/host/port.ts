@@ -21,8 +21,16 @@ export interface MetadataDocument {
   dns: { nameservers: string[] };
   tags: string[];
   features: Record<string, boolean>;
-  floating_ip: { ipv4: { active: boolean; ip_address?: string } };
-  reserved_ip: { ipv4: { active: boolean; ip_address?: string } };
+  /** The older name of a reserved IPv4. */
+  floating_ip: { ipv4: MetadataAddress };
+  /** Entries of older versions have no `ipv6`. */
+  reserved_ip: { ipv4: MetadataAddress; ipv6?: MetadataAddress };
+}
+
+/** A reserved address: whether the droplet has one, and which. */
+export interface MetadataAddress {
+  active: boolean;
+  ip_address?: string;
 }
 
 export interface MetadataInterface {

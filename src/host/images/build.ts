@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
+import { mountsBelow } from '../mounts-below.ts';
 import { type Recipe, recipeDigest } from './recipe.ts';
 
 /** An image takes about half a minute of processor time and 110 MB from the mirror. */
@@ -85,6 +86,7 @@ async function customise(what: Recipe, rootfs: string): Promise<void> {
     await writeFile(inside(path), content);
     await chmod(inside(path), mode);
   }
+  for (const { path, content } of what.appended) await appendFile(inside(path), content);
   await writeFile(inside('etc/apt/sources.list.d/debian.sources'), aptSources(what));
   await run('chroot', [rootfs, 'systemctl', 'enable', ...what.enable]);
   await run('chroot', [rootfs, 'systemctl', 'mask', ...what.mask]);
@@ -117,7 +119,11 @@ properties:
 async function removeAbandoned(cacheDir: string, present: string[]): Promise<void> {
   for (const name of present) {
     const pid = /^\.build-(\d+)-/.exec(name)?.[1];
-    if (pid && !isAlive(Number(pid))) await rm(join(cacheDir, name), { recursive: true, force: true });
+    if (!pid || isAlive(Number(pid))) continue;
+    const work = join(cacheDir, name);
+    // One that was killed leaves what it has mounted for the packages that it installed.
+    for (const target of mountsBelow(work).reverse()) await run('umount', [target]);
+    await rm(work, { recursive: true, force: true });
   }
 }
 

@@ -9,12 +9,23 @@ export interface ImageFile {
 /**
  * cloud-init's own DigitalOcean datasource looks for DMI data and a physical NIC, neither of which a container
  * has. The droplet id comes from the metadata itself. `_deprecate` (cloud-init 25.1) would leave every droplet
- * `degraded`. Name servers are written here because systemd-resolved takes a tenth of the boot time.
+ * `degraded`. Name servers are written here because systemd-resolved takes a tenth of the boot time. A container cannot
+ * swap: said once, instead of a file that takes room for nothing and a module that fails.
  */
-const datasource = `import os
+const datasource = `import logging
+import os
 
 from cloudinit import sources, util
+from cloudinit.config import cc_mounts
 from cloudinit.sources import DataSourceDigitalOcean as base
+
+
+def no_swap(swapcfg):
+    if swapcfg:
+        logging.getLogger(__name__).warning("swap: no swap file was made: a droplet cannot swap")
+
+
+cc_mounts.handle_swapcfg = no_swap
 
 
 class DataSourceDigitalOcean(base.DataSourceDigitalOcean):
@@ -40,19 +51,24 @@ def get_datasource_list(depends):
     return sources.list_from_depends(depends, datasources)
 `;
 
-/** Only the modules that mean something in a droplet: each one costs time at every boot. */
+/**
+ * What differs from the defaults of the distribution's cloud-init, whose modules all run, so that each key of a
+ * cloud-config does what it says or fails in the log. Those that do something unasked have nothing to do in a container:
+ * GRUB, growing the root disk, the locale that is there. No user is named: cloud-init would lock root's password.
+ */
 const cloudConfig = `datasource_list: [ DigitalOcean ]
 datasource_pkg_list: [ atoll ]
 datasource: { DigitalOcean: { timeout: 2, retries: 20, wait_retry: 1, use_ip4LL: false } }
 disable_root: false
-users: [ root ]
+users: []
 manage_etc_hosts: true
 ssh_genkeytypes: [ ed25519 ]
 ssh: { emit_keys_to_console: false }
 no_ssh_fingerprints: true
-cloud_init_modules: [ bootcmd, write-files, set_hostname, update_hostname, update_etc_hosts, ca-certs, users-groups, ssh ]
-cloud_config_modules: [ ssh-import-id, set-passwords, apt-configure, ntp, timezone, runcmd ]
-cloud_final_modules: [ package-update-upgrade-install, write-files-deferred, scripts-vendor, scripts-per-once, scripts-per-boot, scripts-per-instance, scripts-user, phone-home, final-message, power-state-change ]
+locale: false
+growpart: { mode: 'off' }
+resize_rootfs: false
+grub_dpkg: { enabled: false }
 `;
 
 /**
@@ -193,6 +209,36 @@ WantedBy=multi-user.target
  */
 const staticAddresses = '[Network]\nIPv6AcceptRA=no\nKeepConfiguration=yes\n';
 
+/**
+ * Debian's locale-gen(8) makes the locales that /etc/locale.gen names. Ubuntu's takes more as arguments, and so
+ * cloud-init calls it on both: without this, `locale` of a cloud-config would fail.
+ */
+const localeGen = `#!/bin/sh
+flags=
+for name; do
+  case $name in
+    -*) flags="$flags $name" ;;
+    *)
+      line=$(grep -m 1 -e "^$name " /usr/share/i18n/SUPPORTED) || continue
+      grep -qxF "$line" /etc/locale.gen || printf '%s\\n' "$line" >> /etc/locale.gen
+      ;;
+  esac
+done
+exec /usr/sbin/locale-gen $flags
+`;
+
+/** cloud-init restarts this unit when it has written /etc/default/keyboard. There is no virtual console here. */
+const consoleSetup = `[Unit]
+Description=No virtual console to set up
+
+[Service]
+Type=oneshot
+ExecStart=/bin/true
+`;
+
+/** As on DigitalOcean, root logs in over SSH by key, and by password where cloud-init or a password reset says so. */
+const sshdByCloudInit = 'PasswordAuthentication no\n';
+
 /** On one processor, what starts beside sshd delays it. */
 const afterSsh = '[Unit]\nAfter=ssh.service\n';
 
@@ -209,7 +255,10 @@ export const imageFiles: ImageFile[] = [
   { path: '/usr/local/sbin/resize2fs', content: resize2fs, mode: 0o755 },
   { path: '/usr/local/sbin/xfs_growfs', content: xfsGrowfs, mode: 0o755 },
   { path: '/etc/systemd/system/fstab-mounts.service', content: mountUnit, mode: 0o644 },
-  ...['cloud-config', 'systemd-logind', 'console-getty', 'fstab-mounts'].map((unit) => ({
+  { path: '/usr/local/sbin/locale-gen', content: localeGen, mode: 0o755 },
+  { path: '/etc/systemd/system/console-setup.service', content: consoleSetup, mode: 0o644 },
+  { path: '/etc/ssh/sshd_config.d/50-cloud-init.conf', content: sshdByCloudInit, mode: 0o600 },
+  ...['cloud-config', 'systemd-logind', 'console-getty', 'fstab-mounts', 'cron'].map((unit) => ({
     path: `/etc/systemd/system/${unit}.service.d/after-ssh.conf`,
     content: afterSsh,
     mode: 0o644,
@@ -228,4 +277,10 @@ export const imageFiles: ImageFile[] = [
     mode: 0o644,
   },
   { path: '/etc/machine-id', content: '', mode: 0o444 },
+];
+
+/** What is added at the end of files that packages bring: those of `path` begin as their package has them. */
+export const appendedLines: { path: string; content: string }[] = [
+  // In the main file, where people look for it to change it.
+  { path: '/etc/ssh/sshd_config', content: '\nPermitRootLogin yes\n' },
 ];

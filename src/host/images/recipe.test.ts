@@ -23,4 +23,6 @@ test('the digest tells recipes apart, and nothing else', () => {
   expect(recipeDigest(recipe('debian-12', { ...mirror, main: 'http://other.test/debian' }))).not.toBe(digest);
   const patched = recipe('debian-12', mirror);
   expect(recipeDigest({ ...patched, files: patched.files.slice(1) })).not.toBe(digest);
+  expect(recipeDigest({ ...patched, appended: [] })).not.toBe(digest);
+  expect(recipeDigest({ ...patched, packages: patched.packages.slice(1) })).not.toBe(digest);
 });

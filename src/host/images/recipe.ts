@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DebianMirror } from '../apt-sources.ts';
-import { type ImageFile, imageFiles } from './files.ts';
+import { appendedLines, type ImageFile, imageFiles } from './files.ts';
 
 /** The images that Atoll builds itself. */
 export const imageNames = ['debian-12', 'debian-13'] as const;
@@ -15,6 +15,8 @@ export interface Recipe {
   sources: { uri: string; suite: string }[];
   packages: string[];
   files: ImageFile[];
+  /** What is added to files of the packages. */
+  appended: Pick<ImageFile, 'path' | 'content'>[];
   /** systemd units. */
   enable: string[];
   mask: string[];
@@ -25,10 +27,12 @@ const releases = {
   'debian-13': { version: '13', codename: 'trixie' },
 } as const;
 
+/** What a droplet needs, and what people and their scripts expect of one, as DigitalOcean's images have it. */
 const packages = words(`
-  systemd systemd-sysv dbus libpam-systemd udev cloud-init python3
+  systemd systemd-sysv systemd-timesyncd dbus libpam-systemd udev cloud-init python3
   openssh-server iproute2 iputils-ping netbase nftables ca-certificates curl sudo
-  e2fsprogs xfsprogs less procps passwd vim-tiny
+  e2fsprogs xfsprogs less procps passwd locales
+  wget gpg gpg-agent dirmngr rsync cron logrotate xz-utils bzip2 unzip vim-tiny nano
 `);
 
 /**
@@ -62,7 +66,17 @@ export function recipe(name: ImageName, mirror: DebianMirror): Recipe {
   const sources: Recipe['sources'] = [{ uri: mirror.main, suite: codename }];
   if (mirror.updates) sources.push({ uri: mirror.main, suite: `${codename}-updates` });
   if (mirror.security) sources.push({ uri: mirror.security, suite: `${codename}-security` });
-  return { name, version, codename, sources, packages, files: imageFiles, enable, mask: maskedUnits };
+  return {
+    name,
+    version,
+    codename,
+    sources,
+    packages,
+    files: imageFiles,
+    appended: appendedLines,
+    enable,
+    mask: maskedUnits,
+  };
 }
 
 /** Tells one recipe from another: the key of caches and the `recipe` property of imported images. */

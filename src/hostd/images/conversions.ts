@@ -74,6 +74,12 @@ export function imageConversions({ exchange, work }: { exchange: string; work: s
   };
 }
 
+/** The conversions of a host that reads no stranger's disk: hostd has the last word, whatever it is asked for. */
+export const noConversions = (conversions: Conversions): Conversions => ({
+  ...conversions,
+  convert: () => Promise.reject(new RefusedImage('This host converts no images: that is switched off.')),
+});
+
 /** Moves a download out of the reach of the control plane's user. Throws unless it is a file of that user's own. */
 async function takeSource(from: string, to: string, uid: number): Promise<void> {
   await rename(from, to);

@@ -51,7 +51,12 @@ async function filesFor(root: string): Promise<Added[]> {
 }
 
 /** What such an image knows better than ours. */
-const kept = new Set(['/etc/default/locale', '/etc/hosts']);
+const kept = new Set([
+  '/etc/default/locale',
+  '/etc/hosts',
+  '/etc/ssh/sshd_config.d/50-cloud-init.conf',
+  '/usr/local/sbin/locale-gen',
+]);
 
 /** Where the Python that runs cloud-init finds its packages; undefined where there is no cloud-init. */
 async function pythonPackages(root: string): Promise<string | undefined> {

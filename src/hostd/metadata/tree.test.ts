@@ -30,7 +30,10 @@ const document: MetadataDocument = {
   tags: ['production', 'env:eu west'],
   features: { dhcp_enabled: false },
   floating_ip: { ipv4: { active: false } },
-  reserved_ip: { ipv4: { active: true, ip_address: '45.55.96.17' } },
+  reserved_ip: {
+    ipv4: { active: true, ip_address: '45.55.96.17' },
+    ipv6: { active: true, ip_address: '2409:40d0:f7:1017:74b4:3a96:105e:4c6e' },
+  },
 };
 
 const read = (path: string, from = document) => {
@@ -59,7 +62,9 @@ describe('metadata tree', () => {
     ['dns/', 'nameservers'],
     ['floating_ip/', 'ipv4/'],
     ['floating_ip/ipv4/', 'active'],
+    ['reserved_ip/', 'ipv4/ ipv6/'],
     ['reserved_ip/ipv4/', 'active ip_address'],
+    ['reserved_ip/ipv6/', 'active ip_address'],
     ['features/', 'dhcp_enabled'],
   ])('lists %s', (path, names) => {
     expect(read(`/metadata/v1/${path}`)).toBe(names.split(' ').join('\n'));
@@ -81,6 +86,8 @@ describe('metadata tree', () => {
     ['dns/nameservers', '8.8.8.8\n8.8.4.4'],
     ['floating_ip/ipv4/active', 'false'],
     ['reserved_ip/ipv4/ip_address', '45.55.96.17'],
+    ['reserved_ip/ipv6/active', 'true'],
+    ['reserved_ip/ipv6/ip_address', '2409:40d0:f7:1017:74b4:3a96:105e:4c6e'],
     ['tags/', 'production\nenv:eu west'],
     ['tags/env%3Aeu%20west', 'env:eu west'],
     ['features/dhcp_enabled', 'false'],
@@ -106,6 +113,14 @@ describe('metadata tree', () => {
     '/latest/meta-data/',
   ])('has nothing at %s', (path) => {
     expect(answer(document, path)).toEqual({ status: 404 });
+  });
+
+  it('tells that there is no reserved address, and nothing of a family of which it was told nothing', () => {
+    const none = { ...document, reserved_ip: { ipv4: { active: false }, ipv6: { active: false } } };
+    expect(read('/metadata/v1/reserved_ip/ipv6/', none)).toBe('active');
+    expect(read('/metadata/v1/reserved_ip/ipv6/active', none)).toBe('false');
+    const older = { ...document, reserved_ip: document.floating_ip };
+    expect(read('/metadata/v1/reserved_ip/', older)).toBe('ipv4/');
   });
 
   it('leaves out user data where there is none', () => {

@@ -1,4 +1,4 @@
-import type { MetadataDocument, MetadataInterface } from '../../engine/host/port.ts';
+import type { MetadataAddress, MetadataDocument, MetadataInterface } from '../../engine/host/port.ts';
 
 /** A value, or an index of more. */
 type Entry = string | Map<string, Entry>;
@@ -85,9 +85,12 @@ function networkInterface({ mac, type, ipv4, ipv6 }: MetadataInterface): Entry {
   });
 }
 
-function reservedIp({ ipv4 }: MetadataDocument['reserved_ip']): Entry {
-  return indexOf({ ipv4: indexOf({ active: String(ipv4.active), ip_address: ipv4.ip_address }) });
+function reservedIp({ ipv4, ipv6 }: MetadataDocument['reserved_ip']): Entry {
+  return indexOf({ ipv4: reservedAddress(ipv4), ipv6: ipv6 && reservedAddress(ipv6) });
 }
+
+const reservedAddress = ({ active, ip_address }: MetadataAddress): Entry =>
+  indexOf({ active: String(active), ip_address });
 
 /** An index of the members that are there. */
 function indexOf(members: Record<string, Entry | undefined>): Map<string, Entry> {

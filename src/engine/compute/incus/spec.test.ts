@@ -82,3 +82,12 @@ test('a volume is seen inside by its name', () => {
     path: '/dev/disk/by-id/scsi-0DO_Volume_data',
   });
 });
+
+test('a machine may mount its volumes, unless that is switched off: then also a copy of one that might', () => {
+  const mount = 'security.syscalls.intercept.mount';
+  const on = instanceBody(spec, image, placement).config;
+  expect(on).toMatchObject({ [mount]: 'true', [`${mount}.allowed`]: 'ext4,xfs' });
+  const copy: InstanceSource = { source: { type: 'copy', source: 'other' }, config: on };
+  for (const from of [image, copy])
+    expect(instanceBody(spec, from, { ...placement, volumeMounts: false }).config[mount]).toBe('false');
+});

@@ -31,6 +31,8 @@ export interface Placement {
    * capabilities, which then must not have it either.
    */
   dropSysResource: boolean;
+  /** Machines may mount ext4 and XFS on their volumes, by the host's kernel; absent: they may. */
+  volumeMounts?: boolean;
 }
 
 /**
@@ -88,6 +90,9 @@ export const mountInterception = {
   'security.syscalls.intercept.mount.shift': 'true',
 };
 
+/** Said and not left out: the machine may be a copy of one that has it. */
+const noMountInterception = { 'security.syscalls.intercept.mount': 'false' };
+
 /** The config of a machine. */
 export function instanceConfig(spec: InstanceSpec, placement: Placement): Record<string, string> {
   return {
@@ -100,7 +105,7 @@ export function instanceConfig(spec: InstanceSpec, placement: Placement): Record
     'security.idmap.isolated': 'true',
     // Lets the guest run containers where AppArmor would forbid it the mounts that they need.
     'security.nesting': 'true',
-    ...mountInterception,
+    ...(placement.volumeMounts === false ? noMountInterception : mountInterception),
     'raw.lxc': rawLxc(spec.nics, placement.dropSysResource),
   };
 }

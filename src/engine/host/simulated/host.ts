@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import type { CloudMark } from '../../cloud-mark.ts';
 import type { EngineError } from '../../errors.ts';
 import { digest } from '../digest.ts';
 import type { Host, MetadataDocument } from '../port.ts';
 import { openEntries, type SimulatedEntries, simulatedEntries } from './entries.ts';
+import { type MarkPlace, markFile, markInMemory } from './mark.ts';
 import { openVolumes, type SimulatedVolumes, simulatedVolumes } from './volumes.ts';
 
 type Method = Exclude<keyof Host, 'close'>;
@@ -22,26 +22,10 @@ export interface SimulatedHost extends Host {
   setVolumesAway(away: boolean): void;
 }
 
-/** Where a host keeps whose it is. */
-export interface MarkPlace {
-  read(): Promise<CloudMark | undefined>;
-  write(mark: CloudMark): Promise<void>;
-}
-
-function inMemory(): MarkPlace {
-  let mark: CloudMark | undefined;
-  return {
-    read: async () => mark,
-    async write(given) {
-      mark = given;
-    },
-  };
-}
-
 /** A host in memory; what it holds may be kept over restarts: see `openHost`. */
 export function simulatedHost(
   disks: SimulatedVolumes = simulatedVolumes(),
-  mark: MarkPlace = inMemory(),
+  mark: MarkPlace = markInMemory(),
   entries: SimulatedEntries = simulatedEntries(),
 ): SimulatedHost {
   const { droplets, addresses } = entries;
@@ -116,4 +100,8 @@ export function simulatedHost(
 
 /** A host that keeps what it holds in `directory` over restarts. */
 export const openHost = async (directory: string): Promise<SimulatedHost> =>
-  simulatedHost(await openVolumes(directory), inMemory(), await openEntries(join(directory, 'entries')));
+  simulatedHost(
+    await openVolumes(directory),
+    markFile(directory),
+    await openEntries(join(directory, 'entries')),
+  );
