@@ -111,7 +111,7 @@ describe('volumes', () => {
       'it mounts itself',
       250,
     );
-    expect(await mounted(first.address, '/mnt/data')).toMatch(/noatime.*discard/);
+    expect(await mounted(first.address, '/mnt/data')).toContain('noatime');
     await inside(first.address, 'echo kept > /mnt/data/file; sync');
     await api.act(first.id, { type: 'reboot' });
     await sshBanner(first.address);
