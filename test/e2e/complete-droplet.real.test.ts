@@ -136,7 +136,7 @@ describe('volumes', () => {
     expect(await inside(first.address, `test -e ${device} && echo there || echo gone`)).toEqual(['gone']);
     expect(
       await inside(first.address, unit, 'ls -d /mnt/data', 'systemctl is-failed mnt-data.mount'),
-    ).toEqual(['inactive']);
+    ).toEqual(['', '', 'inactive']);
     const second = await booted({ name: 'second' });
     // It is there when the action has ended.
     await volumeAct(volume.id, { type: 'attach', droplet_id: second.id });
