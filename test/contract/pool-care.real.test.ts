@@ -10,6 +10,7 @@ import { type PoolQuotas, poolQuotas } from '../../src/host/pool-quotas.ts';
 import { run as runOnHost } from '../../src/hostd/exec.ts';
 import { poolCare } from '../../src/hostd/pool.ts';
 import { type LoopDevice, loopDevice } from '../support/loop-device.ts';
+import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
 const obstacle =
@@ -51,6 +52,8 @@ describe.skipIf(obstacle)('a pool of quota groups', () => {
     const disk = join(root(), 'containers/at0000-droplet-1');
     await btrfs('subvolume', 'create', disk);
     await care.limit('at0000-droplet-1', 20 * 2 ** 20);
+    // The kernel counts what is there in the background first.
+    await until(() => Promise.resolve(care.status().inForce), 20_000, 'it is counted', 50);
     expect(care.status()).toMatchObject({ mode: 'qgroup', inForce: true });
 
     // A group above one that holds something already, without counting: so the kernel has lost count.
