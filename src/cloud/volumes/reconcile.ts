@@ -66,7 +66,10 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     return { again: new Date(clock.now().getTime() + lookAgainMs) };
   }
 
-  async function remove({ id, snapshot_id }: VolumeRow): Promise<Outcome | void> {
+  async function remove({ id, snapshot_id, droplet_id, held }: VolumeRow): Promise<Outcome | void> {
+    // Another volume gets the same device next, which this machine could then read.
+    if (held)
+      throw new EngineError('busy', `droplet ${droplet_id}, which may have volume ${id}, is not gone yet`);
     const waiting = await store.db
       .selectFrom('volume_snapshots')
       .select('id')
