@@ -62,7 +62,7 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
     run.slow();
-    await volumeDevice({ store, clock, host }, volume, run);
+    await volumeDevice({ store, clock, host }, volume, run, { forSnapshot: true });
     return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
