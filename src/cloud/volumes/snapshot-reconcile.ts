@@ -14,7 +14,8 @@ import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 /** A snapshot that cannot be taken disappears: there is nobody to tell why. */
 const notTold = { exhausted: 'no room', rejected: 'refused' };
 
-export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
+  const { store, clock, log, host } = options;
   /** Missing bytes that the log has told of. */
   const told = new Set<string>();
 
