@@ -129,7 +129,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       }),
       reservedIpReconciler({ store: loopStore, clock, log, host }),
       transferReconciler({ store: loopStore, mail }),
-      volumeReconciler({ store: loopStore, clock, log, host }),
+      volumeReconciler({ store: loopStore, clock, log, host, compute }),
       volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
     ],
     workers: options.workers,

@@ -126,6 +126,10 @@ describe('a new disk', () => {
     expect((await machine(id))?.root).toBe(2);
     expect(await refused(other.id, { type: 'restore', image })).toMatch(/^image /);
     expect(await refused(id, { type: 'restore', image: 'debian-12-x64' })).toMatch(/^image /);
+    for (const odd of ['1.5', '1e30', 'Infinity', `${image}.0`, `0x${Number(image).toString(16)}`])
+      expect(await refused(id, { type: 'restore', image: odd })).toMatch(
+        /^image .* is not a backup or snapshot/,
+      );
     expect(await refused(id, { type: 'rebuild' })).toMatch(/^image /);
   });
 

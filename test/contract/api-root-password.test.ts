@@ -4,6 +4,7 @@ import { crypt } from '../../src/cloud/droplets/root-access.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, order } from '../support/droplets.ts';
+import { withoutNonce } from '../support/names.ts';
 import { until } from '../support/until.ts';
 
 let atoll: TestAtoll;
@@ -16,7 +17,7 @@ beforeAll(async () => {
       compute: (compute) => ({
         ...compute,
         async setRootPassword(name, password) {
-          asked.push(name);
+          asked.push(withoutNonce(name));
           await compute.setRootPassword(name, password);
         },
       }),
@@ -122,6 +123,15 @@ describe('afterwards', () => {
       { new_password: null, root_password_hash: hash },
     ]);
     expect(await act(id, { type: 'rebuild', image: 'debian-13-x64' })).toBe('completed');
+    expect(await expectPassword(id)).not.toBe(first);
+  });
+
+  it('a rebuild whose new disk is in place, but does not boot, has its password mailed when it does', async () => {
+    const { id } = await createDroplet(atoll.api);
+    const first = await expectPassword(id);
+    atoll.world.fail('start', new EngineError('rejected', 'no init'));
+    expect(await act(id, { type: 'rebuild', image: 'debian-13-x64' })).toBe('errored');
+    expect(await act(id, { type: 'power_on' })).toBe('completed');
     expect(await expectPassword(id)).not.toBe(first);
   });
 

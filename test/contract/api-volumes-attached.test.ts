@@ -1,4 +1,5 @@
 /** Volumes on droplets: attached, detached, and ordered with new droplets. */
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -257,6 +258,36 @@ describe('volumes of a new droplet', () => {
     expect(await atoll.compute.get(`droplet-${first}`)).toBeUndefined();
     expect((await ended(atoll.api, answer.body.action.id)).status).toBe('completed');
     expect(await hanging(second)).toEqual([volume]);
+  });
+
+  it('keeps the bytes of a deleted volume until the machine that may have its device is gone', async () => {
+    const { id: volume } = await create();
+    const first = await droplet({ volumes: [volume] });
+    const release = engine.hold('delete');
+    await atoll.api.expect(204, 'DELETE', `/v2/droplets/${first}`);
+    await atoll.api.expect(204, 'DELETE', `/v2/volumes/${volume}`);
+    await setTimeout(1_000);
+    expect(await hanging(first)).toEqual([volume]);
+    expect(await held(volume)).toBeDefined();
+    release();
+    await until(async () => (await held(volume)) === undefined);
+    expect(await atoll.compute.get(`droplet-${first}`)).toBeUndefined();
+  });
+
+  it('deletes them while what was made of a droplet that cannot be made is there, but the bytes only after that', async () => {
+    const { id: volume } = await create();
+    engine.afterwards('create', new EngineError('rejected', 'made, and then refused'));
+    const release = engine.hold('delete');
+    const body = { ...order, volumes: [volume] };
+    const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', body);
+    expect((await ended(atoll.api, links.actions[0].id)).status).toBe('errored');
+    await atoll.api.expect(204, 'DELETE', `/v2/volumes/${volume}`);
+    await setTimeout(1_000);
+    expect(await hanging(failed.id)).toEqual([volume]);
+    expect(await held(volume)).toBeDefined();
+    release();
+    await until(async () => (await held(volume)) === undefined);
+    expect(await atoll.compute.get(`droplet-${failed.id}`)).toBeUndefined();
   });
 
   it('ends an attach whose droplet is deleted meanwhile, and the volume can be deleted', async () => {

@@ -1,5 +1,6 @@
 /** What the engines hold and the database does not know is left as it is; nothing new is mistaken for it. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type Logger, pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -69,6 +70,26 @@ const everything = async () => ({
 const all = ['droplets', 'images', 'volumes', 'volume_snapshots', 'reserved_ips', 'vpcs'];
 
 describe('a database that knows nothing of what the engines hold', () => {
+  it('deletes no volume that a machine in quarantine has: its device would be the next volume’s', async () => {
+    const droplet = await createDroplet(atoll.api);
+    const volume = await createVolume(atoll.api);
+    await actOnVolume(atoll.api, volume.id, { type: 'attach', droplet_id: droplet.id });
+    await idle(atoll);
+    // As a dump of before the droplet was made has it.
+    await sql`update volumes set droplet_id = null`.execute(db());
+    await sql`update addresses set droplet_id = null`.execute(db());
+    await sql`delete from droplets`.execute(db());
+    await atoll.restart();
+    await until(async () => (await inQuarantine()).includes(`machine droplet:${droplet.id}`));
+    await atoll.api.expect(204, 'DELETE', `/v2/volumes/${volume.id}`);
+    const bytes = async () => (await atoll.host.volumes()).volumes.map(({ id }) => id);
+    await delay(1_000);
+    expect(await bytes()).toEqual([volume.id]);
+    const [machine] = await atoll.engine.list();
+    await atoll.engine.delete(machine?.name ?? '');
+    await until(async () => (await bytes()).length === 0);
+  });
+
   it('destroys nothing, names each thing once, and holds it in quarantine over many sweeps', async () => {
     const { droplet, volume, ip, image } = await furnish();
     const before = await everything();

@@ -75,7 +75,7 @@ const changes: Record<string, ChangeFor> = {
     const kept = await tx
       .selectFrom('images')
       .select('id')
-      .where('id', '=', Number(ask.image) || 0)
+      .where('id', '=', imageIdOf(ask.image))
       .where('droplet_id', '=', droplet.id)
       .where('deleted_at', 'is', null)
       .executeTakeFirst();
@@ -169,6 +169,9 @@ async function accessAfterRebuild(droplet: LockedDroplet, image: OrderedImage): 
   if (droplet.public_keys.length > 0 || image.custom) return { root_password_hash: null };
   return newRootAccess();
 }
+
+/** The id that a restore names; 0, which no image has, for text that is none. */
+const imageIdOf = (image: number | string): number => (/^\d{1,15}$/.test(String(image)) ? Number(image) : 0);
 
 /** Where an image is to be used for a droplet's disk. */
 const placeOf = ({ region }: LockedDroplet, { imageHost: host }: DropletContext) => ({ region, host });

@@ -104,8 +104,8 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     const status = next.settled === 'active' ? 'active' : 'off';
     const power = next.settled === 'active' ? 'on' : 'off';
     const acting = row.pending_action_id !== null;
-    if (!acting && row.root_done === 0 && row.volume_ids.length > 0 && !observed.instance)
-      await freeVolumes(store.db, row.id);
+    // Also those that are deleted, which `volume_ids` leaves out: their bytes go only when no machine may have them.
+    if (!acting && row.root_done === 0 && !observed.instance) await freeVolumes(store.db, row.id);
     if (!gone && !acting && row.status === status && row.power === power) return true;
     if (acting && 'failed' in next) {
       const end = { message: next.failed, at };

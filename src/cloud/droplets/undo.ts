@@ -53,6 +53,9 @@ export async function undoAction(
 ): Promise<boolean> {
   if (row.pending_action_id === null) return false;
   const undo = undoable(row, observed);
+  // The first boot of a new disk that stays sets a password: it is mailed when that boots.
+  const newDisk = row.root_done > 0 && observed?.instance?.root === row.root && row.root_done < row.root;
+  const new_password = newDisk && row.root_password_hash !== null ? row.new_password : null;
   const changed = await tx
     .updateTable('droplets')
     .set({
@@ -60,7 +63,7 @@ export async function undoAction(
       ...found(row, observed),
       pending_action_id: null,
       undo: null,
-      new_password: null,
+      new_password,
       console,
     })
     .where('id', '=', row.id)

@@ -5,7 +5,7 @@ import type { Host } from '../../engine/host/port.ts';
 import type { Store } from '../../store/store.ts';
 import { snapshotIsMissing, volumeIsMissing } from './missing.ts';
 import { hostVolume, type VolumeRow } from './row.ts';
-import { copyPatienceMs } from './snapshot-gate.ts';
+import { awaitSnapshots, copyPatienceMs } from './snapshot-gate.ts';
 
 export interface DeviceDeps {
   store: Pick<Store, 'db'>;
@@ -16,15 +16,18 @@ export interface DeviceDeps {
 /**
  * Sees to it that a volume's bytes are there, and answers the host's block device of it. They are made once: after that,
  * bytes that are not there are missing, which is written down, and nothing takes their place.
- * @throws Interrupted where that is slow and its lane full; EngineError `busy` while the snapshot that it is made from is
- * still being taken; what `ensureVolume` throws
+ * @throws Interrupted where that is slow and its lane full; EngineError `busy` while the snapshot that it is made from, or
+ * one of it, is still being taken (`forSnapshot`: it is for that one); what `ensureVolume` throws
  */
 export async function volumeDevice(
   { store: { db }, clock, host }: DeviceDeps,
   volume: Omit<VolumeRow, 'tags' | 'attached' | 'held'>,
   run: Pick<Run, 'slow'>,
+  { forSnapshot = false }: { forSnapshot?: boolean } = {},
 ): Promise<string> {
   const make = volume.made_at === null;
+  // The host does one thing at a time with a volume: whoever asked now would wait for the copy in a quick slot.
+  if (!forSnapshot) await awaitSnapshots(db, volume.id);
   if (make && volume.snapshot_id !== null) {
     const source = await db
       .selectFrom('volume_snapshots')

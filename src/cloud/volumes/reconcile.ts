@@ -3,6 +3,7 @@ import { endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
+import type { Compute } from '../../engine/compute/port.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
 import type { Log } from '../../log.ts';
@@ -19,6 +20,7 @@ export interface VolumeReconcilerOptions {
   clock: Clock;
   log: Log;
   host: Host;
+  compute: Pick<Compute, 'list'>;
 }
 
 /** Copies of volumes and of their snapshots at once, each: more only make each other slower. */
@@ -30,7 +32,7 @@ const whyNot = {
   rejected: 'The host refused this. The operator finds the reason in: ./atoll logs',
 };
 
-export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+export function volumeReconciler({ store, clock, log, host, compute }: VolumeReconcilerOptions): Reconciler {
   /** Missing bytes that the log has told of. */
   const told = new Set<string>();
 
@@ -66,7 +68,16 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     return { again: new Date(clock.now().getTime() + lookAgainMs) };
   }
 
-  async function remove({ id, snapshot_id }: VolumeRow): Promise<Outcome | void> {
+  async function remove({ id, snapshot_id, droplet_id, held }: VolumeRow): Promise<Outcome | void> {
+    // Another volume gets the same device next, which this machine could then read.
+    if (held)
+      throw new EngineError('busy', `droplet ${droplet_id}, which may have volume ${id}, is not gone yet`);
+    const stranger = await strangerWith(id);
+    if (stranger)
+      throw new EngineError(
+        'busy',
+        `${stranger}, which is in quarantine, has volume ${id}: see ./atoll orphans`,
+      );
     const waiting = await store.db
       .selectFrom('volume_snapshots')
       .select('id')
@@ -80,6 +91,13 @@ export function volumeReconciler({ store, clock, log, host }: VolumeReconcilerOp
     await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
     if (snapshot_id !== null) await wakeDeletedSnapshot(store.db, snapshot_id, clock.now());
     return { forget: true };
+  }
+
+  /** The machine that has a volume and that the database does not know: no row says what hangs on it. */
+  async function strangerWith(id: string): Promise<string | undefined> {
+    const any = await store.db.selectFrom('quarantined').select('name').limit(1).executeTakeFirst();
+    if (!any) return undefined;
+    return (await compute.list()).find(({ volumes }) => volumes.includes(id))?.name;
   }
 
   /** The resize that is pending, if any; an attach or detach is the droplet's to end. */

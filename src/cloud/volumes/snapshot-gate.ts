@@ -5,8 +5,8 @@ import type { Queryable } from '../../store/store.ts';
 export const copyPatienceMs = 7_200_000;
 
 /**
- * Lets a volume be taken off its machine only when no snapshot of it is being taken: the host holds its filesystem
- * still for that, and a volume that is held cannot be unmounted.
+ * Lets something be done with a volume only when no snapshot of it is being taken: the host does nothing else with it the
+ * while, and holds its filesystem still for that, so that it cannot be unmounted.
  * @throws EngineError `busy`
  */
 export async function awaitSnapshots(db: Queryable, volumeId: string): Promise<void> {
@@ -15,6 +15,8 @@ export async function awaitSnapshots(db: Queryable, volumeId: string): Promise<v
     .select('id')
     .where('volume_id', '=', volumeId)
     .where('status', '=', 'pending')
+    // One that was deleted before it was taken stays pending.
+    .where('gone_at', 'is', null)
     .executeTakeFirst();
   if (pending)
     throw new EngineError('busy', `snapshot ${pending.id} of volume ${volumeId} is being taken`, {

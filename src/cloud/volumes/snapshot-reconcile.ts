@@ -14,7 +14,8 @@ import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 /** A snapshot that cannot be taken disappears: there is nobody to tell why. */
 const notTold = { exhausted: 'no room', rejected: 'refused' };
 
-export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReconcilerOptions): Reconciler {
+export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
+  const { store, clock, log, host } = options;
   /** Missing bytes that the log has told of. */
   const told = new Set<string>();
 
@@ -62,7 +63,7 @@ export function volumeSnapshotReconciler({ store, clock, log, host }: VolumeReco
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
     run.slow();
-    await volumeDevice({ store, clock, host }, volume, run);
+    await volumeDevice({ store, clock, host }, volume, run, { forSnapshot: true });
     return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 

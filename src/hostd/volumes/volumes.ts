@@ -194,7 +194,10 @@ export function volumeStore(where: { directory: string; known: string; links: st
         });
       const all = await ids('volumes');
       const mounts = all.length > 0 ? await loopMounts() : new Map();
-      for (const id of all) await attempt(() => there(id, () => healVolume(id, mounts)));
+      for (const id of all) {
+        // Being worked on. A copy may take hours, and nothing of the host is healed while we wait.
+        if (!inTurn.taken(id)) await attempt(() => there(id, () => healVolume(id, mounts)));
+      }
       await attempt(async () => {
         await check();
         await dropStray();

@@ -7,6 +7,11 @@ import { incusError, isNotFound, transportError } from './errors.ts';
 const answerTimeoutMs = 30_000;
 /** How long an operation may take, in ms: an image's first unpacking on a slow disk takes minutes. */
 const operationTimeoutMs = 600_000;
+/** How long a text may be, in bytes: a machine's owner can make a file of any length. */
+const textLimit = 4 * 1024 ** 2;
+
+/** An operation has not ended in its time. */
+export class Unfinished extends EngineError {}
 
 export interface IncusRequest {
   /** A JSON body, or a stream or bytes sent as they are with `content-type: application/octet-stream`. */
@@ -27,7 +32,7 @@ export interface IncusClient {
    * Sends a request that starts an operation, and does not wait for it: for those that want something meanwhile.
    */
   begin(method: Method, path: string, options?: IncusRequest): Promise<Begun>;
-  /** GET of something that is not JSON. */
+  /** GET of something that is not JSON. Throws `failed` where it is longer than 4 MiB. */
   text(path: string): Promise<string>;
   /** GET; undefined where there is no such object. */
   find<T>(path: string): Promise<T | undefined>;
@@ -67,6 +72,7 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
     method: Method,
     path: string,
     { body, headers, timeoutMs }: IncusRequest & { timeoutMs: number },
+    most = Number.POSITIVE_INFINITY,
   ): Promise<{ status: number; text: string }> {
     const raw = isRaw(body);
     try {
@@ -79,8 +85,10 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
         headersTimeout: timeoutMs,
         bodyTimeout: timeoutMs,
       });
-      return { status: response.statusCode, text: await response.body.text() };
+      return { status: response.statusCode, text: await textOf(response.body, most) };
     } catch (error) {
+      if (error instanceof TooLong)
+        throw new EngineError('failed', `incus ${method} ${path}: ${error.message}`);
       throw transportError(`${method} ${path}`, error);
     }
   }
@@ -108,7 +116,7 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
     const reply = await exchange<Operation<T>>('GET', path, { timeoutMs: timeoutMs + answerTimeoutMs });
     const { status_code: code, err, metadata } = reply.metadata;
     if (code === 200) return metadata;
-    if (code < 200) throw new EngineError('busy', `incus ${doing}: still under way after ${timeoutMs} ms`);
+    if (code < 200) throw new Unfinished('busy', `incus ${doing}: still under way after ${timeoutMs} ms`);
     throw incusError(doing, { text: err });
   }
 
@@ -138,7 +146,7 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
       };
     },
     async text(path) {
-      const { status, text } = await send('GET', path, { timeoutMs: answerTimeoutMs });
+      const { status, text } = await send('GET', path, { timeoutMs: answerTimeoutMs }, textLimit);
       if (status !== 200) throw incusError(`GET ${path}`, { status, text: text.slice(0, 200) });
       return text;
     },
@@ -152,6 +160,20 @@ export function incusClient({ socketPath }: { socketPath: string }): IncusClient
     },
     close: () => pool.destroy(),
   };
+}
+
+class TooLong extends Error {}
+
+/** The text of an answer, of which no more than `most` bytes are read. */
+async function textOf(body: AsyncIterable<Buffer>, most: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > most) throw new TooLong(`the answer is longer than ${most} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** Bytes or a stream, which are sent as they are. */

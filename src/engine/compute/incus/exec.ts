@@ -6,6 +6,8 @@ import { says } from './errors.ts';
 
 /** How long a command may run in a machine, in ms. */
 const commandTimeoutMs = 60_000;
+/** How much is read of what a command says, in bytes: what runs there is the owner's, a shell that never ends, too. */
+const outputLimit = 64 * 1024;
 
 export interface Finished {
   code: number;
@@ -55,7 +57,9 @@ async function executeOnce(
     let output = '';
     for (const stream of [sockets.out, sockets.err])
       stream.on('message', (data: Buffer, isBinary: boolean) => {
-        if (isBinary) output += data.toString();
+        if (isBinary) output += data.toString('utf8', 0, Math.max(0, outputLimit - output.length));
+        // Nobody listens any more: the command can say nothing more, and mostly ends.
+        if (output.length >= outputLimit) stream.terminate();
       });
     sockets.stdin.on('open', () => {
       sockets.stdin.send(Buffer.from(input));

@@ -68,7 +68,9 @@ export function insideMachines(context: IncusContext): Inside {
         ['sh', '-c', passwordScript],
         `root:${password}\n`,
       );
-      if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${output.trim()} (${code})`);
+      // Whatever goes by that name in the machine may say what it was told: it does not belong into the log.
+      const said = output.replaceAll(password, '…').trim();
+      if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${said} (${code})`);
     },
     async console(name) {
       const machine = await existing(name);

@@ -6,7 +6,7 @@
 import { posix } from 'node:path';
 import { EngineError } from '../../errors.ts';
 import type { VolumeAttachment } from '../port.ts';
-import type { IncusClient } from './client.ts';
+import { type IncusClient, Unfinished } from './client.ts';
 import { isNotFound } from './errors.ts';
 import { execute } from './exec.ts';
 import { volumePath } from './spec.ts';
@@ -177,6 +177,12 @@ async function harmless(task: () => Promise<unknown>): Promise<void> {
   try {
     await task();
   } catch (error) {
+    // Its shell does not end, or a file of it: a pipe that nobody writes to.
+    if (error instanceof Unfinished || isTimeout(error)) return;
     if (!(error instanceof EngineError) || error.kind === 'unavailable' || error.kind === 'busy') throw error;
   }
 }
+
+/** Whether an answer did not come in its time. An Incus that hangs does not answer what follows either. */
+const isTimeout = (error: unknown): boolean =>
+  error instanceof EngineError && error.cause instanceof Error && error.cause.name.endsWith('TimeoutError');
