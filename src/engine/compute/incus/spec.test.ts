@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { InstanceSpec } from '../port.ts';
-import { type InstanceSource, instanceBody, vpcNetworkName, withIpv6 } from './spec.ts';
+import { type InstanceSource, instanceBody, instanceConfig, vpcNetworkName, withIpv6 } from './spec.ts';
 
 const vpc = '5a4981aa-9653-4bd1-bef5-d6bff52042e4';
 const placement = { id: '0a1b', publicNetwork: 'at0a1bpub', pool: 'main', dropSysResource: true };
@@ -90,4 +90,10 @@ test('a machine may mount its volumes, unless that is switched off: then also a 
   const copy: InstanceSource = { source: { type: 'copy', source: 'other' }, config: on };
   for (const from of [image, copy])
     expect(instanceBody(spec, from, { ...placement, volumeMounts: false }).config[mount]).toBe('false');
+});
+
+test('a machine makes no subvolumes of its own, which no limit would hold for', () => {
+  const denied = instanceConfig(spec, placement)['security.syscalls.deny'];
+  expect(denied).toContain('ioctl errno 25 [1,1342215182,SCMP_CMP_MASKED_EQ,4294967295]\n');
+  expect(denied?.split('\n')).toHaveLength(5);
 });
