@@ -34,6 +34,8 @@ export interface Observed {
   instance: Pick<Instance, 'state' | 'boot' | 'root' | 'size' | 'volumes' | 'ipv6'> | undefined;
   /** Digest of the entry that the host holds. */
   published: string | undefined;
+  /** The host holds one under this id that is not this droplet's: nothing may take its place. */
+  anothers?: boolean;
 }
 
 export type Step =

@@ -16,8 +16,9 @@ import {
   publicPool,
   vpcPool,
 } from '../addresses/index.ts';
+import { machineKind } from './quarantined.ts';
 import { instanceName } from './row.ts';
-import { type DropletInventoryDeps, dropletIdOf, hostEntryKind, machineKind } from './sweep.ts';
+import { type DropletInventoryDeps, dropletIdOf, hostEntryKind } from './sweep.ts';
 
 export interface TakeOverDeps extends DropletInventoryDeps {
   clock: Clock;
