@@ -150,3 +150,26 @@ describe('the host entry of a machine in quarantine', () => {
     expect((await getDroplet(atoll.api, id)).status).toBe('off');
   });
 });
+
+it('a machine with an older disk than its row says is not given another one by a reboot', async () => {
+  const { id } = await createDroplet(atoll.api);
+  const [machine] = await atoll.engine.list();
+  expect((await act(id, { type: 'rebuild', image: 'debian-13-x64' })).status).toBe('completed');
+  // The operator has brought the machine back out of a backup of the pool.
+  const name = machine?.name ?? '';
+  const replaced: string[] = [];
+  const { get, replaceDisk } = atoll.engine;
+  atoll.engine.get = async (each) => {
+    const found = await get(each);
+    return found && each === name ? { ...found, root: 1 } : found;
+  };
+  atoll.engine.replaceDisk = async (spec) => {
+    replaced.push(spec.name);
+    await replaceDisk(spec);
+  };
+  expect((await act(id, { type: 'reboot' })).status).toBe('completed');
+  expect(replaced).toEqual([]);
+  atoll.engine.get = get;
+  expect((await act(id, { type: 'rebuild', image: 'debian-12-x64' })).status).toBe('completed');
+  expect(replaced).toEqual([name]);
+});

@@ -15,7 +15,7 @@ import { type Desired, type Observed, type Plan, plan } from './plan.ts';
 import { twinsInQuarantine } from './quarantined.ts';
 import { type DropletRow, dropletRows, instanceName, machineSize } from './row.ts';
 import { type StepDeps, takeStep } from './steps.ts';
-import { undoAction } from './undo.ts';
+import { type Undo, undoAction } from './undo.ts';
 
 export interface DropletReconcilerOptions extends StepDeps {
   log: Log;
@@ -95,6 +95,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       acting,
       root: row.root,
       rootDone: row.root_done,
+      replacing: acting && (row.undo as Undo | null)?.root !== undefined,
       size: machineSize(row),
       volumes: row.volume_ids,
       ipv6: row.public_ipv6 !== null,
