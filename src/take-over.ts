@@ -56,7 +56,12 @@ async function once(deps: TakeOverDeps): Promise<void> {
   await ensurePool(store.db, publicPool, deps.publicRange);
   await continueDroplets({ store, compute, host, clock, log });
   await continueImages({ store, compute });
-  for (const inventory of deps.inventories) await quarantine(deps, inventory);
+  for (const inventory of deps.inventories)
+    await quarantine(deps, inventory).catch((error: Error) => {
+      if (!inventory.unmistakable || !(error instanceof EngineError)) throw error;
+      // As while the disk with the volumes is away: droplets are served all the same, and the sweep looks again.
+      log.warn({ kind: inventory.kind, error: error.message }, 'what there is of it is looked for later');
+    });
   await holdQuarantined({ store, compute, host, clock, log });
 }
 

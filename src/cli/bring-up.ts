@@ -88,7 +88,7 @@ async function bringDatabase(
   });
 }
 
-/** The database was refused: the next `up` goes on with the one of before, unless it is told otherwise. */
+/** The database was refused, or is not to be had: the next `up` goes on with the one of before, unless it is told otherwise. */
 function keepDatabaseUrl(
   home: string,
   config: Config,
@@ -151,7 +151,11 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
 
   const engine =
     realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
-  await together([bringDatabase(home, config, user, steps), engine]);
+  const database = bringDatabase(home, config, user, steps).catch((error: unknown) => {
+    keepDatabaseUrl(home, config, before, user);
+    throw error;
+  });
+  await together([database, engine]);
   const processes = async () => {
     if (real) await step('hostd', () => ensureHostd(home, config));
     await step('control plane', () =>

@@ -7,6 +7,7 @@ const database = (change: Partial<DatabaseSide> = {}): DatabaseSide => ({
   createdAt: new Date('2026-01-01T00:00:00Z'),
   knows: ['2 droplets'],
   empty: false,
+  enginesSince: null,
   ...change,
 });
 const engine = (name: string, cloud?: string, holds: string[] = []): EngineSide => ({
@@ -31,6 +32,12 @@ test.each<[string, DatabaseSide, EngineSide[], 'foreign' | { mark: string[]; los
     'foreign',
   ],
   ['an empty one whose engines are empty, too', database({ empty: true }), [engine('a', other)], 'foreign'],
+  [
+    'one that has engines elsewhere, or had them',
+    database({ enginesSince: new Date('2026-01-02T00:00:00Z') }),
+    [engine('a'), engine('b')],
+    'foreign',
+  ],
   ['another one', database(), [engine('a', other), engine('b', other)], 'foreign'],
   ['one that is right for one engine only', database(), [engine('a', mine), engine('b', other)], 'foreign'],
   ['an engine that was wiped', database(), [engine('a', mine), engine('b')], { mark: ['b'], lost: ['b'] }],

@@ -26,6 +26,8 @@ export interface DatabaseSide {
   knows: string[];
   /** It has never had a row of anything that engines hold. */
   empty: boolean;
+  /** Since when it has engines that bear its id; null: it never had any. */
+  enginesSince: Date | null;
 }
 
 /** What an engine is found to be. */
@@ -45,7 +47,9 @@ export class ForeignEngines extends Error {
 
 /**
  * What to do about a database and its engines: give their mark to those engines (none: all is well), or refuse. Homes of
- * before have no marks: a database with rows is believed to be theirs, an empty one only where they hold nothing.
+ * before have no marks: a database with rows is believed to be theirs, an empty one only where they hold nothing. A
+ * database that knows something and once had marked engines has them still, elsewhere, or they are lost with all that
+ * they held: beside engines without marks it would take all that for gone.
  */
 export function judge(
   database: DatabaseSide,
@@ -55,6 +59,7 @@ export function judge(
   if (engines.some(({ mark }) => mark && mark.cloud !== database.id)) return 'foreign';
   const first = unmarked.length === engines.length;
   if (first && database.empty && engines.some(({ holds }) => holds.length > 0)) return 'foreign';
+  if (first && database.enginesSince && database.knows.length > 0) return 'foreign';
   // The others are right, and this one has forgotten whose it is: its pool or its state was lost.
   return { mark: unmarked, lost: first ? [] : unmarked };
 }
@@ -68,7 +73,9 @@ export function explain(database: DatabaseSide, engines: readonly EngineSide[]):
     'The control plane is not started, and nothing was changed. What was found:',
     line(
       'database',
-      `cloud ${database.id}, made ${database.createdAt.toISOString()}: ${list(database.knows, 'knows nothing')}`,
+      `cloud ${database.id}, made ${database.createdAt.toISOString()}${
+        database.enginesSince ? `, with engines since ${database.enginesSince.toISOString()}` : ''
+      }: ${list(database.knows, 'knows nothing')}`,
     ),
     ...engines.map(({ name, mark, holds }) =>
       line(
@@ -95,8 +102,15 @@ export async function matchCloud(
   accept: boolean,
 ): Promise<void> {
   const marks = await Promise.all(marked.map(async (engine) => ({ engine, mark: await engine.mark() })));
-  const { id } = await db.selectFrom('cloud').select('id').executeTakeFirstOrThrow();
-  if (marks.every(({ mark }) => mark?.cloud === id)) return;
+  const { id, engines_since } = await db
+    .selectFrom('cloud')
+    .select(['id', 'engines_since'])
+    .executeTakeFirstOrThrow();
+  const remember = () => db.updateTable('cloud').set({ engines_since: clock.now() }).execute();
+  if (marks.every(({ mark }) => mark?.cloud === id)) {
+    if (!engines_since) await remember();
+    return;
+  }
   const sides = await Promise.all(
     marks.map(async ({ engine, mark }) => ({ name: engine.name, mark, holds: await engine.holds() })),
   );
@@ -112,6 +126,7 @@ export async function matchCloud(
   const since = clock.now().toISOString();
   for (const { engine } of marks)
     if (toMark.some(({ name }) => name === engine.name)) await engine.setMark({ cloud: id, since });
+  await remember();
   log.info({ cloud: id, engines: toMark.map(({ name }) => name) }, 'the engines were given the cloud id');
 }
 
@@ -144,6 +159,7 @@ async function databaseSide(db: Queryable): Promise<DatabaseSide> {
   return {
     id: cloud.id,
     createdAt: cloud.created_at,
+    enginesSince: cloud.engines_since,
     knows: counted(counts),
     empty: empty && reserved.n === 0,
   };

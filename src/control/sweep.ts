@@ -29,6 +29,8 @@ export interface Resource {
 export interface Inventory {
   /** What its things are called, for the operator: `machine`. */
   kind: string;
+  /** Names are uuids: nothing new is ever mistaken for what is found, so that no start need wait for it. */
+  unmistakable?: true;
   /** All that the engine holds of this product; what has another product's URN, or none, is not its business. */
   found(): Promise<Found[]>;
   /** Which of these have a row, by name, and whether that says they are gone. At most `pageSize` are asked about. */

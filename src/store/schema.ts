@@ -98,6 +98,7 @@ export interface AutoscalePools {
 
 export interface Cloud {
   created_at: Generated<Date>;
+  engines_since: Date | null;
   id: Generated<string>;
   only_one: Generated<boolean>;
 }

@@ -174,6 +174,15 @@ describe('a host whose disk with the volumes is not mounted', () => {
     await until(async () => (await held(fresh)) !== undefined);
   });
 
+  it('keeps no control plane that starts meanwhile from serving all else', async () => {
+    const id = await made();
+    atoll.host.setVolumesAway(true);
+    await atoll.restart();
+    await droplet();
+    expect((await rowOf(id)).missing_at).toBeNull();
+    atoll.host.setVolumesAway(false);
+  });
+
   it.each(['exhausted', 'failed'] as const)(
     'that answers %s makes nothing else of a volume',
     async (kind) => {

@@ -338,11 +338,29 @@ describe('the cloud id', () => {
     await createDroplet(atoll.api);
     const marks = [atoll.engine.mark, atoll.host.mark];
     [atoll.engine.mark, atoll.host.mark] = [async () => undefined, async () => undefined];
+    await db().updateTable('cloud').set({ engines_since: null }).execute();
     await atoll.restart();
     await forget(...all);
     await expect(atoll.restart()).rejects.toBeInstanceOf(ForeignEngines);
     [atoll.engine.mark, atoll.host.mark] = marks as [typeof atoll.engine.mark, typeof atoll.host.mark];
     await atoll.restart();
+  });
+
+  it('a database that has engines is not taken for that of others, which hold nothing and have no id yet', async () => {
+    const { id } = await createDroplet(atoll.api);
+    const second = await startAtoll();
+    try {
+      // The other home's engines, as they are before their first start.
+      const { engine, host } = second;
+      [engine.mark, host.mark] = [async () => undefined, async () => undefined];
+      const refusal = await atoll.restart({ compute: engine, host }).catch((error: unknown) => error);
+      expect(refusal).toBeInstanceOf(ForeignEngines);
+      expect((refusal as Error).message).toMatch(/with engines since .*: 1 droplet/);
+      await atoll.restart();
+      expect((await getDroplet(atoll.api, id)).status).toBe('active');
+    } finally {
+      await second.close();
+    }
   });
 
   it('an engine that has lost it gets it again, and the log says what that may mean', async () => {

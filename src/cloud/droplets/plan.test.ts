@@ -10,6 +10,7 @@ const desired: Desired = {
   acting: true,
   root: 1,
   rootDone: 0,
+  replacing: false,
   size: { vcpus: 1, memoryMib: 1024, diskGib: 25 },
   volumes: [],
   ipv6: false,
@@ -77,12 +78,18 @@ describe('plan', () => {
   });
 
   it('replaces the disk before anything else, and leaves its own generation alone', () => {
-    const rebuild = { ...desired, rootDone: 1, root: 2 };
+    const rebuild = { ...desired, rootDone: 1, root: 2, replacing: true };
     expect(plan(rebuild, running())).toEqual({ steps: [{ do: 'replace-disk' }] });
     expect(plan(rebuild, { instance: { ...machine, state: 'stopped', root: 2 }, published: 'a' })).toEqual({
       steps: [{ do: 'start' }],
     });
     expect(plan({ ...rebuild, acting: false }, running())).toEqual({ settled: 'active' });
+  });
+
+  it('replaces no disk of an older generation for an action that did not ask for another one', () => {
+    const reboot = { ...desired, root: 2, rootDone: 2, boot: 2 };
+    expect(plan(reboot, running(1))).toEqual({ steps: [{ do: 'stop', mode: 'graceful' }] });
+    expect(plan({ ...reboot, rootDone: 1, boot: 1 }, stopped())).toEqual({ steps: [{ do: 'start' }] });
   });
 
   it('changes size, volumes and address while an action is pending, and only then', () => {
@@ -158,6 +165,7 @@ const anyDesired = fc.record<Desired>({
   acting: fc.boolean(),
   root: fc.integer({ min: 1, max: 3 }),
   rootDone: fc.integer({ min: 0, max: 3 }),
+  replacing: fc.boolean(),
   size: anySize,
   volumes: anyVolumes,
   ipv6: fc.boolean(),

@@ -18,6 +18,8 @@ export interface Desired {
   root: number;
   /** The generation that was last seen in place; 0: the engine never made the machine. */
   rootDone: number;
+  /** The pending action is what raised it: no other one replaces a disk. */
+  replacing: boolean;
   size: MachineSize;
   /** The ids of the volumes that are to hang on it. */
   volumes: string[];
@@ -34,6 +36,8 @@ export interface Observed {
   instance: Pick<Instance, 'state' | 'boot' | 'root' | 'size' | 'volumes' | 'ipv6'> | undefined;
   /** Digest of the entry that the host holds. */
   published: string | undefined;
+  /** The host holds one under this id that is not this droplet's: nothing may take its place. */
+  anothers?: boolean;
 }
 
 export type Step =
@@ -82,7 +86,8 @@ export function plan(desired: Desired, observed: Observed): Plan {
   if (steps.length > 0) return { steps };
   if (instance.state === 'transitional') return { wait: 'the engine is working on the machine' };
   if (!desired.acting) return { settled: instance.state === 'running' ? 'active' : 'off' };
-  if (instance.root < desired.root) return { steps: [{ do: 'replace-disk' }] };
+  // One of an older generation may have been brought back by the operator, or be that of a rebuild which has erred.
+  if (desired.replacing && instance.root < desired.root) return { steps: [{ do: 'replace-disk' }] };
   const changes = planChanges(desired, instance);
   if (changes.length > 0) return { steps: changes };
   return desired.power === 'on' ? planOn(desired, instance) : planOff(desired, instance);

@@ -12,9 +12,10 @@ import { dropletKind } from '../pending/index.ts';
 import { freeVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type Observed, type Plan, plan } from './plan.ts';
+import { twinsInQuarantine } from './quarantined.ts';
 import { type DropletRow, dropletRows, instanceName, machineSize } from './row.ts';
 import { type StepDeps, takeStep } from './steps.ts';
-import { undoAction } from './undo.ts';
+import { type Undo, undoAction } from './undo.ts';
 
 export interface DropletReconcilerOptions extends StepDeps {
   log: Log;
@@ -41,11 +42,16 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       let observed: Observed | undefined;
       let next: Plan;
       try {
-        observed = await observe(row);
-        next = plan(desiredOf(row, entry), observed);
+        const desired = desiredOf(row, entry);
+        observed = await observe(row, desired.entry);
+        next = plan(desired, observed);
         if ('wait' in next) throw new EngineError('busy', next.wait);
         if ('steps' in next) {
-          for (const step of next.steps) await takeStep(options, step, row, entry, run);
+          for (const step of next.steps) {
+            if (step.do === 'publish' && observed.anothers)
+              throw new EngineError('rejected', 'the entry of its id is that of a machine in quarantine');
+            await takeStep(options, step, row, entry, run);
+          }
           continue;
         }
       } catch (error) {
@@ -59,7 +65,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
         const printed = await compute.console(instanceName(row)).catch(() => null);
         const end = { message: reason, at: clock.now(), console: printed };
         // A step that failed may have had its effect all the same: what it left decides what is put back.
-        const left = await observe(row).catch(() => undefined);
+        const left = await observe(row, digest(entry)).catch(() => undefined);
         await store.transaction((tx) => undoAction(tx, row, left, end));
         continue;
       }
@@ -69,9 +75,14 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     throw new EngineError('busy', 'the droplet did not settle');
   }
 
-  async function observe(row: DropletRow): Promise<Observed> {
+  /** `expected`: the digest of the row's entry. */
+  async function observe(row: DropletRow, expected: string): Promise<Observed> {
     const [instance, published] = await Promise.all([compute.get(instanceName(row)), host.published(row.id)]);
-    return { instance, published };
+    const anothers =
+      published !== undefined &&
+      published !== expected &&
+      (await twinsInQuarantine(store.db, [row.id])).has(row.id);
+    return anothers ? { instance, published: undefined, anothers } : { instance, published };
   }
 
   function desiredOf(row: DropletRow, entry: HostDroplet): Desired {
@@ -84,6 +95,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
       acting,
       root: row.root,
       rootDone: row.root_done,
+      replacing: acting && (row.undo as Undo | null)?.root !== undefined,
       size: machineSize(row),
       volumes: row.volume_ids,
       ipv6: row.public_ipv6 !== null,

@@ -12,6 +12,7 @@ import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../vo
 import type { DropletContext } from './context.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
+import { refuseHeldVolumes } from './quarantined.ts';
 import { type DropletRow, dropletUrn, instanceName, machineSize } from './row.ts';
 
 export interface DropletEngines {
@@ -86,6 +87,7 @@ async function attach(
   const volume = (await attachedVolumes(store.db, row.id)).find(({ id }) => id === volumeId);
   // Detached meanwhile: the next look has another plan.
   if (!volume) return;
+  await refuseHeldVolumes(deps, [volumeId]);
   const device = await volumeDevice(deps, volume, run);
   await compute.attachVolume(instanceName(row), attachment(volume, device));
 }
@@ -128,6 +130,10 @@ async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): 
   const volumes: VolumeAttachment[] = [];
   // Most droplets are made without any.
   const attached = row.volume_ids.length > 0 ? await attachedVolumes(store.db, row.id) : [];
+  await refuseHeldVolumes(
+    deps,
+    attached.map(({ id }) => id),
+  );
   for (const volume of attached) {
     const device = await volumeDevice(deps, volume, run);
     volumes.push(attachment(volume, device));

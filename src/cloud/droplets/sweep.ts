@@ -4,6 +4,7 @@ import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../c
 import type { Instance } from '../../engine/compute/port.ts';
 import type { Store } from '../../store/store.ts';
 import { dropletKind } from '../pending/index.ts';
+import { machineKind, twinsInQuarantine } from './quarantined.ts';
 import { dropletUrn, instanceName } from './row.ts';
 import type { DropletEngines } from './steps.ts';
 
@@ -11,7 +12,6 @@ export interface DropletInventoryDeps extends Pick<DropletEngines, 'compute' | '
   store: Store;
 }
 
-export const machineKind = 'machine';
 export const hostEntryKind = 'host entry';
 
 /** The id of the droplet that an URN names; undefined where it names something else. */
@@ -77,7 +77,9 @@ export function hostEntryInventory({ store, host }: DropletInventoryDeps): Inven
         store,
         found.map(({ name }) => Number(name)),
       );
-      return new Map(rows.map((row) => [String(row.id), stateOf(row)]));
+      const gone = rows.filter(({ gone_at }) => gone_at !== null).map(({ id }) => id);
+      const twins = gone.length > 0 ? await twinsInQuarantine(store.db, gone) : new Set<number>();
+      return new Map(rows.filter(({ id }) => !twins.has(id)).map((row) => [String(row.id), stateOf(row)]));
     },
   };
 }

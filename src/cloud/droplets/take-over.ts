@@ -7,7 +7,7 @@ import type { Clock } from '../../control/clock.ts';
 import { quarantinedNames } from '../../control/quarantine.ts';
 import { pageSize } from '../../control/sweep.ts';
 import type { Log } from '../../log.ts';
-import { moveSequence } from '../../store/sequences.ts';
+import { moveSequence, restartSequence } from '../../store/sequences.ts';
 import {
   ensurePool,
   type HeldAddress,
@@ -16,8 +16,9 @@ import {
   publicPool,
   vpcPool,
 } from '../addresses/index.ts';
+import { machineKind } from './quarantined.ts';
 import { instanceName } from './row.ts';
-import { type DropletInventoryDeps, dropletIdOf, hostEntryKind, machineKind } from './sweep.ts';
+import { type DropletInventoryDeps, dropletIdOf, hostEntryKind } from './sweep.ts';
 
 export interface TakeOverDeps extends DropletInventoryDeps {
   clock: Clock;
@@ -32,14 +33,18 @@ export async function continueDroplets({ store, compute, host, log }: TakeOverDe
   const [machines, { droplets, newest }] = await Promise.all([compute.list(), host.survey()]);
   const ids = [...machines.flatMap(({ urn }) => dropletIdOf(urn) ?? []), ...droplets.map(({ id }) => id)];
   await moveSequence(store.db, 'droplets_id_seq', Math.max(0, ...ids));
-  if (await moveSequence(store.db, 'droplet_versions', newest)) {
+  // All or nothing: after a crash in between, the sequence would tell nobody any more that the rows are to rise.
+  const older = await store.transaction(async (tx) => {
+    if (!(await restartSequence(tx, 'droplet_versions', newest))) return false;
+    await sql`update droplets set version = version where gone_at is null`.execute(tx);
+    await sql`update reserved_ips set version = version`.execute(tx);
+    return true;
+  });
+  if (older)
     log.warn(
       { newest },
-      'the host has seen newer versions than this database: it is an older one, all versions rise',
+      'the host has seen newer versions than this database: it is an older one, all versions have risen',
     );
-    await sql`update droplets set version = version where gone_at is null`.execute(store.db);
-    await sql`update reserved_ips set version = version`.execute(store.db);
-  }
   await continueGenerations(store, machines);
 }
 

@@ -37,6 +37,7 @@ export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory
 
   return {
     kind: bytesKind,
+    unmistakable: true,
     async found() {
       const { volumes } = await host.volumes();
       sizes = new Map(volumes.map(({ id, sizeGib }) => [id, sizeGib]));
@@ -77,6 +78,7 @@ export function volumeSnapshotInventory({ store, host }: VolumeInventoryDeps): I
 
   return {
     kind: snapshotBytesKind,
+    unmistakable: true,
     async found() {
       const { snapshots } = await host.volumes();
       kept = new Set(snapshots);

@@ -1,0 +1,39 @@
+/** What a machine in quarantine has is left to it, whatever the rows of this database say of the same thing. */
+import { sql } from 'kysely';
+import { quarantinedNames } from '../../control/quarantine.ts';
+import type { Compute } from '../../engine/compute/port.ts';
+import { EngineError } from '../../engine/errors.ts';
+import type { Queryable, Store } from '../../store/store.ts';
+import { dropletUrn } from './row.ts';
+
+/** The inventory's `kind` of machines. */
+export const machineKind = 'machine';
+
+/**
+ * Those of these droplets whose URN a machine in quarantine bears. The host knows droplets by their ids alone: its
+ * entry of such an id is that machine's, which would lose its network with it.
+ */
+export async function twinsInQuarantine(db: Queryable, ids: readonly number[]): Promise<Set<number>> {
+  const { rows } = await sql<{ urn: string }>`select urn from quarantined
+    where kind = ${machineKind} and urn = any(${ids.map(dropletUrn)}::text[])`.execute(db);
+  const urns = new Set(rows.map(({ urn }) => urn));
+  return new Set(ids.filter((id) => urns.has(dropletUrn(id))));
+}
+
+/**
+ * A volume that was attached after the dump of this database hangs on a machine that is in quarantine now: on a second
+ * one, two would write on one filesystem.
+ * @throws EngineError `rejected`
+ */
+export async function refuseHeldVolumes(
+  { store, compute }: { store: Pick<Store, 'db'>; compute: Pick<Compute, 'list'> },
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  const quarantined = await quarantinedNames(store.db, machineKind);
+  if (quarantined.size === 0) return;
+  for (const { name, volumes } of await compute.list()) {
+    const held = quarantined.has(name) && volumes.find((id) => ids.includes(id));
+    if (held) throw new EngineError('rejected', `volume ${held} hangs on ${name}, which is in quarantine`);
+  }
+}
