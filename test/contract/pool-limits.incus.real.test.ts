@@ -2,9 +2,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
+import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
+import { deniedKey, noSubvolumes } from '../../src/engine/compute/incus/spec.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import { ensureLimits } from '../../src/host/pool-limits.ts';
 import { hasSimpleQuotas, type PoolQuotas } from '../../src/host/pool-quotas.ts';
+import { forbidSubvolumes } from '../../src/host/pool-subvolumes.ts';
 import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
 import { engineOf, quotasOf } from './compute-lab.ts';
 import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
@@ -143,6 +146,13 @@ describe.skipIf(obstacle)('a pool that was made before', () => {
     });
     expect(await limits()).toEqual({ 'droplet-11': gib, 'droplet-12': 2 * gib, 'image-5': gib });
     expect(await ensureLimits({ incus: client, quotas }, () => {})).toMatchObject({ written: 0 });
+
+    // A machine of before may make subvolumes, which no limit holds for: not from its next start on.
+    const unlimited = await incus.pathOf('droplet-11');
+    await client.request('PATCH', unlimited, { body: { config: { [deniedKey]: '' } } });
+    expect(await forbidSubvolumes(client, () => {})).toBe(1);
+    expect(await forbidSubvolumes(client, () => {})).toBe(0);
+    expect((await client.request<IncusInstance>('GET', unlimited)).config[deniedKey]).toBe(noSubvolumes);
 
     expect(await initOf('droplet-11')).toBe(init);
     const kept = await compute.save('droplet-11', { urn: 'do:image:6', name: 'image-6' });

@@ -32,10 +32,26 @@ async function volumeAct(id: string, body: object) {
   expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
 }
 
+/** Prints how the kernel refuses each request of linux/btrfs.h that makes a subvolume, or 0 where it does not. */
+const makeSubvolumes = `
+import fcntl, os
+directory = os.open("/root", os.O_RDONLY)
+def refusal(request):
+    try:
+        fcntl.ioctl(directory, request, bytearray(8) + b"sub" + bytearray(4085))
+        return 0
+    except OSError as error:
+        return error.errno
+print(*map(refusal, (0x5000940e, 0x50009401, 0x50009418, 0x50009417)))
+`;
+
 describe('disks', () => {
   it('a snapshot of a running droplet has its bytes: in a restore, and in another droplet', async () => {
     const { id, address } = await booted({ name: 'snap' });
     await inside(address, 'echo one > /root/bytes; sync');
+    // No limit of its disk would hold for a subvolume: it can make none, by none of the four requests. 25 is ENOTTY.
+    const refusals = await inside(address, `python3 -c '${makeSubvolumes}'`);
+    expect(refusals).toEqual(['25 25 25 25']);
     await api.act(id, { type: 'snapshot', name: 'one' });
     await inside(address, 'echo two > /root/bytes; sync');
     const [image] = (await get(id)).snapshot_ids;

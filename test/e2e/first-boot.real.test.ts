@@ -48,7 +48,7 @@ describe('user data', () => {
     await sshBanner(address);
     const seen = await inside(
       address,
-      'cloud-init status --wait | grep status:',
+      'cloud-init status --wait | grep -o "status: .*"',
       'grep ^LANG= /etc/default/locale; locale -a | grep de_DE',
       "grep LAYOUT /etc/default/keyboard | tr -d '\"'; cat /etc/timezone",
       'cat /root/seed; ls /root/ran',

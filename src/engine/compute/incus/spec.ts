@@ -93,13 +93,16 @@ export const mountInterception = {
 /** Said and not left out: the machine may be a copy of one that has it. */
 const noMountInterception = { 'security.syscalls.intercept.mount': 'false' };
 
+/** What a machine's kernel calls are refused; takes effect at its next start. */
+export const deniedKey = 'security.syscalls.deny';
+
 /**
  * A machine makes no subvolumes: the limit of its disk does not count what is in them (btrfs-qgroup(8)), so that one
  * machine could fill the pool of all. The requests are those of linux/btrfs.h to make one and to take a snapshot, both
  * also in their second version. ENOTTY is what other file systems answer, where programs make a directory instead. Only
  * the lower half of the register is the request: the kernel ignores the upper one, and so must the filter.
  */
-const noSubvolumes = [0x5000940e, 0x50009401, 0x50009418, 0x50009417]
+export const noSubvolumes = [0x5000940e, 0x50009401, 0x50009418, 0x50009417]
   .map((request) => `ioctl errno 25 [1,${request},SCMP_CMP_MASKED_EQ,4294967295]\n`)
   .join('');
 
@@ -115,7 +118,7 @@ export function instanceConfig(spec: InstanceSpec, placement: Placement): Record
     'security.idmap.isolated': 'true',
     // Lets the guest run containers where AppArmor would forbid it the mounts that they need.
     'security.nesting': 'true',
-    'security.syscalls.deny': noSubvolumes,
+    [deniedKey]: noSubvolumes,
     ...(placement.volumeMounts === false ? noMountInterception : mountInterception),
     'raw.lxc': rawLxc(spec.nics, placement.dropSysResource),
   };
