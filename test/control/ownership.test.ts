@@ -122,6 +122,35 @@ describe('a loop whose session is terminated', () => {
   });
 });
 
+describe('a database whose wall clock is set', () => {
+  /** As the table looks after the clock went forward by an hour, to all who compare it with now(). */
+  const setForward = () => query("update loops set lease_until = lease_until - interval '1 hour'");
+
+  it('takes nothing from a loop that lives', async () => {
+    const held = gate();
+    let runs = 0;
+    const reconcile = async () => {
+      runs++;
+      await held.opened;
+    };
+    await start(reconcile, { lease: { ms: 10_000, goneMs: 1_500 } });
+    await wakeThing('a');
+    await until(() => runs === 1);
+    const before = await row('a');
+    // The next renewal of the first is up to half a second away; this one looks for dead loops at once.
+    for (let times = 0; times < 3; times++) {
+      await setForward();
+      await start(reconcile, { lease: { ms: 10_000, goneMs: 1_500 } });
+      await pause(200);
+    }
+    expect(runs).toBe(1);
+    expect(await row('a')).toMatchObject({ owner: before?.owner, claim: before?.claim });
+    held.open();
+    await until(() => isClean('a'));
+    expect(runs).toBe(1);
+  });
+});
+
 it('claims and renews while requests hold the rows of finished runs', async () => {
   const ran: string[] = [];
   const held = gate();
