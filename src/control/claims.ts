@@ -50,9 +50,11 @@ export interface Room {
 }
 
 const free = 'done < wanted and owner is null';
+/** A loop that others took for dead has no row: what it would claim, it may be at work on still without knowing. */
+const alive = 'exists (select from loops where loops.owner = $1)';
 const arm = (lane: string, kinds: string, slots: string) =>
-  `select kind, id from reconcile where ${free} and lane = '${lane}' and due <= $3 and kind = any(${kinds}::text[])
-    and (kind, id) not in (select * from unnest($10::text[], $11::text[])) order by due limit ${slots} for update skip locked`;
+  `select kind, id from reconcile where ${free} and ${alive} and lane = '${lane}' and due <= $3
+    and kind = any(${kinds}::text[]) and (kind, id) not in (select * from unnest($10::text[], $11::text[])) order by due limit ${slots} for update skip locked`;
 const next = (lane: string) =>
   `(select due from reconcile where ${free} and lane = '${lane}' and due > $3 and kind = any($9::text[]) order by due limit 1)`;
 

@@ -167,6 +167,9 @@ export function controlLoop(options: LoopOptions): ControlLoop {
 
   /** @param surplus its kind has as many runs as it may have: more were claimed at once than there is room for */
   function begin(claimed: Claim, surplus: boolean): void {
+    const before = runs.get(claimed.kind, claimed.id);
+    // Its claim is lost, and we are yet to hear of it; the comparison (ownership.ts) gives this one back.
+    if (before && !before.ending) return;
     const held: Held = runs.begin(claimed, clock.now());
     const reconciler = reconcilers.get(claimed.kind);
     if (surplus || !reconciler) {

@@ -151,6 +151,29 @@ describe('a database whose wall clock is set', () => {
   });
 });
 
+it('claims nothing that it works on after it was taken for dead and before it knows', async () => {
+  const held = gate();
+  let runs = 0;
+  // It renews every ten seconds.
+  await start(
+    async () => {
+      runs++;
+      await held.opened;
+    },
+    { lease: { ms: 60_000, goneMs: 30_000 } },
+  );
+  await wakeThing('a');
+  await until(() => runs === 1);
+  // What a reaper does.
+  await query('delete from loops');
+  await query('update reconcile set owner = null, claim = null');
+  await wakeThing('a');
+  // Several resyncs, each of which claims what is free.
+  await pause(300);
+  expect(runs).toBe(1);
+  held.open();
+});
+
 it('claims and renews while requests hold the rows of finished runs', async () => {
   const ran: string[] = [];
   const held = gate();
