@@ -11,7 +11,7 @@ import { type Claim, claim } from './claims.ts';
 import type { Clock } from './clock.ts';
 import { writeEndings } from './endings.ts';
 import { claimGuard, type Guard } from './guard.ts';
-import { isFull, roomFor } from './lanes.ts';
+import { isSurplus, roomFor } from './lanes.ts';
 import type { Lease } from './loops.ts';
 import { type LoopMetrics, loopMetrics } from './metrics.ts';
 import { ownership } from './ownership.ts';
@@ -159,7 +159,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     if (room.quick.slots + room.slow.slots <= 0) return;
     const except = runs.lost().map(({ claim }) => claim);
     const claimed = await claim(session, own.owner(), ++claims, clock.now(), { ...room, except });
-    for (const each of claimed.claims) begin(each, isFull(reconcilers, occupants(), each.kind));
+    for (const each of claimed.claims) begin(each, isSurplus(reconcilers, occupants(), each));
     cancelDue();
     const next = claimed.next;
     if (next) cancelDue = clock.after(Math.max(1, next.getTime() - clock.now().getTime()), pump);

@@ -47,6 +47,44 @@ const clean = async (id: string) => {
   return found !== undefined && found.done === found.wanted && found.owner === null;
 };
 
+it('has no more runs of a kind in the slow lane than that may have, when those come that waited for it', async () => {
+  let atOnce = 0;
+  let most = 0;
+  const held = gate();
+  const loop = controlLoop({
+    address: database.address,
+    clock: systemClock,
+    log: silentLog,
+    store: database.store,
+    reconcilers: [
+      {
+        kind: 'thing',
+        lane: 'quick',
+        mostSlow: 2,
+        async reconcile(_, { slow }) {
+          slow();
+          most = Math.max(most, ++atOnce);
+          await held.opened;
+          atOnce--;
+        },
+      },
+    ],
+    workers: 8,
+    slowWorkers: 8,
+    random: Math.random,
+    resyncMs: 50,
+  });
+  loops.push(loop);
+  await loop.start();
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
+  for (const id of ids) await wakeThing(id);
+  const waiting = () => database.store.db.selectFrom('reconcile').where('lane', '=', 'slow');
+  await until(async () => (await waiting().select('id').where('owner', 'is', null).execute()).length === 4);
+  held.open();
+  for (const id of ids) await until(() => clean(id));
+  expect(most).toBe(2);
+});
+
 describe('the control loop', () => {
   it('runs a woken resource and marks it done', async () => {
     const ran: string[] = [];
