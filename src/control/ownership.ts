@@ -37,7 +37,7 @@ export interface Ownership {
   session: Session;
   /** Returns where the run may take another step; else resolves when that is known. @throws ClaimLost */
   check(held: Held): void | Promise<void>;
-  /** Takes leave, so that others need not wait for a lease. */
+  /** Takes leave, so that others need not wait for a lease. What is still at work is lost, and takes no other step. */
   end(): Promise<void>;
   /** Falls silent in the middle of whatever it does. */
   kill(): void;
@@ -187,7 +187,10 @@ export function ownership(options: OwnershipOptions): Ownership {
     },
     async end() {
       clearInterval(beat);
-      if (session.connected()) await unregister(session, owner ?? 0, clock.now()).catch(() => {});
+      const atWork = runs.working().length > 0;
+      loseAll('the process ends');
+      // What is in the middle of a step goes on for a moment: others get it when they have missed us for a while.
+      if (session.connected() && !atWork) await unregister(session, owner ?? 0, clock.now()).catch(() => {});
       await session.end();
     },
     kill() {

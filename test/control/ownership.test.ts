@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
-import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
+import { claimGuard } from '../../src/control/guard.ts';
+import { type ControlLoop, controlLoop, type LoopOptions, type Reconciler } from '../../src/control/loop.ts';
 import { wake } from '../../src/control/reconcile.ts';
 import { silentLog } from '../../src/log.ts';
 import { adminOf, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -26,7 +27,11 @@ afterEach(async () => {
 
 async function start(
   reconcile: Reconciler['reconcile'],
-  { lease = { ms: 5_000, goneMs: 1_000 }, workers = 8 } = {},
+  {
+    lease = { ms: 5_000, goneMs: 1_000 },
+    workers = 8,
+    guard = claimGuard(),
+  }: Partial<Pick<LoopOptions, 'lease' | 'workers' | 'guard'>> = {},
 ): Promise<ControlLoop> {
   const loop = controlLoop({
     address: database.address,
@@ -38,6 +43,7 @@ async function start(
     random: Math.random,
     resyncMs: 50,
     lease,
+    guard,
   });
   loops.push(loop);
   await loop.start();
@@ -172,6 +178,28 @@ it('claims nothing that it works on after it was taken for dead and before it kn
   await pause(300);
   expect(runs).toBe(1);
   held.open();
+});
+
+it('lets nobody begin what a loop that has ended is still at, and that take no other step', async () => {
+  const guard = claimGuard();
+  const step = gate();
+  const story: string[] = [];
+  const world = guard.port({ step: async (name: string) => void story.push(name) });
+  const first = await start(
+    async () => {
+      await world.step('first takes a step');
+      await step.opened;
+      await world.step('first takes another').catch(() => story.push('first may not'));
+    },
+    { guard },
+  );
+  await wakeThing('a');
+  await until(() => story.length === 1);
+  await start(async () => void story.push('second'));
+  await first.stop(50);
+  step.open();
+  await until(() => story.includes('second'));
+  expect(story).toEqual(['first takes a step', 'first may not', 'second']);
 });
 
 it('claims and renews while requests hold the rows of finished runs', async () => {
