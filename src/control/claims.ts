@@ -240,3 +240,21 @@ export async function release(
     ],
   });
 }
+
+/** No pause before another try is as long as this, ms. */
+const longestPauseMs = 60_000;
+
+/**
+ * Makes due what waits for a time that no pause reaches: it was written before the wall clock was set back. What is to
+ * be looked at again at its own time keeps that.
+ */
+export async function hurry(client: Queries, now: Date): Promise<void> {
+  await client.query({
+    name: 'reconcile-hurry',
+    text: `update reconcile r set due = $1 from (select kind, id from reconcile
+        where ${free} and due > $2 and (woken_at is not null or attempts > 0 or waits > 0)
+        for update skip locked) late
+      where r.kind = late.kind and r.id = late.id`,
+    values: [now, new Date(now.getTime() + longestPauseMs)],
+  });
+}

@@ -7,7 +7,7 @@ import type { Log } from '../log.ts';
 import type { Address } from '../store/open.ts';
 import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
-import { type Claim, claim } from './claims.ts';
+import { type Claim, claim, hurry } from './claims.ts';
 import type { Clock } from './clock.ts';
 import { writeEndings } from './endings.ts';
 import { claimGuard, type Guard } from './guard.ts';
@@ -110,6 +110,8 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   let cancelDue = () => {};
   let cancelResync = () => {};
   let killed = false;
+  /** The latest time that the clock has shown; undefined where what it was set back from is not known. */
+  let latest: Date | undefined;
 
   /** A moment in which wakes and finished runs come together: short after a pause, longer where they come close. */
   const gathered = () =>
@@ -132,6 +134,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
         filledAt = performance.now();
         if (killed || !session.connected()) return;
         await giveBack();
+        await followClock();
         await fill();
       })
       .catch((error: Error) => {
@@ -150,6 +153,18 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     const again = await writeEndings({ session, owner: own.owner(), runs, log });
     clearTimeout(retrying);
     if (again !== undefined) retrying = setTimeout(pump, again).unref();
+  }
+
+  /** What is due by a clock that was set back since, perhaps while nobody was at work, would wait as long as that. */
+  async function followClock(): Promise<void> {
+    const now = clock.now();
+    if (latest && now >= latest) {
+      latest = now;
+      return;
+    }
+    latest = undefined;
+    await hurry(session, now);
+    latest = now;
   }
 
   async function fill(): Promise<void> {
