@@ -57,6 +57,7 @@ export function ownership(options: OwnershipOptions): Ownership {
   /** The same on the wall clock. */
   let provenOn = 0;
   let renewing: Promise<void> | undefined;
+  let renewingSince = 0;
   let beat: NodeJS.Timeout | undefined;
   let beats = 0;
   const others = reaper(lease);
@@ -124,6 +125,7 @@ export function ownership(options: OwnershipOptions): Ownership {
   }
 
   function renewNow(): Promise<void> {
+    if (!renewing) renewingSince = performance.now();
     renewing ??= prove(session, owner ?? 0).finally(() => {
       renewing = undefined;
     });
@@ -147,6 +149,8 @@ export function ownership(options: OwnershipOptions): Ownership {
 
   function heartbeat(): void {
     expire();
+    if (renewing && performance.now() - renewingSince >= lease.ms * (1 - margin))
+      session.reset('the database does not answer');
     if (!session.connected()) return;
     renewNow()
       .then(compare)
@@ -190,7 +194,11 @@ export function ownership(options: OwnershipOptions): Ownership {
       const atWork = runs.working().length > 0;
       loseAll('the process ends');
       // What is in the middle of a step goes on for a moment: others get it when they have missed us for a while.
-      if (session.connected() && !atWork) await unregister(session, owner ?? 0, clock.now()).catch(() => {});
+      if (session.connected() && !atWork) {
+        // A database that does not answer is not waited for.
+        const patience = new Promise((resolve) => setTimeout(resolve, lease.goneMs).unref());
+        await Promise.race([unregister(session, owner ?? 0, clock.now()).catch(() => {}), patience]);
+      }
       await session.end();
     },
     kill() {

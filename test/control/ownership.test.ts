@@ -1,6 +1,9 @@
 /** No resource is ever worked on twice at once, whatever happens to sessions, leases, rows and processes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
@@ -31,10 +34,11 @@ async function start(
     lease = { ms: 5_000, goneMs: 1_000 },
     workers = 8,
     guard = claimGuard(),
-  }: Partial<Pick<LoopOptions, 'lease' | 'workers' | 'guard'>> = {},
+    address = database.address,
+  }: Partial<Pick<LoopOptions, 'lease' | 'workers' | 'guard' | 'address'>> = {},
 ): Promise<ControlLoop> {
   const loop = controlLoop({
-    address: database.address,
+    address,
     store: database.store,
     clock: systemClock,
     log: silentLog,
@@ -200,6 +204,41 @@ it('lets nobody begin what a loop that has ended is still at, and that take no o
   step.open();
   await until(() => story.includes('second'));
   expect(story).toEqual(['first takes a step', 'first may not', 'second']);
+});
+
+it('makes a new session where the database does not answer on the one it has', async () => {
+  if (!('socketDir' in database.address)) throw new Error('a socket is needed');
+  const { socketDir, ...rest } = database.address;
+  const between = mkdtempSync(join(tmpdir(), 'atoll-between-'));
+  const name = '.s.PGSQL.5432';
+  // As a network that drops what is sent, and says nothing.
+  const pairs: Socket[][] = [];
+  const proxy = createServer((near) => {
+    const far = connect(join(socketDir, name));
+    pairs.push([near, far]);
+    near.pipe(far).pipe(near);
+    for (const each of [near, far]) each.on('error', () => {});
+  });
+  await once(proxy.listen(join(between, name)), 'listening');
+  const ran: string[] = [];
+  await start(async (id) => void ran.push(id), {
+    address: { ...rest, socketDir: between },
+    lease: { ms: 1_500, goneMs: 600 },
+  });
+  await wakeThing('a');
+  await until(() => isClean('a'));
+  const fallSilent = () => {
+    for (const each of pairs.flat()) each.unpipe();
+  };
+  fallSilent();
+  await wakeThing('b');
+  await until(() => isClean('b'));
+  expect(ran).toEqual(['a', 'b']);
+  fallSilent();
+  await loops.pop()?.stop();
+  for (const each of pairs.flat()) each.destroy();
+  proxy.close();
+  rmSync(between, { recursive: true });
 });
 
 it('claims and renews while requests hold the rows of finished runs', async () => {
