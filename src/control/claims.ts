@@ -138,6 +138,9 @@ const given = Object.values(columns)
   .map((type, index) => `$${index + 2}::${type}[]`)
   .join(', ');
 
+/** What an engine says may hold what PostgreSQL does not take: the end of a run would never be written. */
+const textOf = (said: string | null): string | null => said?.replaceAll('\0', '') ?? null;
+
 /**
  * Gives resources back. Answers those that were: the others are locked by somebody at this moment, or are no longer
  * this owner's.
@@ -151,7 +154,7 @@ export async function end(
     ...each,
     how: ending.how,
     due: 'due' in ending ? ending.due : 'again' in ending ? ending.again : null,
-    error: 'error' in ending ? ending.error : 'for' in ending ? ending.for : null,
+    error: textOf('error' in ending ? ending.error : 'for' in ending ? ending.for : null),
     since: 'since' in ending ? ending.since : null,
     until: 'until' in ending ? ending.until : null,
     lane: 'lane' in ending ? ending.lane : 'own',

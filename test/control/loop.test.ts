@@ -71,6 +71,17 @@ it('runs soon what was woken, waited or failed before the wall clock was set bac
   expect(ran.filter((id) => id === 'scheduled')).toHaveLength(1);
 });
 
+it('counts a run that failed with what the database does not take', async () => {
+  const attempts: number[] = [];
+  await start(async (_, run) => {
+    attempts.push(run.attempts);
+    if (run.attempts === 0) throw new Error('it said: \0');
+  });
+  await wakeThing('a');
+  await until(() => clean('a'));
+  expect(attempts).toEqual([0, 1]);
+});
+
 it('has no more runs of a kind in the slow lane than that may have, when those come that waited for it', async () => {
   let atOnce = 0;
   let most = 0;

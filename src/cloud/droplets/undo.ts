@@ -64,7 +64,8 @@ export async function undoAction(
       pending_action_id: null,
       undo: null,
       new_password: null,
-      console,
+      // A machine prints what it likes, and PostgreSQL takes no NUL.
+      console: console?.replaceAll('\0', '') ?? null,
     })
     .where('id', '=', row.id)
     .where('pending_action_id', '=', row.pending_action_id)
