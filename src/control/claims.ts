@@ -50,9 +50,11 @@ export interface Room {
 }
 
 const free = 'done < wanted and owner is null';
+/** A loop that others took for dead has no row: what it would claim, it may be at work on still without knowing. */
+const alive = 'exists (select from loops where loops.owner = $1)';
 const arm = (lane: string, kinds: string, slots: string) =>
-  `select kind, id from reconcile where ${free} and lane = '${lane}' and due <= $3 and kind = any(${kinds}::text[])
-    and (kind, id) not in (select * from unnest($10::text[], $11::text[])) order by due limit ${slots} for update skip locked`;
+  `select kind, id from reconcile where ${free} and ${alive} and lane = '${lane}' and due <= $3
+    and kind = any(${kinds}::text[]) and (kind, id) not in (select * from unnest($10::text[], $11::text[])) order by due limit ${slots} for update skip locked`;
 const next = (lane: string) =>
   `(select due from reconcile where ${free} and lane = '${lane}' and due > $3 and kind = any($9::text[]) order by due limit 1)`;
 
@@ -136,6 +138,9 @@ const given = Object.values(columns)
   .map((type, index) => `$${index + 2}::${type}[]`)
   .join(', ');
 
+/** What an engine says may hold what PostgreSQL does not take: the end of a run would never be written. */
+const textOf = (said: string | null): string | null => said?.replaceAll('\0', '') ?? null;
+
 /**
  * Gives resources back. Answers those that were: the others are locked by somebody at this moment, or are no longer
  * this owner's.
@@ -149,7 +154,7 @@ export async function end(
     ...each,
     how: ending.how,
     due: 'due' in ending ? ending.due : 'again' in ending ? ending.again : null,
-    error: 'error' in ending ? ending.error : 'for' in ending ? ending.for : null,
+    error: textOf('error' in ending ? ending.error : 'for' in ending ? ending.for : null),
     since: 'since' in ending ? ending.since : null,
     until: 'until' in ending ? ending.until : null,
     lane: 'lane' in ending ? ending.lane : 'own',
@@ -236,5 +241,23 @@ export async function release(
       claims.map(({ claim }) => claim),
       now,
     ],
+  });
+}
+
+/** No pause before another try is as long as this, ms. */
+const longestPauseMs = 60_000;
+
+/**
+ * Makes due what waits for a time that no pause reaches: it was written before the wall clock was set back. What is to
+ * be looked at again at its own time keeps that.
+ */
+export async function hurry(client: Queries, now: Date): Promise<void> {
+  await client.query({
+    name: 'reconcile-hurry',
+    text: `update reconcile r set due = $1 from (select kind, id from reconcile
+        where ${free} and due > $2 and (woken_at is not null or attempts > 0 or waits > 0)
+        for update skip locked) late
+      where r.kind = late.kind and r.id = late.id`,
+    values: [now, new Date(now.getTime() + longestPauseMs)],
   });
 }

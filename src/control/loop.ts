@@ -7,11 +7,11 @@ import type { Log } from '../log.ts';
 import type { Address } from '../store/open.ts';
 import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
-import { type Claim, claim } from './claims.ts';
+import { type Claim, claim, hurry } from './claims.ts';
 import type { Clock } from './clock.ts';
 import { writeEndings } from './endings.ts';
 import { claimGuard, type Guard } from './guard.ts';
-import { isFull, roomFor } from './lanes.ts';
+import { isSurplus, roomFor } from './lanes.ts';
 import type { Lease } from './loops.ts';
 import { type LoopMetrics, loopMetrics } from './metrics.ts';
 import { ownership } from './ownership.ts';
@@ -110,6 +110,8 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   let cancelDue = () => {};
   let cancelResync = () => {};
   let killed = false;
+  /** The latest time that the clock has shown; undefined where what it was set back from is not known. */
+  let latest: Date | undefined;
 
   /** A moment in which wakes and finished runs come together: short after a pause, longer where they come close. */
   const gathered = () =>
@@ -132,6 +134,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
         filledAt = performance.now();
         if (killed || !session.connected()) return;
         await giveBack();
+        await followClock();
         await fill();
       })
       .catch((error: Error) => {
@@ -152,6 +155,18 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     if (again !== undefined) retrying = setTimeout(pump, again).unref();
   }
 
+  /** What is due by a clock that was set back since, perhaps while nobody was at work, would wait as long as that. */
+  async function followClock(): Promise<void> {
+    const now = clock.now();
+    if (latest && now >= latest) {
+      latest = now;
+      return;
+    }
+    latest = undefined;
+    await hurry(session, now);
+    latest = now;
+  }
+
   async function fill(): Promise<void> {
     if (ended.signal.aborted) return;
     const occupants = () => runs.working().map(({ claim: { kind }, lane }) => ({ kind, lane }));
@@ -159,7 +174,7 @@ export function controlLoop(options: LoopOptions): ControlLoop {
     if (room.quick.slots + room.slow.slots <= 0) return;
     const except = runs.lost().map(({ claim }) => claim);
     const claimed = await claim(session, own.owner(), ++claims, clock.now(), { ...room, except });
-    for (const each of claimed.claims) begin(each, isFull(reconcilers, occupants(), each.kind));
+    for (const each of claimed.claims) begin(each, isSurplus(reconcilers, occupants(), each));
     cancelDue();
     const next = claimed.next;
     if (next) cancelDue = clock.after(Math.max(1, next.getTime() - clock.now().getTime()), pump);
@@ -167,6 +182,9 @@ export function controlLoop(options: LoopOptions): ControlLoop {
 
   /** @param surplus its kind has as many runs as it may have: more were claimed at once than there is room for */
   function begin(claimed: Claim, surplus: boolean): void {
+    const before = runs.get(claimed.kind, claimed.id);
+    // Its claim is lost, and we are yet to hear of it; the comparison (ownership.ts) gives this one back.
+    if (before && !before.ending) return;
     const held: Held = runs.begin(claimed, clock.now());
     const reconciler = reconcilers.get(claimed.kind);
     if (surplus || !reconciler) {

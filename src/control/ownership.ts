@@ -5,7 +5,8 @@
  * Others may take over when the lease has run out, or `goneMs` after they began to miss the lock. So what was proven by
  * a renewal is certain for less than `goneMs` after it was sent, and is over for certain when the lease has run out.
  * All of it is measured on this process' own monotonic clock: a process that was stopped for a while notices it by
- * itself, before it does anything else.
+ * itself, before it does anything else. That clock stands still while the whole machine sleeps: where the wall clock
+ * has moved on, a renewal proves what is still held.
  */
 import type pg from 'pg';
 import type { Log } from '../log.ts';
@@ -13,7 +14,7 @@ import type { Address } from '../store/open.ts';
 import { openSession, type Session } from '../store/session.ts';
 import { holdings, release } from './claims.ts';
 import type { Clock } from './clock.ts';
-import { type Lease, reap, register, renew, takeNumber, takeNumberAgain, unregister } from './loops.ts';
+import { type Lease, reaper, register, renew, takeNumber, takeNumberAgain, unregister } from './loops.ts';
 import { type Held, keyOf, type Runs } from './runs.ts';
 
 export interface OwnershipOptions {
@@ -36,7 +37,7 @@ export interface Ownership {
   session: Session;
   /** Returns where the run may take another step; else resolves when that is known. @throws ClaimLost */
   check(held: Held): void | Promise<void>;
-  /** Takes leave, so that others need not wait for a lease. */
+  /** Takes leave, so that others need not wait for a lease. What is still at work is lost, and takes no other step. */
   end(): Promise<void>;
   /** Falls silent in the middle of whatever it does. */
   kill(): void;
@@ -53,9 +54,13 @@ export function ownership(options: OwnershipOptions): Ownership {
   let owner: number | undefined;
   /** When the last renewal that succeeded was sent, by performance.now(). */
   let provenAt = Number.NEGATIVE_INFINITY;
+  /** The same on the wall clock. */
+  let provenOn = 0;
   let renewing: Promise<void> | undefined;
+  let renewingSince = 0;
   let beat: NodeJS.Timeout | undefined;
   let beats = 0;
+  const others = reaper(lease);
   let killed = false;
 
   const session = openSession({
@@ -86,11 +91,13 @@ export function ownership(options: OwnershipOptions): Ownership {
 
   async function prove(client: Parameters<typeof renew>[0], mine: number): Promise<void> {
     const sent = performance.now();
+    const sentOn = clock.now().getTime();
     if (!(await renew(client, mine, lease))) {
       loseAll('the lease has run out, others have taken over');
       await register(client, mine, lease);
     }
     provenAt = sent;
+    provenOn = sentOn;
   }
 
   function loseAll(why: string): void {
@@ -100,7 +107,7 @@ export function ownership(options: OwnershipOptions): Ownership {
   }
 
   const age = () => performance.now() - provenAt;
-  const isFresh = () => age() < lease.goneMs * (1 - margin);
+  const isFresh = () => Math.max(age(), clock.now().getTime() - provenOn) < lease.goneMs * (1 - margin);
 
   /** Gives up by itself before anybody else can have taken over. */
   function expire(): void {
@@ -118,6 +125,7 @@ export function ownership(options: OwnershipOptions): Ownership {
   }
 
   function renewNow(): Promise<void> {
+    if (!renewing) renewingSince = performance.now();
     renewing ??= prove(session, owner ?? 0).finally(() => {
       renewing = undefined;
     });
@@ -141,6 +149,8 @@ export function ownership(options: OwnershipOptions): Ownership {
 
   function heartbeat(): void {
     expire();
+    if (renewing && performance.now() - renewingSince >= lease.ms * (1 - margin))
+      session.reset('the database does not answer');
     if (!session.connected()) return;
     renewNow()
       .then(compare)
@@ -152,8 +162,8 @@ export function ownership(options: OwnershipOptions): Ownership {
 
   /** Dead loops are looked for less often than a lease is renewed: that is for each to do. */
   async function bury(): Promise<void> {
-    if (beats++ % renewals === 0 && (await reap(session, owner ?? 0, lease, clock.now())) > 0)
-      options.freed();
+    if (beats++ % renewals !== 0 && !others.misses()) return;
+    if ((await others.reap(session, owner ?? 0, clock.now())) > 0) options.freed();
   }
 
   async function proven(held: Held): Promise<void> {
@@ -181,7 +191,14 @@ export function ownership(options: OwnershipOptions): Ownership {
     },
     async end() {
       clearInterval(beat);
-      if (session.connected()) await unregister(session, owner ?? 0, clock.now()).catch(() => {});
+      const atWork = runs.working().length > 0;
+      loseAll('the process ends');
+      // What is in the middle of a step goes on for a moment: others get it when they have missed us for a while.
+      if (session.connected() && !atWork) {
+        // A database that does not answer is not waited for.
+        const patience = new Promise((resolve) => setTimeout(resolve, lease.goneMs).unref());
+        await Promise.race([unregister(session, owner ?? 0, clock.now()).catch(() => {}), patience]);
+      }
       await session.end();
     },
     kill() {

@@ -1,6 +1,6 @@
 /** The runs of this process: what they hold, whether they hold it still, and which slots they take. */
 import type { Claim, Ending, Lane } from './claims.ts';
-import { hasRoom, type Occupant, type Slots } from './lanes.ts';
+import { hasRoom, laneOf, type Occupant, type Slots } from './lanes.ts';
 import { ClaimLost, GivenBack, type Reconciler } from './run.ts';
 
 /** A claim of ours, from the moment we hear of it until it has been given back or its run is over. */
@@ -51,11 +51,9 @@ export function runsOf(reconcilers: ReadonlyMap<string, Reconciler>, slots: Slot
   };
   return {
     begin(claim, now) {
-      const lane: Lane =
-        claim.lane === 'slow' || reconcilers.get(claim.kind)?.lane === 'slow' ? 'slow' : 'quick';
       const each: Held = {
         claim,
-        lane,
+        lane: laneOf(reconcilers, claim),
         begun: now,
         lost: new AbortController(),
         outdated: false,

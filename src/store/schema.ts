@@ -190,7 +190,6 @@ export interface ImageTransfers {
 
 export interface Loops {
   lease_until: Date;
-  lost_at: Date | null;
   owner: number;
   started_at: Generated<Date>;
 }

@@ -28,6 +28,8 @@ export interface Session {
   query<Row extends pg.QueryResultRow>(query: pg.QueryConfig): Promise<pg.QueryResult<Row>>;
   /** Hears what is notified on a channel, now and after each new connection. */
   listen(channel: string, listener: ChannelListener): Listening;
+  /** Gives up a connection that does not answer, as if it had broken: nothing else tells that for a quarter of an hour. */
+  reset(reason: string): void;
   end(): Promise<void>;
 }
 
@@ -60,6 +62,7 @@ export function openSession(options: SessionOptions): Session {
   let ended = false;
   let connecting: Promise<void> | undefined;
   let cancelRetry = () => {};
+  let reset: (reason: Error) => void = () => {};
 
   /** The driver takes one statement at a time. */
   function inTurn<Result>(ask: () => Promise<Result>): Promise<Result> {
@@ -111,6 +114,7 @@ export function openSession(options: SessionOptions): Session {
       return;
     }
     client = mine;
+    reset = lost;
     options.connected?.();
   }
 
@@ -151,6 +155,7 @@ export function openSession(options: SessionOptions): Session {
         stop: () => void listeners.delete(listener),
       };
     },
+    reset: (reason) => reset(new Error(reason)),
     async end() {
       ended = true;
       cancelRetry();

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/control/clock.ts';
+import { type Clock, systemClock } from '../../src/control/clock.ts';
 import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
 import { wake } from '../../src/control/reconcile.ts';
 import { EngineError } from '../../src/engine/errors.ts';
@@ -21,11 +21,11 @@ afterEach(async () => {
 
 async function start(
   reconcile: Reconciler['reconcile'],
-  { workers = 4, resyncMs = 50 } = {},
+  { workers = 4, resyncMs = 50, clock = systemClock } = {},
 ): Promise<ControlLoop> {
   const loop = controlLoop({
     address: database.address,
-    clock: systemClock,
+    clock,
     log: silentLog,
     store: database.store,
     reconcilers: [{ kind: 'thing', lane: 'quick', reconcile }],
@@ -46,6 +46,79 @@ const clean = async (id: string) => {
   const found = await row(id);
   return found !== undefined && found.done === found.wanted && found.owner === null;
 };
+
+it('runs soon what was woken, waited or failed before the wall clock was set back', async () => {
+  let behindMs = 0;
+  const clock: Clock = { ...systemClock, now: () => new Date(Date.now() - behindMs) };
+  const ran: string[] = [];
+  await start(
+    async (id) => {
+      const times = ran.filter((each) => each === id).length;
+      ran.push(id);
+      if (id === 'scheduled') return { again: new Date(clock.now().getTime() + 90_000) };
+      if (times > 0) return;
+      if (id === 'fails') throw new Error('once');
+      if (id === 'waits') throw new EngineError('busy', 'once');
+    },
+    { clock },
+  );
+  const ids = ['fails', 'waits', 'scheduled'];
+  for (const id of ids) await wake(database.store.db, 'thing', id, clock.now());
+  await until(() => ids.every((id) => ran.includes(id)));
+  await wake(database.store.db, 'thing', 'woken', clock.now());
+  behindMs = 3_600_000;
+  for (const id of ['fails', 'waits', 'woken']) await until(() => clean(id));
+  expect(ran.filter((id) => id === 'scheduled')).toHaveLength(1);
+});
+
+it('counts a run that failed with what the database does not take', async () => {
+  const attempts: number[] = [];
+  await start(async (_, run) => {
+    attempts.push(run.attempts);
+    if (run.attempts === 0) throw new Error('it said: \0');
+  });
+  await wakeThing('a');
+  await until(() => clean('a'));
+  expect(attempts).toEqual([0, 1]);
+});
+
+it('has no more runs of a kind in the slow lane than that may have, when those come that waited for it', async () => {
+  let atOnce = 0;
+  let most = 0;
+  const held = gate();
+  const loop = controlLoop({
+    address: database.address,
+    clock: systemClock,
+    log: silentLog,
+    store: database.store,
+    reconcilers: [
+      {
+        kind: 'thing',
+        lane: 'quick',
+        mostSlow: 2,
+        async reconcile(_, { slow }) {
+          slow();
+          most = Math.max(most, ++atOnce);
+          await held.opened;
+          atOnce--;
+        },
+      },
+    ],
+    workers: 8,
+    slowWorkers: 8,
+    random: Math.random,
+    resyncMs: 50,
+  });
+  loops.push(loop);
+  await loop.start();
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
+  for (const id of ids) await wakeThing(id);
+  const waiting = () => database.store.db.selectFrom('reconcile').where('lane', '=', 'slow');
+  await until(async () => (await waiting().select('id').where('owner', 'is', null).execute()).length === 4);
+  held.open();
+  for (const id of ids) await until(() => clean(id));
+  expect(most).toBe(2);
+});
 
 describe('the control loop', () => {
   it('runs a woken resource and marks it done', async () => {

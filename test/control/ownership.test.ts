@@ -1,10 +1,14 @@
 /** No resource is ever worked on twice at once, whatever happens to sessions, leases, rows and processes. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
-import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
+import { claimGuard } from '../../src/control/guard.ts';
+import { type ControlLoop, controlLoop, type LoopOptions, type Reconciler } from '../../src/control/loop.ts';
 import { wake } from '../../src/control/reconcile.ts';
 import { silentLog } from '../../src/log.ts';
 import { adminOf, type TestDatabase, testDatabase } from '../support/database.ts';
@@ -26,10 +30,15 @@ afterEach(async () => {
 
 async function start(
   reconcile: Reconciler['reconcile'],
-  { lease = { ms: 5_000, goneMs: 1_000 }, workers = 8 } = {},
+  {
+    lease = { ms: 5_000, goneMs: 1_000 },
+    workers = 8,
+    guard = claimGuard(),
+    address = database.address,
+  }: Partial<Pick<LoopOptions, 'lease' | 'workers' | 'guard' | 'address'>> = {},
 ): Promise<ControlLoop> {
   const loop = controlLoop({
-    address: database.address,
+    address,
     store: database.store,
     clock: systemClock,
     log: silentLog,
@@ -38,6 +47,7 @@ async function start(
     random: Math.random,
     resyncMs: 50,
     lease,
+    guard,
   });
   loops.push(loop);
   await loop.start();
@@ -120,6 +130,115 @@ describe('a loop whose session is terminated', () => {
     over.open();
     await until(() => story.length === 4);
   });
+});
+
+describe('a database whose wall clock is set', () => {
+  /** As the table looks after the clock went forward by an hour, to all who compare it with now(). */
+  const setForward = () => query("update loops set lease_until = lease_until - interval '1 hour'");
+
+  it('takes nothing from a loop that lives', async () => {
+    const held = gate();
+    let runs = 0;
+    const reconcile = async () => {
+      runs++;
+      await held.opened;
+    };
+    await start(reconcile, { lease: { ms: 10_000, goneMs: 1_500 } });
+    await wakeThing('a');
+    await until(() => runs === 1);
+    const before = await row('a');
+    // The next renewal of the first is up to half a second away; this one looks for dead loops at once.
+    for (let times = 0; times < 3; times++) {
+      await setForward();
+      await start(reconcile, { lease: { ms: 10_000, goneMs: 1_500 } });
+      await pause(200);
+    }
+    expect(runs).toBe(1);
+    expect(await row('a')).toMatchObject({ owner: before?.owner, claim: before?.claim });
+    held.open();
+    await until(() => isClean('a'));
+    expect(runs).toBe(1);
+  });
+});
+
+it('claims nothing that it works on after it was taken for dead and before it knows', async () => {
+  const held = gate();
+  let runs = 0;
+  // It renews every ten seconds.
+  await start(
+    async () => {
+      runs++;
+      await held.opened;
+    },
+    { lease: { ms: 60_000, goneMs: 30_000 } },
+  );
+  await wakeThing('a');
+  await until(() => runs === 1);
+  // What a reaper does.
+  await query('delete from loops');
+  await query('update reconcile set owner = null, claim = null');
+  await wakeThing('a');
+  // Several resyncs, each of which claims what is free.
+  await pause(300);
+  expect(runs).toBe(1);
+  held.open();
+});
+
+it('lets nobody begin what a loop that has ended is still at, and that take no other step', async () => {
+  const guard = claimGuard();
+  const step = gate();
+  const story: string[] = [];
+  const world = guard.port({ step: async (name: string) => void story.push(name) });
+  const first = await start(
+    async () => {
+      await world.step('first takes a step');
+      await step.opened;
+      await world.step('first takes another').catch(() => story.push('first may not'));
+    },
+    { guard },
+  );
+  await wakeThing('a');
+  await until(() => story.length === 1);
+  await start(async () => void story.push('second'));
+  await first.stop(50);
+  step.open();
+  await until(() => story.includes('second'));
+  expect(story).toEqual(['first takes a step', 'first may not', 'second']);
+});
+
+it('makes a new session where the database does not answer on the one it has', async () => {
+  if (!('socketDir' in database.address)) throw new Error('a socket is needed');
+  const { socketDir, ...rest } = database.address;
+  const between = mkdtempSync(join(tmpdir(), 'atoll-between-'));
+  const name = '.s.PGSQL.5432';
+  // As a network that drops what is sent, and says nothing.
+  const pairs: Socket[][] = [];
+  const proxy = createServer((near) => {
+    const far = connect(join(socketDir, name));
+    pairs.push([near, far]);
+    near.pipe(far).pipe(near);
+    for (const each of [near, far]) each.on('error', () => {});
+  });
+  await once(proxy.listen(join(between, name)), 'listening');
+  const ran: string[] = [];
+  await start(async (id) => void ran.push(id), {
+    address: { ...rest, socketDir: between },
+    lease: { ms: 1_500, goneMs: 600 },
+  });
+  await wakeThing('a');
+  await until(() => isClean('a'));
+  const fallSilent = () => {
+    for (const each of pairs.flat()) each.unpipe();
+  };
+  fallSilent();
+  await wakeThing('b');
+  await until(() => isClean('b'));
+  expect(ran).toEqual(['a', 'b']);
+  fallSilent();
+  await loops.pop()?.stop();
+  for (const each of pairs.flat()) each.destroy();
+  proxy.close();
+  rmSync(between, { recursive: true });
 });
 
 it('claims and renews while requests hold the rows of finished runs', async () => {

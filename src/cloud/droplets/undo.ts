@@ -17,8 +17,11 @@ export type Undo = Partial<
  * What can be put back: a disk that was replaced before the action erred is no more. Where nobody knows whether it was,
  * its number stays taken: no other disk may have it.
  */
-function undoable({ undo, root }: DropletRow, observed: Observed | undefined): Undo {
+function undoable({ undo, root, disk_gib }: DropletRow, observed: Observed | undefined): Undo {
   const { root: before, image_id, root_password_hash, ...others } = (undo ?? {}) as Undo;
+  // A disk that has grown stays as large: what is kept of it needs that room.
+  if (others.disk_gib !== undefined && disk_gib !== null && observed?.instance?.size.diskGib === disk_gib)
+    others.disk_gib = disk_gib;
   if (before === undefined || !observed || observed.instance?.root === root) return others;
   return {
     ...others,
@@ -64,7 +67,8 @@ export async function undoAction(
       pending_action_id: null,
       undo: null,
       new_password,
-      console,
+      // A machine prints what it likes, and PostgreSQL takes no NUL.
+      console: console?.replaceAll('\0', '') ?? null,
     })
     .where('id', '=', row.id)
     .where('pending_action_id', '=', row.pending_action_id)

@@ -1,0 +1,43 @@
+/** An action that errs after the engine has done it leaves the truth in the database. */
+import { afterEach, expect, it } from 'vitest';
+import type { Compute } from '../../src/engine/compute/port.ts';
+import { EngineError } from '../../src/engine/errors.ts';
+import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { createDroplet, ended } from '../support/droplets.ts';
+
+let atoll: TestAtoll;
+afterEach(() => atoll.close());
+
+it.each([true, false])(
+  'a resize that errs leaves the disk as large as it is (it had its effect: %s)',
+  async (effect) => {
+    let refused = false;
+    atoll = await startAtoll({
+      wrap: {
+        compute: (compute: Compute) => ({
+          ...compute,
+          async resize(...args: Parameters<Compute['resize']>) {
+            if (effect || refused) await compute.resize(...args);
+            if (refused) return;
+            refused = true;
+            throw new EngineError('rejected', 'it was refused after all');
+          },
+        }),
+      },
+    });
+    const { id } = await createDroplet(atoll.api, { size: 's-1vcpu-1gb' });
+    const act = async (body: object) => {
+      const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
+      return (await ended(atoll.api, action.id)).status;
+    };
+    expect(await act({ type: 'power_off' })).toBe('completed');
+    expect(await act({ type: 'resize', size: 's-2vcpu-4gb', disk: true })).toBe('errored');
+    const { droplet } = await atoll.api.expect(200, 'GET', `/v2/droplets/${id}`);
+    expect(droplet).toMatchObject({ size_slug: 's-1vcpu-1gb', disk: effect ? 80 : 25 });
+    expect((await atoll.compute.get(`droplet-${id}`))?.size.diskGib).toBe(droplet.disk);
+    // What is kept of it needs as much.
+    expect(await act({ type: 'snapshot', name: 'kept' })).toBe('completed');
+    const { snapshots } = await atoll.api.expect(200, 'GET', `/v2/droplets/${id}/snapshots`);
+    expect(snapshots[0].min_disk_size).toBe(droplet.disk);
+  },
+);
