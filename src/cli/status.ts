@@ -154,6 +154,8 @@ and how long it took of late from a request until it was done. Exit code 0 if al
           `  ${pid === null ? '✗' : '✓'} ${name.padEnd(10)}${pid === null ? 'does not run' : `pid ${pid}`.padEnd(14)}${size}`,
         );
       }
+      if (processes.some(({ pid }) => pid === null))
+        console.log('What does not run is started by: ./atoll up');
       for (const line of loop ? loopLines(loop, new Date()) : []) console.log(line);
     }
     return ok ? 0 : 1;

@@ -15,7 +15,7 @@ afterEach(() => {
   return atoll.close();
 });
 
-/** As few slots as there can be, and disks that take as long to copy as the test wants. */
+/** As few slots as there can be, and copies of disks and guests that take as long as the test wants. */
 async function start() {
   copies = gate();
   copying = 0;
@@ -31,6 +31,12 @@ async function start() {
           await copies.opened;
           copying--;
           return compute.save(...args);
+        },
+        async setRootPassword(...args: Parameters<Compute['setRootPassword']>) {
+          mostAtOnce = Math.max(mostAtOnce, ++copying);
+          await copies.opened;
+          copying--;
+          return compute.setRootPassword(...args);
         },
       }),
     },
@@ -71,4 +77,20 @@ it('droplets are ordered, turned off and destroyed while six copies are under wa
   expect(mostAtOnce).toBe(2);
   const rows = await atoll.database.store.db.selectFrom('reconcile').select(['attempts', 'lane']).execute();
   expect(rows.every(({ attempts, lane }) => attempts === 0 && lane === 'own')).toBe(true);
+});
+
+it('guests that never answer keep no other droplet from its work', async () => {
+  await start();
+  const ids: number[] = [];
+  for (let n = 0; n < 5; n++) ids.push((await createDroplet(atoll.api)).id);
+  const [other = 0, ...hung] = ids;
+  const resets: number[] = [];
+  for (const id of hung) resets.push(await act(id, { type: 'password_reset' }));
+  await until(() => copying === 2);
+  expect((await ended(atoll.api, await act(other, { type: 'power_off' }))).status).toBe('completed');
+  await createDroplet(atoll.api);
+  expect(copying).toBe(2);
+  copies.open();
+  for (const action of resets) expect((await ended(atoll.api, action)).status).toBe('completed');
+  expect(mostAtOnce).toBe(2);
 });

@@ -54,14 +54,19 @@ export async function takeStep(
       return compute.replaceDisk(await specOf(deps, row, run));
     case 'resize':
       return compute.resize(name, machineSize(row));
+    // What runs a command inside waits for the guest, which may never answer: not in a slot of quick work.
     case 'attach':
+      run.slow();
       return attach(deps, row, step.volume, run);
     case 'detach':
       await awaitSnapshots(deps.store.db, step.volume);
+      run.slow();
       return compute.detachVolume(name, step.volume);
     case 'add-ipv6':
+      run.slow();
       return compute.addIpv6(name, publicIpv6(deps, row));
     case 'set-password':
+      if (row.root_password_hash === null) run.slow();
       return setPassword(deps, row);
     case 'save':
       run.slow();
