@@ -3,10 +3,16 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { applications } from '../../src/cloud/one-clicks/index.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
+import { publicKey } from '../support/ssh-key.ts';
 
 let atoll: TestAtoll;
+/** Droplets with a key get no password: their vendor data is the application's alone. */
+let ssh_keys: string[];
 beforeAll(async () => {
   atoll = await startAtoll();
+  const body = { name: 'mine', public_key: publicKey() };
+  const { ssh_key } = await atoll.api.expect(201, 'POST', '/v2/account/keys', body);
+  ssh_keys = [ssh_key.fingerprint];
 });
 afterAll(() => atoll.close());
 
@@ -41,7 +47,7 @@ it('are images of type application, by slug and by id', async () => {
 
 it.each(applications)('$slug: a droplet of it has its script as vendor data', async (application) => {
   const user_data = '#cloud-config\nruncmd: [true]\n';
-  const droplet = await createDroplet(atoll.api, { image: application.slug, user_data });
+  const droplet = await createDroplet(atoll.api, { image: application.slug, ssh_keys, user_data });
   expect(droplet).toMatchObject({ status: 'active', image: { id: application.id, slug: application.slug } });
   expect(atoll.host.metadata(droplet.id)).toMatchObject({
     vendor_data: application.vendorData,
@@ -50,7 +56,7 @@ it.each(applications)('$slug: a droplet of it has its script as vendor data', as
 });
 
 it('a droplet that is rebuilt without its application no longer has the script', async () => {
-  const { id } = await createDroplet(atoll.api, { image: 'nginx' });
+  const { id } = await createDroplet(atoll.api, { image: 'nginx', ssh_keys });
   const body = { type: 'rebuild', image: 'debian-12-x64' };
   const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
   expect(await ended(atoll.api, action.id)).toMatchObject({ status: 'completed' });
