@@ -4,6 +4,7 @@
  * with one INSERT for each request into the same PostgreSQL.
  */
 import { parseArgs } from 'node:util';
+import { publicKey } from '../test/support/ssh-key.ts';
 import { call, startSimulated } from './support/atoll.ts';
 import { startBareServer } from './support/bare-server.ts';
 import { droplet, untilSettled } from './support/droplets.ts';
@@ -34,8 +35,11 @@ await atoll.database.query(
 await atoll.database.query('alter table bare owner to atoll');
 // Over all regions: each has a default VPC of its own, with 4094 addresses.
 const { regions } = await call<{ regions: { slug: string }[] }>(atoll, 'GET', '/v2/regions?per_page=200');
+// With a key: an order without one costs a password and a letter as well.
+const key = { name: 'bench', public_key: publicKey() };
+const { ssh_key } = await call<{ ssh_key: { id: number } }>(atoll, 'POST', '/v2/account/keys', key);
 const bodies = regions.map(({ slug }, index) =>
-  JSON.stringify({ ...droplet, region: slug, name: `web-${index}` }),
+  JSON.stringify({ ...droplet, region: slug, name: `web-${index}`, ssh_keys: [ssh_key.id] }),
 );
 const [answer] = await Promise.all(
   bodies.map((body) => call(atoll, 'POST', '/v2/droplets', JSON.parse(body) as unknown)),
