@@ -1,19 +1,4 @@
-import { sql } from 'kysely';
-import type { HoldResources } from '../tags/index.ts';
+import { holdNumbered } from '../tags/index.ts';
 
 /** The team's own images among these ids, for tagging them. Public images carry no tags. */
-export const imageTaggable: HoldResources = async (tx, teamId, ids) => {
-  const numbers = ids.filter((id) => /^\d{1,15}$/.test(id));
-  if (numbers.length === 0) return new Map();
-  const rows = await tx
-    .selectFrom('images')
-    .select('id')
-    .where(sql<boolean>`id = any(${numbers.map(Number)}::bigint[])`)
-    .where('team_id', '=', teamId)
-    .where('deleted_at', 'is', null)
-    .orderBy('id')
-    .forNoKeyUpdate()
-    .execute();
-  const held = new Set(rows.map(({ id }) => id));
-  return new Map(numbers.filter((id) => held.has(Number(id))).map((id) => [id, String(Number(id))]));
-};
+export const imageTaggable = holdNumbered('images');
