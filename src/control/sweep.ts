@@ -25,18 +25,18 @@ export interface Resource {
   id: string;
 }
 
-/** One kind of things that a product has in an engine. */
-export interface Inventory {
+/** One kind of things that a product has in an engine. `Thing`: with what else it compares with the rows. */
+export interface Inventory<Thing extends Found = Found> {
   /** What its things are called, for the operator: `machine`. */
   kind: string;
   /** Names are uuids: nothing new is ever mistaken for what is found, so that no start need wait for it. */
   unmistakable?: true;
   /** All that the engine holds of this product; what has another product's URN, or none, is not its business. */
-  found(): Promise<Found[]>;
+  found(): Promise<Thing[]>;
   /** Which of these have a row, by name, and whether that says they are gone. At most `pageSize` are asked about. */
   rows(found: readonly Found[]): Promise<ReadonlyMap<string, 'here' | 'gone'>>;
   /** The resources whose rows do not fit what was found, read in pages. */
-  outOfStep?(found: readonly Found[]): AsyncIterable<Resource>;
+  outOfStep?(found: readonly Thing[]): AsyncIterable<Resource>;
 }
 
 export interface SweepDeps {

@@ -1,7 +1,7 @@
 /** What droplets have in the engines: machines, and entries on the host. */
-import { sql } from 'kysely';
-import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
-import type { Instance } from '../../engine/compute/port.ts';
+import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
+import type { InstanceState } from '../../engine/compute/port.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { dropletKind } from '../pending/index.ts';
 import { machineKind, twinsInQuarantine } from './quarantined.ts';
@@ -20,13 +20,14 @@ export const dropletIdOf = (urn: string): number | undefined => {
   return id === undefined ? undefined : Number(id);
 };
 
-/** Machines, and the droplets whose machine or host entry is not as the row says. */
-export function machineInventory({ store, compute, host }: DropletInventoryDeps): Inventory {
-  /** As the last `found` saw them. */
-  let seen: Instance[] = [];
+interface Machine extends Found {
+  state: InstanceState;
+}
 
-  async function* outOfStep(): AsyncGenerator<Resource> {
-    const states = new Map(seen.map(({ name, state }) => [name, state]));
+/** Machines, and the droplets whose machine or host entry is not as the row says. */
+export function machineInventory({ store, compute, host }: DropletInventoryDeps): Inventory<Machine> {
+  async function* outOfStep(found: readonly Machine[]): AsyncGenerator<Resource> {
+    const states = new Map(found.map(({ name, state }) => [name, state]));
     const entries = new Set(await host.list());
     const alive = pages((after: number | undefined) =>
       store.db
@@ -48,10 +49,10 @@ export function machineInventory({ store, compute, host }: DropletInventoryDeps)
 
   return {
     kind: machineKind,
-    async found() {
-      seen = (await compute.list()).filter(({ urn }) => dropletIdOf(urn) !== undefined);
-      return seen.map(({ urn, name }) => ({ urn, name, remove: () => compute.delete(name) }));
-    },
+    found: async () =>
+      (await compute.list())
+        .filter(({ urn }) => dropletIdOf(urn) !== undefined)
+        .map(({ urn, name, state }) => ({ urn, name, state, remove: () => compute.delete(name) })),
     async rows(found) {
       const ids = found.map(({ urn }) => dropletIdOf(urn) ?? 0);
       // By name: the machine of another droplet that once had the same id is not this one's.
@@ -85,8 +86,4 @@ export function hostEntryInventory({ store, host }: DropletInventoryDeps): Inven
 }
 
 const dropletsOf = ({ db }: Store, ids: number[]) =>
-  db
-    .selectFrom('droplets')
-    .select(['id', 'nonce', 'gone_at'])
-    .where('id', '=', sql<number>`any(${ids}::bigint[])`)
-    .execute();
+  db.selectFrom('droplets').select(['id', 'nonce', 'gone_at']).where(anyOf('id', ids)).execute();

@@ -7,6 +7,7 @@ import type { Clock } from '../../control/clock.ts';
 import { quarantinedNames } from '../../control/quarantine.ts';
 import { pageSize } from '../../control/sweep.ts';
 import type { Log } from '../../log.ts';
+import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
 import {
   ensurePool,
@@ -62,7 +63,7 @@ async function continueGenerations(
     const rows = await db
       .selectFrom('droplets')
       .select(['id', 'nonce', 'boot', 'root'])
-      .where('id', '=', sql<number>`any(${ids}::bigint[])`)
+      .where(anyOf('id', ids))
       .execute();
     for (const row of rows) {
       const machine = page.find(({ name }) => name === instanceName(row));

@@ -1,5 +1,4 @@
 /** What a team's images have in the engine: kept disks, and imported images. */
-import { sql } from 'kysely';
 import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
@@ -65,11 +64,7 @@ export function importedImageInventory({ store, compute }: ImageInventoryDeps): 
 }
 
 const imagesOf = ({ db }: Store, ids: number[]) =>
-  db
-    .selectFrom('images')
-    .select(['id', 'nonce', 'gone_at'])
-    .where('id', '=', sql<number>`any(${ids}::bigint[])`)
-    .execute();
+  db.selectFrom('images').select(['id', 'nonce', 'gone_at']).where(anyOf('id', ids)).execute();
 
 /** Available images of these types that were not found, or are known as missing. */
 async function* lost(

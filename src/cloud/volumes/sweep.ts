@@ -1,7 +1,7 @@
 /** What volumes have on the host: their bytes, and those of their snapshots. */
-import { sql } from 'kysely';
-import { type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
+import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
 import type { Host } from '../../engine/host/port.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { volumeUrn } from './row.ts';
 import { volumeSnapshotUrn } from './snapshot-row.ts';
@@ -15,12 +15,14 @@ export interface VolumeInventoryDeps {
 export const bytesKind = 'volume';
 export const snapshotBytesKind = 'volume snapshot';
 
-/** The bytes of volumes, and the volumes whose bytes are missing or too small, or that are deleted and not gone. */
-export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory {
-  /** As the last `found` saw them, GiB. */
-  let sizes = new Map<string, number>();
+interface VolumeBytes extends Found {
+  sizeGib: number;
+}
 
-  async function* outOfStep(): AsyncGenerator<Resource> {
+/** The bytes of volumes, and the volumes whose bytes are missing or too small, or that are deleted and not gone. */
+export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory<VolumeBytes> {
+  async function* outOfStep(found: readonly VolumeBytes[]): AsyncGenerator<Resource> {
+    const sizes = new Map(found.map(({ name, sizeGib }) => [name, sizeGib]));
     const rows = pages((after: string | undefined) =>
       store.db
         .selectFrom('volumes')
@@ -38,16 +40,23 @@ export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory
   return {
     kind: bytesKind,
     unmistakable: true,
-    async found() {
-      const { volumes } = await host.volumes();
-      sizes = new Map(volumes.map(({ id, sizeGib }) => [id, sizeGib]));
-      return volumes.map(({ id }) => ({ urn: volumeUrn(id), name: id, remove: () => host.deleteVolume(id) }));
-    },
+    found: async () =>
+      (await host.volumes()).volumes.map(({ id, sizeGib }) => ({
+        urn: volumeUrn(id),
+        name: id,
+        sizeGib,
+        remove: () => host.deleteVolume(id),
+      })),
     async rows(found) {
       const rows = await store.db
         .selectFrom('volumes')
         .select(['id', 'gone_at'])
-        .where('id', '=', sql<string>`any(${found.map(({ name }) => name)}::uuid[])`)
+        .where(
+          anyOf(
+            'id',
+            found.map(({ name }) => name),
+          ),
+        )
         .execute();
       return new Map(rows.map((row) => [row.id, stateOf(row)]));
     },
@@ -57,10 +66,8 @@ export function volumeInventory({ store, host }: VolumeInventoryDeps): Inventory
 
 /** The bytes of volumes' snapshots, and the snapshots that are still to be taken, missing, or deleted and not gone. */
 export function volumeSnapshotInventory({ store, host }: VolumeInventoryDeps): Inventory {
-  /** As the last `found` saw them. */
-  let kept = new Set<string>();
-
-  async function* outOfStep(): AsyncGenerator<Resource> {
+  async function* outOfStep(found: readonly Found[]): AsyncGenerator<Resource> {
+    const kept = new Set(found.map(({ name }) => name));
     const rows = pages((after: string | undefined) =>
       store.db
         .selectFrom('volume_snapshots')
@@ -79,20 +86,22 @@ export function volumeSnapshotInventory({ store, host }: VolumeInventoryDeps): I
   return {
     kind: snapshotBytesKind,
     unmistakable: true,
-    async found() {
-      const { snapshots } = await host.volumes();
-      kept = new Set(snapshots);
-      return snapshots.map((id) => ({
+    found: async () =>
+      (await host.volumes()).snapshots.map((id) => ({
         urn: volumeSnapshotUrn(id),
         name: id,
         remove: () => host.deleteVolumeSnapshot(id),
-      }));
-    },
+      })),
     async rows(found) {
       const rows = await store.db
         .selectFrom('volume_snapshots')
         .select(['id', 'gone_at'])
-        .where('id', '=', sql<string>`any(${found.map(({ name }) => name)}::uuid[])`)
+        .where(
+          anyOf(
+            'id',
+            found.map(({ name }) => name),
+          ),
+        )
         .execute();
       return new Map(rows.map((row) => [row.id, stateOf(row)]));
     },

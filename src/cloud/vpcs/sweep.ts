@@ -1,7 +1,7 @@
 /** What VPCs have in the engine: a network each. */
-import { sql } from 'kysely';
 import type { Inventory } from '../../control/sweep.ts';
 import type { Compute } from '../../engine/compute/port.ts';
+import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 
 export interface VpcInventoryDeps {
@@ -22,7 +22,12 @@ export function vpcNetworkInventory({ store, compute }: VpcInventoryDeps): Inven
       const rows = await store.db
         .selectFrom('vpcs')
         .select('id')
-        .where('id', '=', sql<string>`any(${found.map(({ name }) => name)}::uuid[])`)
+        .where(
+          anyOf(
+            'id',
+            found.map(({ name }) => name),
+          ),
+        )
         .execute();
       return new Map(rows.map(({ id }) => [id, 'here' as const]));
     },
