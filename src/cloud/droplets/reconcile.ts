@@ -5,7 +5,6 @@ import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { digest } from '../../engine/host/digest.ts';
 import type { HostDroplet } from '../../engine/host/port.ts';
-import type { Log } from '../../log.ts';
 import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
 import { dropletKind } from '../pending/index.ts';
@@ -17,9 +16,7 @@ import { type DropletRow, dropletRows, instanceName, machineSize } from './row.t
 import { type StepDeps, takeStep } from './steps.ts';
 import { type Undo, undoAction } from './undo.ts';
 
-export interface DropletReconcilerOptions extends StepDeps {
-  log: Log;
-}
+export type DropletReconcilerOptions = StepDeps;
 
 const whyNot = {
   exhausted: 'The host has no room for this. Destroy what is not needed, then try again.',

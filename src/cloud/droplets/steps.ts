@@ -5,6 +5,7 @@ import type { Compute, InstanceSpec, VolumeAttachment } from '../../engine/compu
 import { EngineError } from '../../engine/errors.ts';
 import type { Host, HostDroplet } from '../../engine/host/port.ts';
 import type { Mail } from '../../engine/mail/port.ts';
+import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import { diskSource, finishSave, imageUrn, savedName } from '../images/index.ts';
@@ -24,6 +25,7 @@ export interface DropletEngines {
 export interface StepDeps extends DropletEngines {
   store: Store;
   clock: Clock;
+  log: Log;
   context: DropletContext;
 }
 

@@ -1,15 +1,11 @@
-import type { Clock } from '../../control/clock.ts';
 import type { Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
-import type { Store } from '../../store/store.ts';
-import { snapshotIsMissing, volumeIsMissing } from './missing.ts';
+import { type MissingDeps, snapshotIsMissing, volumeIsMissing } from './missing.ts';
 import { hostVolume, type VolumeRow } from './row.ts';
 import { awaitSnapshots, copyPatienceMs } from './snapshot-gate.ts';
 
-export interface DeviceDeps {
-  store: Pick<Store, 'db'>;
-  clock: Clock;
+export interface DeviceDeps extends MissingDeps {
   host: Pick<Host, 'ensureVolume'>;
 }
 
@@ -20,11 +16,13 @@ export interface DeviceDeps {
  * one of it, is still being taken (`forSnapshot`: it is for that one); what `ensureVolume` throws
  */
 export async function volumeDevice(
-  { store: { db }, clock, host }: DeviceDeps,
+  deps: DeviceDeps,
   volume: Omit<VolumeRow, 'tags' | 'attached' | 'held'>,
   run: Pick<Run, 'slow'>,
   { forSnapshot = false }: { forSnapshot?: boolean } = {},
 ): Promise<string> {
+  const { clock, host, log } = deps;
+  const { db } = deps.store;
   const make = volume.made_at === null;
   // The host does one thing at a time with a volume: whoever asked now would wait for the copy in a quick slot.
   if (!forSnapshot) await awaitSnapshots(db, volume.id);
@@ -46,8 +44,8 @@ export async function volumeDevice(
     ({ device } = await host.ensureVolume(hostVolume(volume), { make }));
   } catch (error) {
     if (error instanceof EngineError && error.kind === 'missing') {
-      if (!make) await volumeIsMissing(db, volume.id, clock.now());
-      else if (volume.snapshot_id !== null) await snapshotIsMissing(db, volume.snapshot_id, clock.now());
+      if (!make) await volumeIsMissing(deps, volume.id, error);
+      else if (volume.snapshot_id !== null) await snapshotIsMissing(deps, volume.snapshot_id, error);
     }
     throw error;
   }
@@ -59,5 +57,6 @@ export async function volumeDevice(
       .where('id', '=', volume.id)
       .execute();
   }
+  if (volume.missing_at !== null) log.info({ volume: volume.id }, 'the bytes of a volume are back');
   return device;
 }

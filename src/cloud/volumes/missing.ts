@@ -1,15 +1,29 @@
 /** Volumes and snapshots that were made and whose bytes are not there: what is written down of them, and who is told. */
 import { sql } from 'kysely';
+import type { Clock } from '../../control/clock.ts';
 import { wake } from '../../control/reconcile.ts';
+import type { EngineError } from '../../engine/errors.ts';
 import { unprocessable } from '../../http/errors.ts';
-import type { Queryable } from '../../store/store.ts';
+import type { Log } from '../../log.ts';
+import type { Queryable, Store } from '../../store/store.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** How soon missing bytes are looked for again, ms: whoever brings them back has nothing else to do. */
 export const lookAgainMs = 15_000;
 
-/** Writes down that the bytes of a volume are missing; its own reconciler looks until they are back. */
-export async function volumeIsMissing(db: Queryable, id: string, at: Date): Promise<void> {
+export interface MissingDeps {
+  store: Pick<Store, 'db'>;
+  clock: Clock;
+  log: Log;
+}
+
+/** Writes down, and to the log, that the bytes of a volume are missing; its own reconciler looks until they are back. */
+export async function volumeIsMissing(
+  { store: { db }, clock, log }: MissingDeps,
+  id: string,
+  error: EngineError,
+): Promise<void> {
+  const at = clock.now();
   const changed = await db
     .updateTable('volumes')
     .set({ missing_at: at })
@@ -18,11 +32,18 @@ export async function volumeIsMissing(db: Queryable, id: string, at: Date): Prom
     .where('gone_at', 'is', null)
     .returning('id')
     .executeTakeFirst();
-  if (changed) await wake(db, volumeKind, id, at);
+  if (!changed) return;
+  log.error({ volume: id, error: error.message }, 'the bytes of a volume are missing');
+  await wake(db, volumeKind, id, at);
 }
 
 /** The same for a snapshot of a volume. */
-export async function snapshotIsMissing(db: Queryable, id: string, at: Date): Promise<void> {
+export async function snapshotIsMissing(
+  { store: { db }, clock, log }: MissingDeps,
+  id: string,
+  error: EngineError,
+): Promise<void> {
+  const at = clock.now();
   const changed = await db
     .updateTable('volume_snapshots')
     .set({ missing_at: at })
@@ -32,7 +53,9 @@ export async function snapshotIsMissing(db: Queryable, id: string, at: Date): Pr
     .where('gone_at', 'is', null)
     .returning('id')
     .executeTakeFirst();
-  if (changed) await wake(db, volumeSnapshotKind, id, at);
+  if (!changed) return;
+  log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
+  await wake(db, volumeSnapshotKind, id, at);
 }
 
 /** What a client is told of something whose bytes are missing. `what`: `volume`. */

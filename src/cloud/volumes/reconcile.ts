@@ -33,15 +33,12 @@ const whyNot = {
 };
 
 export function volumeReconciler({ store, clock, log, host, compute }: VolumeReconcilerOptions): Reconciler {
-  /** Missing bytes that the log has told of. */
-  const told = new Set<string>();
-
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
     if (row.deleted_at) return remove(row);
     try {
-      await volumeDevice({ store, clock, host }, row, run);
+      await volumeDevice({ store, clock, log, host }, row, run);
     } catch (error) {
       if (error instanceof EngineError && error.kind === 'missing') return waitFor(row, error, run);
       const reason = hopeless(error, run, whyNot);
@@ -52,7 +49,6 @@ export function volumeReconciler({ store, clock, log, host, compute }: VolumeRec
       );
       return undoResize(row, reason);
     }
-    if (told.delete(id)) log.info({ volume: id }, 'the bytes of a volume are back');
     await endResize(row);
     // A snapshot that was deleted is kept until what is made from it is there.
     if (row.snapshot_id !== null) await wakeDeletedSnapshot(store.db, row.snapshot_id, clock.now());
@@ -60,9 +56,6 @@ export function volumeReconciler({ store, clock, log, host, compute }: VolumeRec
 
   /** The bytes of a volume, or of the snapshot it is made from, are missing: nothing is made until they are back. */
   async function waitFor(row: VolumeRow, error: EngineError, run: Run): Promise<Outcome> {
-    if (!told.has(row.id))
-      log.error({ volume: row.id, error: error.message }, 'the bytes of a volume are missing');
-    told.add(row.id);
     const reason = hopeless(error, run, whyNot);
     if (reason) await undoResize(row, reason);
     return { again: new Date(clock.now().getTime() + lookAgainMs) };

@@ -16,9 +16,6 @@ const notTold = { exhausted: 'no room', rejected: 'refused' };
 
 export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
   const { store, clock, log, host } = options;
-  /** Missing bytes that the log has told of. */
-  const told = new Set<string>();
-
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     const row = await selectSnapshots(store.db).where('id', '=', id).executeTakeFirst();
     if (!row || row.gone_at) return { forget: true };
@@ -45,14 +42,11 @@ export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 
       await host.snapshotVolume(volume_id, id, { make: false });
     } catch (error) {
       if (!(error instanceof EngineError && error.kind === 'missing')) throw error;
-      if (!told.has(id))
-        log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
-      told.add(id);
-      await snapshotIsMissing(store.db, id, clock.now());
+      await snapshotIsMissing({ store, clock, log }, id, error);
       return { again: new Date(clock.now().getTime() + lookAgainMs) };
     }
     if (missing_at === null) return;
-    if (told.delete(id)) log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
+    log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
     await store.db.updateTable('volume_snapshots').set({ missing_at: null }).where('id', '=', id).execute();
   }
 
@@ -63,7 +57,7 @@ export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
     run.slow();
-    await volumeDevice({ store, clock, host }, volume, run, { forSnapshot: true });
+    await volumeDevice({ store, clock, log, host }, volume, run, { forSnapshot: true });
     return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
