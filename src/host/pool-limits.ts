@@ -1,8 +1,9 @@
 /** Brings the pool of an Incus to simple quotas and writes the limits that differ from what Incus has recorded. */
 import { poolName } from '../config.ts';
 import type { IncusClient } from '../engine/compute/incus/client.ts';
-import { type IncusInstance, instancePath, isUnborn, update } from '../engine/compute/incus/instances.ts';
-import { bytesKey, urnKey } from '../engine/compute/incus/spec.ts';
+import type { IncusInstance } from '../engine/compute/incus/instances.ts';
+import { bytesKey } from '../engine/compute/incus/spec.ts';
+import { writeConfig } from './machine-config.ts';
 import { hasSimpleQuotas, type LimitedSubvolume, type PoolQuotas, type QuotaState } from './pool-quotas.ts';
 
 export interface Limits {
@@ -118,17 +119,12 @@ async function keepBytes(
   log: (line: string) => void,
 ): Promise<void> {
   if (inconsistent) await quotas.rescan();
-  const used = new Map((await quotas.subvolumes()).map((each) => [each.path, each.used]));
-  for (const instance of await incus.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1')) {
-    const { name, config } = instance;
-    const bytes = String(used.get(`containers/${name}`) ?? '');
-    // A change of one that is being made would spoil it.
-    if (!config[urnKey] || !bytes || config[bytesKey] === bytes || isUnborn(instance)) continue;
-    try {
-      await update(incus, 'PATCH', instancePath(name), { config: { [bytesKey]: bytes } });
-    } catch (error) {
-      // Only the size that its next snapshot shows depends on it.
-      log(`${name}: what its disk takes could not be noted: ${String(error)}`);
-    }
-  }
+  const used = new Map((await quotas.subvolumes()).map((each) => [each.path, String(each.used)]));
+  await writeConfig(
+    incus,
+    bytesKey,
+    ({ name }) => used.get(`containers/${name}`),
+    // Only the size that its next snapshot shows depends on it.
+    (name, error) => log(`${name}: what its disk takes could not be noted: ${String(error)}`),
+  );
 }

@@ -7,6 +7,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { unescapePath } from './mountinfo.ts';
 
 /** Runs a program to its end and answers its standard output; throws where it fails. */
 export type Run = (program: string, args: string[]) => Promise<string>;
@@ -129,10 +130,7 @@ export function deviceAt(mountinfo: string, directory: string): string | undefin
   const sources = mountinfo.split('\n').flatMap((line) => {
     const [mount = '', fileSystem = ''] = line.split(' - ');
     const [type, source] = fileSystem.split(' ');
-    // proc_pid_mountinfo(5): spaces and the like are written in octal.
-    const target = (mount.split(' ')[4] ?? '').replace(/\\([0-7]{3})/g, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
+    const target = unescapePath(mount.split(' ')[4] ?? '');
     return type === 'btrfs' && target === directory && source ? [source] : [];
   });
   return sources.at(-1);

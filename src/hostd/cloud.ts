@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CloudMark, markText, parseMark } from '../engine/cloud-mark.ts';
-import { syncToDisk } from './files.ts';
+import { syncToDisk, unlessAbsent } from './files.ts';
 
 /** Whose this host is: a file beside the saved entries, so that it goes where they go. */
 export interface CloudFile {
@@ -12,15 +12,8 @@ export interface CloudFile {
 export function cloudFile(state: string): CloudFile {
   const file = join(state, 'cloud');
   return {
-    async read() {
-      try {
-        return parseMark(await readFile(file, 'utf8'));
-      } catch (error) {
-        // Any other error must not pass for a host that is nobody's.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-        return undefined;
-      }
-    },
+    // An error must not pass for a host that is nobody's.
+    read: () => readFile(file, 'utf8').then(parseMark, unlessAbsent),
     async write(mark) {
       await mkdir(state, { recursive: true, mode: 0o700 });
       await writeFile(`${file}.new`, `${markText(mark)}\n`, { mode: 0o600, flush: true });

@@ -53,11 +53,13 @@ export async function syncToDisk(path: string): Promise<void> {
 }
 
 /**
- * Whether an error of the file system says that there is no such file. Any other (EIO, ESTALE, ENOTDIR, EACCES) says
- * nothing about what is there: whoever takes it for "absent" makes, overwrites or forgets something on a guess.
+ * For the `catch` of what reads something that may not be there: undefined where it is not. Any error but ENOENT (EIO,
+ * ESTALE, ENOTDIR, EACCES) is thrown: it says nothing about what is there, and whoever takes it for "absent" makes,
+ * overwrites or forgets something on a guess.
  */
-export const isAbsent = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';
+export function unlessAbsent(error: unknown): undefined {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+}
 
 function parsed(text: string): unknown {
   try {

@@ -17,7 +17,7 @@ const platform = ['src/control', 'src/http', 'src/store'];
 
 /**
  * What hostd runs of the rest: configuration, time as a port, how both sides tell one desired state from another,
- * whose a host is, what makes an image a droplet's, and the limits of the pool.
+ * whose a host is, what makes an image a droplet's, how mounts are read, and the limits of the pool.
  */
 const shared = new Set([
   'src/config.ts',
@@ -26,6 +26,7 @@ const shared = new Set([
   'src/engine/host/digest.ts',
   'src/host/images/files.ts',
   'src/host/images/recipe.ts',
+  'src/host/mountinfo.ts',
   'src/host/pool-quotas.ts',
 ]);
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import * as nodeFs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isAbsent, syncToDisk } from '../files.ts';
+import { syncToDisk, unlessAbsent } from '../files.ts';
 import { keyedTurns } from '../turns.ts';
 import { isUuid } from '../validate.ts';
 
@@ -50,13 +50,7 @@ export function volumeDirectory(
 
   /** What is in a file; undefined where it is not there, or a crash came before anything was in it. */
   const textOf = (file: string) =>
-    fs.readFile(file, 'utf8').then(
-      (text) => text.trim() || undefined,
-      (error: unknown) => {
-        if (isAbsent(error)) return undefined;
-        throw error;
-      },
-    );
+    fs.readFile(file, 'utf8').then((text) => text.trim() || undefined, unlessAbsent);
 
   async function save(file: string, id: string): Promise<void> {
     await fs.mkdir(dirname(file), { recursive: true, mode: 0o700 });
@@ -90,14 +84,7 @@ export function volumeDirectory(
 
   return {
     check: checkInTurn,
-    sizeOf: (file) =>
-      fs.stat(file).then(
-        ({ size }) => size,
-        (error: unknown) => {
-          if (isAbsent(error)) return undefined;
-          throw error;
-        },
-      ),
+    sizeOf: (file) => fs.stat(file).then(({ size }) => size, unlessAbsent),
     async ids(of) {
       const names = await fs.readdir(of === 'volumes' ? directory : snapshots);
       return names.flatMap((name) => /^(.*)\.img$/.exec(name)?.[1] ?? []).filter(isUuid);

@@ -1,4 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { unescapePath } from '../../host/mountinfo.ts';
 
 /** A place where the filesystem of a loop device is mounted, in whatever mount namespace. */
 export interface Mount {
@@ -27,7 +28,7 @@ export async function loopMounts(): Promise<Map<string, Mount>> {
       const name = names.get(device) ?? '';
       const type = rest[rest.indexOf('-') + 1] ?? '';
       if (!found.has(name))
-        found.set(name, { directory: `/proc/${pid}/root${unescape(path)}`, device, type });
+        found.set(name, { directory: `/proc/${pid}/root${unescapePath(path)}`, device, type });
     }
   }
   return found;
@@ -79,8 +80,3 @@ async function eldest(pids: string[]): Promise<string> {
 
 /** For a process, or a device, that is gone meanwhile. */
 const gone = () => '';
-
-/** mountinfo writes blanks and backslashes as octal numbers. */
-function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-}

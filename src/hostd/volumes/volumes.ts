@@ -2,7 +2,7 @@ import { mkdir, open, readdir, readlink, rm, stat, symlink, truncate } from 'nod
 import { join } from 'node:path';
 import type { Host, HostVolume } from '../../engine/host/port.ts';
 import { run } from '../exec.ts';
-import { isAbsent } from '../files.ts';
+import { unlessAbsent } from '../files.ts';
 import { errorText, log } from '../log.ts';
 import { keyedTurns } from '../turns.ts';
 import { isUuid } from '../validate.ts';
@@ -239,10 +239,6 @@ function isNoRoom(error: unknown): boolean {
   return (
     ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code) || /no space left|file too large/i.test(errorText(error))
   );
-}
-
-function unlessAbsent(error: unknown): undefined {
-  if (!isAbsent(error)) throw error;
 }
 
 /** What is in a directory, which may not be there. */
