@@ -19,6 +19,11 @@ export interface Lease {
   goneMs: number;
 }
 
+/** The backends that hold the lock of a loop's number, which is an SQL expression; $1 is `ownerLock`. */
+const holdersOf = (owner: string) => `pg_locks lock where lock.locktype = 'advisory' and lock.classid = $1
+  and lock.objid = ${owner} and lock.database = (select oid from pg_database where datname = current_database())`;
+const lockHeld = (owner: string) => `exists (select from ${holdersOf(owner)})`;
+
 /** Takes the lock of a loop's number for this session; false where another loop has drawn the same number. */
 export async function takeNumber(client: Queries, owner: number): Promise<boolean> {
   const { rows } = await client.query<{ taken: boolean }>({
@@ -34,8 +39,7 @@ export async function takeNumber(client: Queries, owner: number): Promise<boolea
  */
 export async function takeNumberAgain(client: Queries, owner: number): Promise<void> {
   await client.query({
-    text: `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and classid = $1 and objid = $2
-      and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()`,
+    text: `select pg_terminate_backend(lock.pid) from ${holdersOf('$2')} and lock.pid <> pg_backend_pid()`,
     values: [ownerLock, owner],
   });
   await client.query({ text: 'select pg_advisory_lock($1, $2)', values: [ownerLock, owner] });
@@ -66,9 +70,6 @@ export async function unregister(client: Queries, owner: number, now: Date): Pro
   await freeUnowned(client, now);
 }
 
-const lockHeld = `exists (select from pg_locks lock where lock.locktype = 'advisory' and lock.classid = $1
-  and lock.objid = loops.owner and lock.database = (select oid from pg_database where datname = current_database()))`;
-
 /** Another loop, as it was seen. */
 interface Seen {
   /** Changes with each renewal. */
@@ -89,7 +90,7 @@ export function reaper({ ms, goneMs }: Lease) {
     const asked = performance.now();
     const { rows } = await client.query<{ owner: number; lease: string; locked: boolean }>({
       name: 'loops-others',
-      text: `select owner, lease_until::text as lease, ${lockHeld} as locked from loops where owner <> $2`,
+      text: `select owner, lease_until::text as lease, ${lockHeld('loops.owner')} as locked from loops where owner <> $2`,
       values: [ownerLock, owner],
     });
     const answered = performance.now();
@@ -124,7 +125,7 @@ async function remove(
     name: 'loops-dead',
     text: `delete from loops where owner in (select loops.owner from loops
       join unnest($3::integer[], $4::text[], $5::boolean[]) as dead(owner, lease, late) on dead.owner = loops.owner
-      where loops.owner <> $2 and loops.lease_until::text = dead.lease and (dead.late or not ${lockHeld})
+      where loops.owner <> $2 and loops.lease_until::text = dead.lease and (dead.late or not ${lockHeld('loops.owner')})
       for update of loops skip locked)`,
     values: [
       ownerLock,
@@ -146,9 +147,7 @@ async function freeUnowned(client: Queries, now: Date): Promise<number> {
     text: `update reconcile r set owner = null, claim = null, lease_until = null, due = least(r.due, $2)
       from (select kind, id from reconcile held
         where owner is not null and not exists (select from loops where loops.owner = held.owner)
-          and (lease_until is null or lease_until < now() or not exists (select from pg_locks lock
-            where lock.locktype = 'advisory' and lock.classid = $1 and lock.objid = held.owner
-              and lock.database = (select oid from pg_database where datname = current_database())))
+          and (lease_until is null or lease_until < now() or not ${lockHeld('held.owner')})
         for update skip locked) free
       where r.kind = free.kind and r.id = free.id`,
     values: [ownerLock, now],

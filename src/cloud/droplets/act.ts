@@ -10,7 +10,7 @@ import { type Ask, byTag, changeOf } from './changes.ts';
 import type { DropletContext } from './context.ts';
 import { dropletUrn } from './row.ts';
 import { lockTagged } from './tagged.ts';
-import type { Undo } from './undo.ts';
+import { type Undo, undoColumns } from './undo.ts';
 
 export interface ActDeps {
   store: Store;
@@ -22,17 +22,6 @@ interface Asked {
   caller: Caller;
   id: string;
 }
-
-/** What a change has to put back where its action errs. */
-const undoable = [
-  'size',
-  'disk_gib',
-  'image_id',
-  'root',
-  'features',
-  'public_ipv6',
-  'root_password_hash',
-] as const;
 
 async function apply(
   tx: Tx,
@@ -50,7 +39,7 @@ async function apply(
   const resource = { resourceType: 'droplet', resourceId: String(droplet.id), region: droplet.region };
   const action = await beginAction(tx, { caller, type: ask.type, ...resource, at });
   const undo = Object.fromEntries(
-    undoable.filter((key) => key in change).map((key) => [key, droplet[key]]),
+    undoColumns.filter((key) => key in change).map((key) => [key, droplet[key]]),
   ) as Undo;
   await tx
     .updateTable('droplets')

@@ -6,12 +6,16 @@ import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
 
 /** The columns that an action can change and that are put back as they were. */
-export type Undo = Partial<
-  Pick<
-    DropletRow,
-    'size' | 'disk_gib' | 'image_id' | 'root' | 'features' | 'public_ipv6' | 'root_password_hash'
-  >
->;
+export const undoColumns = [
+  'size',
+  'disk_gib',
+  'image_id',
+  'root',
+  'features',
+  'public_ipv6',
+  'root_password_hash',
+] as const;
+export type Undo = Partial<Pick<DropletRow, (typeof undoColumns)[number]>>;
 
 /**
  * What can be put back: a disk that was replaced before the action erred is no more. Where nobody knows whether it was,
