@@ -64,7 +64,8 @@ wrong with the Atoll of this home: volumes whose bytes are missing, and what hos
     // The file system that the home is, or will be, on.
     const directory = existsSync(home) ? home : existsSync(dirname(home)) ? dirname(home) : '/';
     const findings = await probeHost({ directory, ...(config && { port: config.listen.port }) });
-    const pool = config?.mode === 'real' ? (await hostdHealth(home))?.pool : undefined;
+    const hostd = config?.mode === 'real' ? await hostdHealth(home) : undefined;
+    const pool = hostd?.pool;
     if (pool)
       findings.push({
         name: 'storage pool',
@@ -74,7 +75,7 @@ wrong with the Atoll of this home: volumes whose bytes are missing, and what hos
       });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
-    const wrong = config ? await troubles(home, config) : [];
+    const wrong = config ? await troubles(home, config, hostd?.trouble) : [];
     if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
     if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },

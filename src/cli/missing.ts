@@ -3,7 +3,6 @@ import { type MissingImage, missingImages } from '../cloud/images/index.ts';
 import { type MissingBytes, missingBytes } from '../cloud/volumes/index.ts';
 import { type Config, paths } from '../config.ts';
 import type { Finding } from '../host/capabilities.ts';
-import { hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
 
 /** More of them are one fault, and not so many. */
@@ -40,9 +39,8 @@ export function missingFindings(volumes: string, missing: Missing[]): Finding[] 
   });
 }
 
-/** All that an Atoll which runs has to complain about. */
-export async function troubles(home: string, config: Config): Promise<Finding[]> {
+/** All that an Atoll which runs has to complain about. `trouble`: what its hostd says. */
+export async function troubles(home: string, config: Config, trouble?: string): Promise<Finding[]> {
   const missing = missingFindings(paths(home).volumes, (await findMissingBytes(home, config)) ?? []);
-  const trouble = config.mode === 'real' ? (await hostdHealth(home))?.trouble : undefined;
   return trouble ? [...missing, { name: 'hostd', ok: false, detail: trouble }] : missing;
 }
