@@ -7,7 +7,7 @@ import { holdQuarantined } from './cloud/droplets/index.ts';
 import { inventoriesOf } from './cloud/inventories.ts';
 import type { Clock } from './control/clock.ts';
 import { listQuarantined } from './control/quarantine.ts';
-import { type Found, type Inventory, pageSize, quarantine } from './control/sweep.ts';
+import { type Found, type Inventory, quarantine, withoutRow } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/host/port.ts';
 import type { Log } from './log.ts';
@@ -57,16 +57,8 @@ export const everythingHeld = (deps: OrphanDeps): Promise<Orphan[]> =>
 /** What the engines hold and the database does not know. */
 export const findOrphans = (deps: OrphanDeps): Promise<Orphan[]> => described(deps, unknownOf, true);
 
-async function unknownOf(inventory: Inventory): Promise<Found[]> {
-  const found = await inventory.found();
-  const unknown: Found[] = [];
-  for (let first = 0; first < found.length; first += pageSize) {
-    const page = found.slice(first, first + pageSize);
-    const rows = await inventory.rows(page);
-    unknown.push(...page.filter(({ name }) => !rows.has(name)));
-  }
-  return unknown;
-}
+const unknownOf = async (inventory: Inventory): Promise<Found[]> =>
+  withoutRow(inventory, await inventory.found());
 
 async function described(
   deps: OrphanDeps,

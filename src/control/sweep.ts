@@ -148,9 +148,16 @@ export async function quarantine(
 /** Of those that had no row, those that are there at a second look and have none then either. */
 async function confirmed(inventory: Inventory, unknown: readonly Found[]): Promise<Found[]> {
   const names = new Set(unknown.map(({ name }) => name));
-  const again = (await inventory.found()).filter(({ name }) => names.has(name));
-  const rows = await rowsOf(inventory, again);
-  return again.filter(({ name }) => !rows.has(name));
+  return withoutRow(
+    inventory,
+    (await inventory.found()).filter(({ name }) => names.has(name)),
+  );
+}
+
+/** Those of what was found that have no row. */
+export async function withoutRow(inventory: Inventory, found: readonly Found[]): Promise<Found[]> {
+  const rows = await rowsOf(inventory, found);
+  return found.filter(({ name }) => !rows.has(name));
 }
 
 async function rowsOf(inventory: Inventory, found: readonly Found[]): Promise<Map<string, 'here' | 'gone'>> {
