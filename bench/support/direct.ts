@@ -1,7 +1,7 @@
 /** Droplets made straight through Incus' API, as the baseline: the same image, body, metadata and neighbour entry. */
 import { splitRange } from '../../src/cloud/addresses/index.ts';
 import { hostEntry, macOf } from '../../src/cloud/droplets/host-entry.ts';
-import { type DropletRow, dropletRows, instanceName } from '../../src/cloud/droplets/row.ts';
+import { type DropletRow, dropletRow, instanceName } from '../../src/cloud/droplets/row.ts';
 import { findSize } from '../../src/cloud/sizes/index.ts';
 import { paths, readConfig } from '../../src/config.ts';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
@@ -43,7 +43,7 @@ export async function directDriver({ home }: BenchAtoll, patternId: number, imag
   const client = incusClient({ socketPath: paths(home).incusSocket });
   const host = hostdHost({ socketPath: paths(home).hostdSocket });
   const store = openStore({ socketDir: paths(home).postgresSocket }, { name: 'bench' });
-  const [pattern] = await dropletRows(store.db, [patternId]);
+  const pattern = await dropletRow(store.db, patternId);
   await store.close();
   const size = pattern && findSize(pattern.size);
   if (!pattern || !size) throw new Error(`there is no droplet ${patternId}`);

@@ -17,7 +17,7 @@ import { volumesFor } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import type { DropletContext, PublicNetwork } from './context.ts';
 import { newRootAccess, type RootAccess } from './root-access.ts';
-import { type DropletRow, dropletRows, dropletUrn } from './row.ts';
+import { type DropletRow, dropletRow, dropletUrn } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
 
 export interface CreateDeps {
@@ -96,7 +96,7 @@ export async function createDroplets(
     }
     const volumes = await volumesFor(tx, caller, region.slug, body.volumes ?? []);
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
-    const created: Inserted[] = [];
+    const created: Created = { droplets: [], actionIds: [] };
     for (const [index, name] of names.entries()) {
       const droplet = await insertDroplet(tx, deps, {
         team_id: caller.teamId,
@@ -134,15 +134,11 @@ export async function createDroplets(
         urn: dropletUrn(droplet.id),
         at,
       });
-      created.push(droplet);
+      const row = await dropletRow(tx, droplet.id);
+      if (row) created.droplets.push(row);
+      created.actionIds.push(droplet.actionId);
     }
-    return {
-      droplets: await dropletRows(
-        tx,
-        created.map(({ id }) => id),
-      ),
-      actionIds: created.map(({ actionId }) => actionId),
-    };
+    return created;
   });
 }
 

@@ -12,7 +12,7 @@ import { freeVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type Observed, type Plan, plan } from './plan.ts';
 import { twinsInQuarantine } from './quarantined.ts';
-import { type DropletRow, dropletRows, instanceName, machineSize } from './row.ts';
+import { type DropletRow, dropletRow, instanceName, machineSize } from './row.ts';
 import { type StepDeps, takeStep } from './steps.ts';
 import { type Undo, undoAction } from './undo.ts';
 
@@ -32,7 +32,7 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
 
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     for (let round = 0; round < rounds && !run.signal.aborted; round++) {
-      const [row] = await dropletRows(store.db, [Number(id)]);
+      const row = await dropletRow(store.db, Number(id));
       if (!row || row.gone_at) return { forget: true };
       const entry = hostEntry(row, options.context.network);
       run.looking();

@@ -1,11 +1,12 @@
 -- A team's limit of droplets holds for requests at the same time, too; and a page of the droplets with a name reads no
 -- more than the page.
 
--- How many more droplets a team may have.
-create function droplet_room(team uuid) returns bigint language sql as $$
-  select droplet_limit - (select coalesce(sum(n), 0) from droplet_blocks where list = team::text)::bigint
-  from teams where id = team;
-$$;
+-- How many more droplets a team may have. In plpgsql, which keeps its plan.
+create function droplet_room(team uuid) returns bigint language plpgsql as $$
+begin
+  return (select droplet_limit - (select coalesce(sum(n), 0) from droplet_blocks where list = team::text)::bigint
+    from teams where id = team);
+end $$;
 
 -- Whether a team has room for more droplets, which the caller then makes in this transaction: to be called before it
 -- locks anything. Far from the limit any number of transactions make droplets at once, under a lock that they share: all
