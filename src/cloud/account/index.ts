@@ -1,3 +1,9 @@
+import type { Product } from '../product.ts';
+import { accountOperations } from './routes.ts';
+
 export { bootstrap, firstTeam } from './bootstrap.ts';
-export { type AccountDeps, accountOperations } from './routes.ts';
 export { createToken, listTokens, type NewToken, revokeToken, type Token } from './tokens.ts';
+
+export const product: Product = {
+  operations: accountOperations,
+};

@@ -12,7 +12,6 @@ export {
 } from './pools.ts';
 export {
   type Family,
-  type ReservedNetwork,
   releaseReservedIps,
   reservedAddressKind,
   reservedIpKind,

@@ -2,9 +2,6 @@
 import type { Outcome, Reconciler } from '../../control/loop.ts';
 import { patienceMs, type Waited } from '../../control/waits.ts';
 import { ApiError } from '../../http/errors.ts';
-import { releaseReservedIp } from '../reserved-ips/index.ts';
-import { deleteSnapshot } from '../snapshots/index.ts';
-import { deleteVolume } from '../volumes/index.ts';
 import { type AssociatedDeps, associatedKind } from './commands.ts';
 import { type Destroyed, type Destruction, readDestruction, writeDestruction } from './record.ts';
 
@@ -12,7 +9,7 @@ import { type Destroyed, type Destruction, readDestruction, writeDestruction } f
 const patience = patienceMs.unavailable;
 
 export function associatedReconciler(deps: AssociatedDeps): Reconciler {
-  const { store, clock } = deps;
+  const { store, clock, belongings } = deps;
 
   async function destroy(destruction: Destruction, { kind, id }: Destroyed): Promise<void> {
     const request = {
@@ -20,16 +17,9 @@ export function associatedReconciler(deps: AssociatedDeps): Reconciler {
       id: destruction.requestId,
       operation: 'droplets_destroy_associated',
     };
-    switch (kind) {
-      case 'reserved_ips':
-      case 'floating_ips':
-        return releaseReservedIp(deps, request, id);
-      case 'volumes':
-        return deleteVolume(deps, request, { id });
-      case 'snapshots':
-      case 'volume_snapshots':
-        return deleteSnapshot(deps, request, id);
-    }
+    const part = belongings.find(({ kinds }) => kinds.includes(kind));
+    if (!part) throw new Error(`no product has ${kind}`);
+    return part.destroy({ store, clock }, request, { kind, id });
   }
 
   /** How it went with one of them. What was destroyed already, by us before a crash or by somebody, is destroyed. */

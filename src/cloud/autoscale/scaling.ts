@@ -4,7 +4,8 @@ import { beginAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { createDroplets, type DropletContext, removeDroplet } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
+import { createDroplets, removeDroplet } from '../droplets/index.ts';
 import { beginOnDroplet, lockable } from '../pending/index.ts';
 import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
@@ -13,7 +14,7 @@ import { memberOrder, namePrefix } from './template.ts';
 export interface ScalingDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 /** How many droplets one order makes. */

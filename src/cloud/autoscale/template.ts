@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { invalid, quoted } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
-import type { DropletContext } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
 import { findRegion } from '../regions/index.ts';
@@ -55,7 +55,7 @@ export async function parseTemplate(
   db: Queryable,
   teamId: string,
   request: Static<typeof TemplateRequest>,
-  context: DropletContext,
+  context: CloudContext,
 ): Promise<PoolTemplate> {
   const region = request.region ? findRegion(request.region) : undefined;
   if (!region) {

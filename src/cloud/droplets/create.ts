@@ -8,6 +8,7 @@ import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { exhausted, growPool, keepAhead, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
+import type { CloudContext, PublicNetwork } from '../context.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
 import { findRegion } from '../regions/index.ts';
@@ -15,7 +16,6 @@ import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import { volumesFor } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
-import type { DropletContext, PublicNetwork } from './context.ts';
 import { newRootAccess, type RootAccess } from './root-access.ts';
 import { type DropletRow, dropletRow, dropletUrn } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
@@ -23,7 +23,7 @@ import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePatt
 export interface CreateDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 export interface Created {

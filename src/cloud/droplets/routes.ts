@@ -13,8 +13,8 @@ import {
 } from '../../http/pagination.ts';
 import type { Store } from '../../store/store.ts';
 import { type ActedOn, ActionList, actionOf, actionView, pageOfActions } from '../actions/index.ts';
+import type { CloudContext } from '../context.ts';
 import { actOnDroplet, actOnTagged } from './act.ts';
-import type { DropletContext } from './context.ts';
 import { createDroplets } from './create.ts';
 import { deleteDroplet, deleteTagged } from './destroy.ts';
 import { listDroplets, listNeighbours } from './list.ts';
@@ -35,7 +35,7 @@ import { dropletTexts, dropletViewsOf } from './view.ts';
 export interface DropletsDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 const DropletPage = Type.Object({ droplets: Type.Array(DropletSchema), ...PageEnvelope });

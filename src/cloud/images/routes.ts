@@ -11,6 +11,7 @@ import {
   actionView,
   pageOfActions,
 } from '../actions/index.ts';
+import type { ImageHost } from '../context.ts';
 import { actOnImage } from './act.ts';
 import { type Image, resolveImage } from './catalogue.ts';
 import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
@@ -27,7 +28,7 @@ import {
   ImageRef,
   ImageUpdate,
 } from './schema.ts';
-import { engineImageFor, type ImageHost } from './source.ts';
+import { engineImageFor } from './source.ts';
 import { transferOperations } from './transfer-routes.ts';
 import { type ImageView, imageView, ownImageView } from './view.ts';
 

@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { invalid } from '../../http/errors.ts';
 import { type Operation, operation, type Request } from '../../http/operation.ts';
 import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import type { DropletContext } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
 import { actionHistory, assignOperation } from './action-routes.ts';
 import { type CommandDeps, release } from './commands.ts';
 import { parameterOf, textOf, visible } from './path.ts';
@@ -19,7 +19,7 @@ import {
 import { type Droplets, defaultProject, dropletsAt, reservedIpView, reservedIpv6View } from './view.ts';
 
 export interface ReservedIpsDeps extends CommandDeps {
-  context: DropletContext;
+  context: CloudContext;
 }
 
 /** Reserved IPs under their name and the older one, floating IPs, and reserved IPv6. */
@@ -92,7 +92,7 @@ function createIpv6Operation(commands: ReserveDeps): Operation {
 /** List, get and release: the same for all. */
 function addressOperations(
   commands: CommandDeps,
-  context: DropletContext,
+  context: CloudContext,
   product: Product,
   schema: typeof ReservedIpSchema | typeof ReservedIpv6Schema,
   view: (row: ReservedIpRow, droplets: Droplets) => object,

@@ -1,5 +1,5 @@
 import { anyOf } from '../../store/any-of.ts';
-import type { HoldResources } from './types.ts';
+import type { HoldResources } from '../product.ts';
 
 /** `HoldResources` of products whose rows have numbers. Ids may have leading zeros. */
 export const holdNumbered = (table: 'droplets' | 'images'): HoldResources =>

@@ -1,7 +1,11 @@
-export type { TagsDeps } from './commands.ts';
+import type { Product } from '../product.ts';
+import { tagsOperations } from './routes.ts';
+
 export { holdNumbered, holdUuids } from './hold.ts';
 export { checkTagNames } from './names.ts';
-export { tagsOperations } from './routes.ts';
 export { ensureTags, findTag, type Tag, tagResources, untagResource } from './tagging.ts';
-export type { TaggableResources, TaggableType } from './types.ts';
 export { TagSchema, type TagView } from './view.ts';
+
+export const product: Product = {
+  operations: ({ taggable, ...deps }) => tagsOperations({ ...deps, resources: taggable }),
+};

@@ -2,10 +2,10 @@ import { type Static, Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
 import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
+import { taggableTypes } from '../product.ts';
 import { assignTag, createTag, deleteTag, type Resource, type TagsDeps, unassignTag } from './commands.ts';
 import { maxTagLength, tagPattern } from './names.ts';
 import { findTag } from './tagging.ts';
-import { taggableTypes } from './types.ts';
 import { TagSchema, tagViews } from './view.ts';
 
 const params = Type.Object({ tag_id: Type.String({ description: 'The name of the tag.' }) });
