@@ -3,6 +3,7 @@
  * `cloud/index.ts` lists them, and whatever builds the control plane maps over that list.
  */
 import type { Clock } from '../control/clock.ts';
+import type { AroundStep } from '../control/converge.ts';
 import type { Reconciler } from '../control/loop.ts';
 import type { Inventory } from '../control/sweep.ts';
 import type { Compute } from '../engine/compute/port.ts';
@@ -42,6 +43,8 @@ export interface ReconcilerDeps extends EngineDeps {
   importLimits?: ImportLimits;
   context: CloudContext;
   belongings: readonly Belongings[];
+  /** For tests: see `AroundStep`. */
+  aroundStep?: AroundStep;
 }
 
 export interface Product {
