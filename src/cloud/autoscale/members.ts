@@ -4,7 +4,7 @@ import type { Page } from '../../http/pagination.ts';
 import type { DB } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { wireTime } from '../wire-time.ts';
-import type { PoolUsage } from './usage.ts';
+import type { PoolUsage } from './load.ts';
 
 export interface Member {
   id: number;

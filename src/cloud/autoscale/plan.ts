@@ -2,9 +2,9 @@
 import type { Plan } from '../../control/converge.ts';
 import { cooldownMs } from './config.ts';
 import { type Decision, decide } from './desired.ts';
+import { averageOf, sampleMs } from './load.ts';
 import { isProvisioning, type Member, neverMade } from './members.ts';
 import type { HistoryEvent, Pool } from './pool.ts';
-import { averageOf, sampleMs } from './usage.ts';
 
 /** A pool with its members and what was decided last. */
 export interface PoolRow {

@@ -5,8 +5,8 @@ import type { AutoscaleHistory, AutoscalePools } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { wireTime } from '../wire-time.ts';
 import type { PoolConfig } from './config.ts';
+import { averageOf, type PoolUsage } from './load.ts';
 import { type PoolTemplate, TemplateSchema } from './template.ts';
-import { averageOf, type PoolUsage } from './usage.ts';
 
 export const autoscaleKind = 'autoscale';
 export const poolUrn = (id: string): string => `do:autoscale_pool:${id}`;
