@@ -1,5 +1,6 @@
 /** Snapshots of droplets and of volumes as one collection. */
 import { sql } from 'kysely';
+import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 import { gigabytes, type SnapshotView } from '../volumes/index.ts';
 import { wireTime } from '../wire-time.ts';
@@ -40,8 +41,8 @@ const snapshots = ({ teamId, type, region, id }: SnapshotFilter) => sql`
 export async function listSnapshots(
   db: Queryable,
   filter: SnapshotFilter,
-  page: { limit: number; offset: number },
-): Promise<{ views: SnapshotView[]; total: number }> {
+  page: PageOfRows,
+): Promise<{ rows: SnapshotView[]; total: number }> {
   const [{ rows }, { rows: counted }] = await Promise.all([
     sql<Row>`
       select found.id, name, created_at, regions, resource_id, resource_type, min_disk_size, bytes,
@@ -52,7 +53,7 @@ export async function listSnapshots(
       order by created_at, found.id`.execute(db),
     sql<{ total: number }>`select count(*) as total from (${snapshots(filter)}) found`.execute(db),
   ]);
-  return { views: rows.map(view), total: counted[0]?.total ?? 0 };
+  return { rows: rows.map(view), total: counted[0]?.total ?? 0 };
 }
 
 const view = ({ bytes, created_at, ...row }: Row): SnapshotView => ({

@@ -4,6 +4,7 @@ import { wake } from '../../control/reconcile.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
+import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { checkTagNames, ensureTags, tagResources, untagResource } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
@@ -86,7 +87,7 @@ export async function listSnapshots(
   db: Queryable,
   caller: Caller,
   volumeId: string,
-  page: { limit: number; offset: number },
+  page: PageOfRows,
 ): Promise<{ rows: SnapshotRow[]; total: number }> {
   const volume = await db
     .selectFrom('volumes')
