@@ -1,3 +1,4 @@
-export { type ActedOn, actionOf, pageOfActions } from './history.ts';
-export { ActionList, type ActionsDeps, actionsOperations } from './routes.ts';
+export { beginOperation } from './begin.ts';
+export { actionHistory } from './history.ts';
+export { type ActionsDeps, actionsOperations } from './routes.ts';
 export { ActionSchema, type ActionView, actionView } from './view.ts';

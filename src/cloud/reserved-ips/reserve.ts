@@ -2,12 +2,13 @@
 import type { Action } from '../../control/actions.ts';
 import { wake } from '../../control/reconcile.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import { countRows } from '../../store/page.ts';
 import type { Tx } from '../../store/store.ts';
 import { type ReservedNetwork, reservedIpKind, takeReserved } from '../addresses/index.ts';
 import { findRegion } from '../regions/index.ts';
 import { type Asked, type CommandDeps, lockTarget, note, setTarget } from './commands.ts';
 import type { Product } from './product.ts';
-import { countReservedIps, type ReservedIpRow } from './row.ts';
+import { type ReservedIpRow, selectReservedIps } from './row.ts';
 
 export interface ReserveDeps extends CommandDeps {
   /** Absent in a home that was made before there were reserved addresses. */
@@ -61,7 +62,7 @@ export function reserve(
 }
 
 async function checkLimit(tx: Tx, teamId: string, product: Product): Promise<void> {
-  const held = await countReservedIps(tx, teamId, product.family);
+  const held = await countRows(selectReservedIps(tx, teamId, product.family));
   const { reserved_ip_limit: limit } = await tx
     .selectFrom('teams')
     .select('reserved_ip_limit')
