@@ -1,11 +1,11 @@
 /** Reserving an address: to a droplet, which gets it, or to a region. */
 import type { Action } from '../../control/actions.ts';
 import { wake } from '../../control/reconcile.ts';
-import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
 import { countRows } from '../../store/page.ts';
 import type { Tx } from '../../store/store.ts';
 import { type ReservedNetwork, reservedIpKind, takeReserved } from '../addresses/index.ts';
-import { findRegion } from '../regions/index.ts';
+import { checkRegion } from '../regions/index.ts';
 import { type Asked, type CommandDeps, lockTarget, note, setTarget } from './commands.ts';
 import type { Product } from './product.ts';
 import { type ReservedIpRow, selectReservedIps } from './row.ts';
@@ -85,7 +85,5 @@ function regionOf(product: Product, given: string | undefined): string {
         : 'is needed: a reserved IPv6 is reserved to a region.',
     );
   }
-  const region = findRegion(given);
-  if (!region) throw invalid(regionField, `${quoted(given)} is not a region. GET /v2/regions lists them.`);
-  return region.slug;
+  return checkRegion(regionField, given).slug;
 }
