@@ -1,8 +1,8 @@
 import { Type } from 'typebox';
-import { ApiError } from '../../http/errors.ts';
 import { listOperation } from '../../http/list.ts';
 import { type Operation, operation, type Request } from '../../http/operation.ts';
 import { selectPage } from '../../store/page.ts';
+import { checkDangerous } from '../dangerous.ts';
 import {
   type AutoscaleDeps,
   createPool,
@@ -128,12 +128,7 @@ export function autoscaleOperations(deps: AutoscaleDeps): Operation[] {
       status: 202,
       async handler(request) {
         await visible(request);
-        if (String(request.headers['x-dangerous']).toLowerCase() !== 'true') {
-          throw new ApiError(
-            'bad_request',
-            'The header X-Dangerous: true is needed to destroy the Droplets of a pool.',
-          );
-        }
+        checkDangerous(request, 'the Droplets of a pool');
         await deletePoolAndMembers(deps, request, request.params.autoscale_pool_id);
       },
     }),
