@@ -2,7 +2,8 @@
 import { sql } from 'kysely';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
-import { gigabytes, type SnapshotView } from '../volumes/index.ts';
+import { gigabytes } from '../gigabytes.ts';
+import type { SnapshotView } from '../volumes/index.ts';
 import { wireTime } from '../wire-time.ts';
 
 export interface SnapshotFilter {
@@ -59,5 +60,5 @@ export async function listSnapshots(
 const view = ({ bytes, created_at, ...row }: Row): SnapshotView => ({
   ...row,
   created_at: wireTime(created_at),
-  size_gigabytes: gigabytes(bytes),
+  size_gigabytes: bytes ? gigabytes(bytes) : 0,
 });

@@ -9,7 +9,7 @@ export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } fr
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';
 export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
-export { emptyBytes, findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
+export { emptyBytes, findSnapshot, type SnapshotView, snapshotView } from './snapshot-row.ts';
 export { deleteVolumeSnapshot } from './snapshots.ts';
 export { volumeInventory, volumeSnapshotInventory } from './sweep.ts';
 export { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';
