@@ -1,10 +1,12 @@
 /** Which droplets a list shows, and how many there are in all. */
 import type pg from 'pg';
+import type { Listed } from '../../http/list.ts';
 import type { Page } from '../../http/pagination.ts';
 import { selectPage } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 
-export interface Listed {
+/** A droplet as a list finds it: what is shown of it is rendered once for each version. */
+export interface DropletVersion {
   id: number;
   version: number;
 }
@@ -24,7 +26,7 @@ export async function listDroplets(
   pool: pg.Pool,
   filter: DropletFilter,
   page: Page,
-): Promise<{ rows: Listed[]; total: number }> {
+): Promise<Listed<DropletVersion>> {
   const statement = statementFor(filter, page);
   const { rows } = await pool.query<{ id: number | null; version: number; total: number }>(statement);
   return {
@@ -42,7 +44,7 @@ export function listNeighbours(
   teamId: string,
   dropletId: number,
   page: Page,
-): Promise<{ rows: Listed[]; total: number }> {
+): Promise<Listed<DropletVersion>> {
   const neighbours = db
     .selectFrom('droplets')
     .select(['id', 'version'])

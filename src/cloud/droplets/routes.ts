@@ -18,7 +18,7 @@ import { actOnDroplet, actOnTagged } from './act.ts';
 import type { DropletContext } from './context.ts';
 import { createDroplets } from './create.ts';
 import { deleteDroplet, deleteTagged } from './destroy.ts';
-import { type Listed, listDroplets, listNeighbours } from './list.ts';
+import { type DropletVersion, listDroplets, listNeighbours } from './list.ts';
 import {
   ActionsAnswer,
   DropletActionRequest,
@@ -75,8 +75,8 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
   const texts = dropletTexts(deps.context);
 
   /** The id and version of a droplet of the caller's. @throws ApiError 404 */
-  async function visible({ teamId }: Caller, id: number): Promise<Listed> {
-    const { rows } = await store.pool.query<Listed>({
+  async function visible({ teamId }: Caller, id: number): Promise<DropletVersion> {
+    const { rows } = await store.pool.query<DropletVersion>({
       name: 'droplet-visible',
       text: 'select id, version from droplets where id = $1 and team_id = $2 and deleted_at is null',
       values: [id, teamId],

@@ -10,10 +10,10 @@ import { type ImageView, imageView, ownImageView } from './view.ts';
 
 export interface ImageFilter {
   teamId: string;
-  type?: 'distribution' | 'application';
+  type: 'distribution' | 'application' | undefined;
   /** Only images of the team's own. */
-  private?: boolean;
-  tag?: string;
+  own: boolean | undefined;
+  tag: string | undefined;
 }
 
 /** One page of the public images that `orderable` lets through, then the team's own, oldest first; and the total. */
@@ -34,7 +34,7 @@ export async function listImages(
   return { rows: [...views, ...own.rows.map(ownImageView)], total: shown.total + own.total };
 }
 
-function publicImages({ type, private: own, tag }: ImageFilter): readonly Image[] {
+function publicImages({ type, own, tag }: ImageFilter): readonly Image[] {
   // Public images carry no tags.
   if (own || tag !== undefined) return [];
   if (type === 'distribution') return images;

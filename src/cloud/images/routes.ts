@@ -55,16 +55,8 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       filters: ImageFilters,
       key: 'images',
       item: ImageSchema,
-      list({ caller, query }, page) {
-        const { type, private: own, tag_name: tag } = query;
-        const filter = {
-          teamId: caller.teamId,
-          ...(type !== undefined && { type }),
-          ...(own !== undefined && { private: own }),
-          ...(tag !== undefined && { tag }),
-        };
-        return listImages(store.db, filter, page, orderable);
-      },
+      list: ({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) =>
+        listImages(store.db, { teamId, type, own, tag }, page, orderable),
     }),
     operation({
       id: 'images_create_custom',

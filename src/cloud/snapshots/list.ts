@@ -1,5 +1,6 @@
 /** Snapshots of droplets and of volumes as one collection. */
 import { sql } from 'kysely';
+import type { Listed } from '../../http/list.ts';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 import { gigabytes } from '../gigabytes.ts';
@@ -8,8 +9,8 @@ import { wireTime } from '../wire-time.ts';
 
 export interface SnapshotFilter {
   teamId: string;
-  type?: 'droplet' | 'volume';
-  region?: string;
+  type?: 'droplet' | 'volume' | undefined;
+  region?: string | undefined;
   /** The id of the only one that is looked for. */
   id?: string;
 }
@@ -43,7 +44,7 @@ export async function listSnapshots(
   db: Queryable,
   filter: SnapshotFilter,
   page: PageOfRows,
-): Promise<{ rows: SnapshotView[]; total: number }> {
+): Promise<Listed<SnapshotView>> {
   const [{ rows }, { rows: counted }] = await Promise.all([
     sql<Row>`
       select found.id, name, created_at, regions, resource_id, resource_type, min_disk_size, bytes,

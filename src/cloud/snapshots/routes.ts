@@ -24,10 +24,8 @@ export function snapshotsOperations(deps: SnapshotsDeps): Operation[] {
       },
       key: 'snapshots',
       item: SnapshotSchema,
-      list({ caller, query: { resource_type: type, region } }, page) {
-        const filter = { teamId: caller.teamId, ...(type && { type }), ...(region && { region }) };
-        return listSnapshots(store.db, filter, page);
-      },
+      list: ({ caller: { teamId }, query: { resource_type: type, region } }, page) =>
+        listSnapshots(store.db, { teamId, type, region }, page),
     }),
     operation({
       id: 'snapshots_get',

@@ -1,4 +1,5 @@
 /** Which volumes a list shows, and how many there are in all. */
+import type { Listed } from '../../http/list.ts';
 import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { type PageOfRows, selectPage } from '../../store/page.ts';
@@ -11,7 +12,7 @@ export async function listVolumes(
   { teamId }: Pick<Caller, 'teamId'>,
   { name, region }: { name?: string; region?: string },
   page: PageOfRows,
-): Promise<{ rows: VolumeRow[]; total: number }> {
+): Promise<Listed<VolumeRow>> {
   let matching = db
     .selectFrom('volumes')
     .select('id')

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
+import type { Listed } from '../../http/list.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { PageOfRows } from '../../store/page.ts';
@@ -88,7 +89,7 @@ export async function listSnapshots(
   caller: Caller,
   volumeId: string,
   page: PageOfRows,
-): Promise<{ rows: SnapshotRow[]; total: number }> {
+): Promise<Listed<SnapshotRow>> {
   const volume = await db
     .selectFrom('volumes')
     .select(({ selectFrom }) =>
