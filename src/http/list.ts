@@ -19,6 +19,7 @@ export interface ListDefinition<Row, Params extends TSchema, Filters extends TPr
   /** What the items are called in the answer, and the schema of one. */
   key: string;
   item: TSchema;
+  /** Finds the page's rows. What it throws is the answer: 404 where the list belongs to something that is not there. */
   list(request: ListRequest<Params, Filters>, page: Page): Listed<Row> | Promise<Listed<Row>>;
   /** A row as the API shows it; absent: as it is. */
   view?(row: Row): unknown;
@@ -47,7 +48,13 @@ export function listOperation<Row, Params extends TSchema, Filters extends TProp
     async handler(request: ListRequest<Params, Filters> & { query: Static<typeof PageQuery> }) {
       const page = pageOf(request.query);
       const { rows, total } = await list(request, page);
-      return paginated(request, page, key, rows.map(view), total);
+      return paginated(
+        request,
+        page,
+        key,
+        rows.map((row) => view(row)),
+        total,
+      );
     },
   });
 }

@@ -36,6 +36,7 @@ export const selectMembers = (db: Queryable, poolId: string) =>
     .select([isLeaving.as('leaving'), lastAction.as('updated_at')])
     .orderBy('id');
 
+/** All members of a pool. */
 export const poolMembers = (db: Queryable, poolId: string): Promise<Member[]> =>
   selectMembers(db, poolId).execute();
 
