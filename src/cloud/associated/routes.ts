@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
-import { ApiError, notFound } from '../../http/errors.ts';
-import { type Operation, operation, type Request } from '../../http/operation.ts';
+import { notFound } from '../../http/errors.ts';
+import { type Operation, operation } from '../../http/operation.ts';
+import { checkDangerous } from '../dangerous.ts';
 import { type Belonging, type BelongingKind, belongingKinds } from '../product.ts';
 import { wireTime } from '../wire-time.ts';
 import { type AssociatedDeps, destroyWith, retryDestruction } from './commands.ts';
@@ -83,7 +84,7 @@ export function associatedOperations(deps: AssociatedDeps): Operation[] {
       params,
       status: 202,
       async handler(request) {
-        checkDangerous(request);
+        checkDangerous(request, 'everything of a Droplet');
         await destroyWith(deps, request, request.params.droplet_id, 'all');
       },
     }),
@@ -114,15 +115,6 @@ export function associatedOperations(deps: AssociatedDeps): Operation[] {
       handler: (request) => retryDestruction(deps, request, request.params.droplet_id),
     }),
   ];
-}
-
-/** DigitalOcean asks for this header, so that nobody destroys everything by a slip. */
-function checkDangerous({ headers }: Pick<Request, 'headers'>): void {
-  if (String(headers['x-dangerous']).toLowerCase() === 'true') return;
-  throw new ApiError(
-    'bad_request',
-    'The header X-Dangerous: true is needed to destroy everything of a Droplet.',
-  );
 }
 
 /** Nothing here costs anything. */

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
-import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
@@ -11,7 +11,7 @@ import { enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext, PublicNetwork } from '../context.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
-import { findRegion } from '../regions/index.ts';
+import { checkRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import { volumesFor } from '../volumes/index.ts';
@@ -55,9 +55,7 @@ export async function createDroplets(
   const asked = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
-  const region = findRegion(body.region);
-  if (!region)
-    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
+  const region = checkRegion('region', body.region);
   const image = await orderImage(store.db, caller.teamId, body.image, {
     region: region.slug,
     host: deps.context.imageHost,

@@ -8,6 +8,7 @@ import { type ImageView, imageViews } from '../images/index.ts';
 import { regionView } from '../regions/index.ts';
 import { sizeView } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
+import type { DropletVersion } from './list.ts';
 import { type DropletRow, dropletRows, machineSize } from './row.ts';
 import type { DropletSchema } from './schema.ts';
 
@@ -92,7 +93,7 @@ function networkOf6(address: string, network: PublicNetwork): DropletView['netwo
 /** Droplets as JSON text. */
 export interface DropletTexts {
   /** The texts of these droplets at these versions or newer, in the given order; one that is gone is left out. */
-  of(db: Queryable, wanted: { id: number; version: number }[]): Promise<string[]>;
+  of(db: Queryable, wanted: readonly DropletVersion[]): Promise<string[]>;
 }
 
 /**

@@ -13,7 +13,7 @@ export { volumesFor } from './for-droplet.ts';
 export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';
-export { emptyBytes, findSnapshot, gigabytes, type SnapshotView, snapshotView } from './snapshot-row.ts';
+export { emptyBytes, findSnapshot, type SnapshotView, snapshotView } from './snapshot-row.ts';
 export { deleteVolumeSnapshot } from './snapshots.ts';
 export { volumeView } from './view.ts';
 
