@@ -1,5 +1,5 @@
 /** Actions: something that was asked of a resource, and how it went. Begun by commands, ended by the loop. */
-import type { Selectable } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Caller } from '../http/operation.ts';
 import type { Actions } from '../store/schema.ts';
 import type { Queryable } from '../store/store.ts';
@@ -35,16 +35,23 @@ export async function beginAction(
     .executeTakeFirstOrThrow();
 }
 
-/** Ends an action, unless it has ended already. `message` says to a person why it errored. */
-export async function endAction(
-  tx: Queryable,
-  id: number,
-  end: { status: 'completed' | 'errored'; at: Date; message?: string },
-): Promise<void> {
-  await tx
-    .updateTable('actions')
-    .set({ status: end.status, completed_at: end.at, message: end.message ?? null })
-    .where('id', '=', id)
-    .where('status', '=', 'in-progress')
-    .execute();
+export interface ActionEnd {
+  status: 'completed' | 'errored';
+  at: Date;
+  /** Why it errored, to a person. */
+  message?: string | null;
 }
+
+/** Ends an action, unless it has ended already. */
+export async function endAction(tx: Queryable, id: number, end: ActionEnd): Promise<void> {
+  await endingAction(id, end).execute(tx);
+}
+
+/** The SQL of `endAction`, for a statement that does more: where `condition` holds. An id of null is no action. */
+export const endingAction = (
+  id: number | null,
+  { status, at, message = null }: ActionEnd,
+  condition: RawBuilder<boolean> = sql`true`,
+): RawBuilder<unknown> => sql`
+  update actions set status = ${status}, completed_at = ${at}, message = ${message}
+  where id = ${id} and status = 'in-progress' and ${condition}`;

@@ -1,8 +1,9 @@
 export type { VolumesDeps } from './context.ts';
-export { deleteVolume, freeVolumes, releaseVolumes } from './delete.ts';
+export { deleteVolume } from './delete.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
 export { type MissingBytes, missingBytes } from './missing.ts';
+export { freeVolumes, releaseVolumes, settlingVolumes } from './place.ts';
 export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
 export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
