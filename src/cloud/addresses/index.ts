@@ -7,12 +7,15 @@ export {
   pairedIpv6,
   publicPool,
   releaseAddresses,
+  returnAddresses,
   splitRange,
+  takingAddress,
   vpcPool,
 } from './pools.ts';
 export {
   type Family,
   type ReservedNetwork,
+  raiseReservedVersions,
   releaseReservedIps,
   reservedAddressKind,
   reservedIpKind,

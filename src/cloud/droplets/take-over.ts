@@ -15,6 +15,7 @@ import {
   holdAddresses,
   holdsAddresses,
   publicPool,
+  raiseReservedVersions,
   vpcPool,
 } from '../addresses/index.ts';
 import { machineKind } from './quarantined.ts';
@@ -38,7 +39,7 @@ export async function continueDroplets({ store, compute, host, log }: TakeOverDe
   const older = await store.transaction(async (tx) => {
     if (!(await restartSequence(tx, 'droplet_versions', newest))) return false;
     await sql`update droplets set version = version where gone_at is null`.execute(tx);
-    await sql`update reserved_ips set version = version`.execute(tx);
+    await raiseReservedVersions(tx);
     return true;
   });
   if (older)

@@ -3,7 +3,7 @@ export { deleteVolume } from './delete.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
 export { type MissingBytes, missingBytes } from './missing.ts';
-export { freeVolumes, releaseVolumes, settlingVolumes } from './place.ts';
+export { freeVolumes, leaveVolumes, placeVolumes, releaseVolumes, settlingVolumes } from './place.ts';
 export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
 export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';

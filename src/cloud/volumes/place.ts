@@ -3,7 +3,44 @@
  * are made, changed and deleted. The droplet is locked by whoever calls these, or changed by the same statement.
  */
 import { type RawBuilder, sql } from 'kysely';
+import { anyOf } from '../../store/any-of.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
+import type { VolumeRow } from './row.ts';
+
+/** Gives volumes that `volumesFor` has locked to a droplet that is being created. */
+export async function placeVolumes(
+  tx: Tx,
+  volumes: readonly Pick<VolumeRow, 'id'>[],
+  dropletId: number,
+): Promise<void> {
+  if (volumes.length === 0) return;
+  await tx
+    .updateTable('volumes')
+    .set({ droplet_id: dropletId })
+    .where(
+      anyOf(
+        'id',
+        volumes.map(({ id }) => id),
+      ),
+    )
+    .execute();
+}
+
+/**
+ * Ends what a droplet's action, which errs, was doing to volumes: those that are on the droplet stay with it, whatever
+ * was wanted, and the others are on none.
+ */
+export async function leaveVolumes(
+  tx: Tx,
+  actionId: number,
+  dropletId: number,
+  attached: readonly string[] | 'all',
+): Promise<void> {
+  const stays = attached === 'all' ? sql<boolean>`true` : sql<boolean>`id = any(${[...attached]}::uuid[])`;
+  await sql`
+    update volumes set pending_action_id = null, droplet_id = case when ${stays} then ${dropletId}::bigint end
+    where pending_action_id = ${actionId}`.execute(tx);
+}
 
 /**
  * SQL, for a statement that does more: the droplet's action is done, and its volumes are where it wanted them, where
