@@ -1,6 +1,7 @@
 export type { DropletContext, PublicNetwork } from './context.ts';
 export { type CreateDeps, createDroplets } from './create.ts';
 export { removeDroplet } from './destroy.ts';
+export { dismissDroplet, leavePool } from './members.ts';
 export { dropletReconciler } from './reconcile.ts';
 export { type DropletsDeps, dropletsOperations } from './routes.ts';
 export { instanceName } from './row.ts';
