@@ -2,7 +2,6 @@
  * For the operator: what the engines hold and the database does not know, found in the engines themselves, whether a
  * control plane runs or not.
  */
-import { sql } from 'kysely';
 import { holdQuarantined } from './cloud/droplets/index.ts';
 import { inventoriesOf } from './cloud/inventories.ts';
 import type { Clock } from './control/clock.ts';
@@ -131,10 +130,4 @@ export async function removeOrphans(
   for (const inventory of inventories) await quarantine(deps, inventory);
   await holdQuarantined(deps);
   return failed;
-}
-
-/** Asks the control plane that runs to remove these at its next sweep: where only it can reach its engines. */
-export async function requestRemoval({ db }: Store, orphans: readonly Orphan[]): Promise<void> {
-  for (const { kind, name } of orphans)
-    await sql`update quarantined set removal = true where kind = ${kind} and name = ${name}`.execute(db);
 }
