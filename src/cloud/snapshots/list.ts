@@ -1,6 +1,7 @@
 /** Snapshots of droplets and of volumes as one collection. */
 import { sql } from 'kysely';
 import type { Queryable } from '../../store/store.ts';
+import { tagsOf } from '../tags/index.ts';
 import { gigabytes, type SnapshotView } from '../volumes/index.ts';
 import { wireTime } from '../wire-time.ts';
 
@@ -45,9 +46,7 @@ export async function listSnapshots(
   const [{ rows }, { rows: counted }] = await Promise.all([
     sql<Row>`
       select found.id, name, created_at, regions, resource_id, resource_type, min_disk_size, bytes,
-        array(select tags.name from taggings join tags on tags.id = taggings.tag_id
-          where taggings.resource_type = found.tagged_as and taggings.resource_id = found.id
-          order by tags.name) as tags
+        ${tagsOf(sql`found.tagged_as`, 'found.id')} as tags
       from (${snapshots(filter)} order by created_at, id limit ${page.limit} offset ${page.offset}) found
       order by created_at, found.id`.execute(db),
     sql<{ total: number }>`select count(*) as total from (${snapshots(filter)}) found`.execute(db),
