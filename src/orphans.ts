@@ -2,12 +2,10 @@
  * For the operator: what the engines hold and the database does not know, found in the engines themselves, whether a
  * control plane runs or not.
  */
-import { sql } from 'kysely';
 import { holdQuarantined, inventoriesOf } from './cloud/index.ts';
 import type { EngineDeps } from './cloud/product.ts';
 import { listQuarantined } from './control/quarantine.ts';
 import { type Found, type Inventory, quarantine, withoutRow } from './control/sweep.ts';
-import type { Store } from './store/store.ts';
 
 export interface Orphan {
   kind: string;
@@ -119,10 +117,4 @@ export async function removeOrphans(
   for (const inventory of inventories) await quarantine(deps, inventory);
   await holdQuarantined(deps);
   return failed;
-}
-
-/** Asks the control plane that runs to remove these at its next sweep: where only it can reach its engines. */
-export async function requestRemoval({ db }: Store, orphans: readonly Orphan[]): Promise<void> {
-  for (const { kind, name } of orphans)
-    await sql`update quarantined set removal = true where kind = ${kind} and name = ${name}`.execute(db);
 }

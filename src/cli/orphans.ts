@@ -1,6 +1,6 @@
 import { readConfig } from '../config.ts';
 import { systemClock } from '../control/clock.ts';
-import { listQuarantined } from '../control/quarantine.ts';
+import { listQuarantined, requestRemoval } from '../control/quarantine.ts';
 import { openEngines } from '../engines.ts';
 import { silentLog } from '../log.ts';
 import {
@@ -8,7 +8,6 @@ import {
   findOrphans,
   type Orphan,
   removeOrphans,
-  requestRemoval,
   selectOrphans,
   whyNotTrusted,
 } from '../orphans.ts';
@@ -136,7 +135,7 @@ async function simulatedSource(home: string): Promise<Source> {
     orphans: await withStore(home, config, ({ db }) => listQuarantined(db)),
     untrusted: undefined,
     async remove(selected) {
-      await withStore(home, config, (store) => requestRemoval(store, selected));
+      await withStore(home, config, (store) => requestRemoval(store.db, selected));
       console.log('The control plane removes them at its next sweep, within a minute.');
       return true;
     },

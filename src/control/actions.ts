@@ -1,50 +1,62 @@
 /** Actions: something that was asked of a resource, and how it went. Begun by commands, ended by the loop. */
-import type { Selectable } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Caller } from '../http/operation.ts';
 import type { Actions } from '../store/schema.ts';
 import type { Queryable } from '../store/store.ts';
 
 export type Action = Selectable<Actions>;
 
-/** Begins an action in the caller's transaction and answers its row. */
-export async function beginAction(
-  tx: Queryable,
-  action: {
-    /** Nobody's token where Atoll itself begins it: a backup. */
-    caller: Pick<Caller, 'teamId'> & { userId: string | null; tokenId: string | null };
-    type: string;
-    resourceType: string;
-    resourceId: string;
-    region: string;
-    at: Date;
-  },
-): Promise<Action> {
-  return tx
-    .insertInto('actions')
-    .values({
-      team_id: action.caller.teamId,
-      user_id: action.caller.userId,
-      token_id: action.caller.tokenId,
-      type: action.type,
-      resource_type: action.resourceType,
-      resource_id: action.resourceId,
-      region: action.region,
-      started_at: action.at,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow();
+export interface NewAction {
+  /** Nobody's token where Atoll itself begins it: a backup. */
+  caller: Pick<Caller, 'teamId'> & { userId: string | null; tokenId: string | null };
+  type: string;
+  resourceType: string;
+  /** A column where it is begun in a larger statement. */
+  resourceId: string | RawBuilder<string>;
+  region: string;
+  at: Date;
 }
 
-/** Ends an action, unless it has ended already. `message` says to a person why it errored. */
-export async function endAction(
-  tx: Queryable,
-  id: number,
-  end: { status: 'completed' | 'errored'; at: Date; message?: string },
-): Promise<void> {
-  await tx
-    .updateTable('actions')
-    .set({ status: end.status, completed_at: end.at, message: end.message ?? null })
-    .where('id', '=', id)
-    .where('status', '=', 'in-progress')
-    .execute();
+export interface ActionEnd {
+  status: 'completed' | 'errored';
+  at: Date;
+  /** Why it errored, to a person. */
+  message?: string | null;
 }
+
+/** Begins an action in the caller's transaction and answers its row. */
+export async function beginAction(tx: Queryable, action: NewAction): Promise<Action> {
+  const { rows } = await sql<Action>`
+    ${beginningAction({ ...action, id: nextActionId }, sql`(select) as once`)} returning *`.execute(tx);
+  const [row] = rows;
+  if (!row) throw new Error('The action was not written.');
+  return row;
+}
+
+/** SQL for the id of an action that is yet to be begun. */
+export const nextActionId = sql<number>`nextval('actions_id_seq')`;
+
+/** SQL that begins an action, for a statement that does more: one for each row of `from`, whose columns it may name. */
+export const beginningAction = (
+  { id, caller, type, resourceType, resourceId, region, at }: NewAction & { id: RawBuilder<number> },
+  from: RawBuilder<unknown>,
+): RawBuilder<unknown> => sql`
+  insert into actions (id, team_id, user_id, token_id, type, resource_type, resource_id, region, started_at)
+  overriding system value
+  select ${id}, ${caller.teamId}::uuid, ${caller.userId}::uuid, ${caller.tokenId}::uuid, ${type}, ${resourceType},
+    ${resourceId}, ${region}, ${at}::timestamptz
+  from ${from}`;
+
+/** Ends an action, unless it has ended already. */
+export async function endAction(tx: Queryable, id: number, end: ActionEnd): Promise<void> {
+  await endingAction(id, end).execute(tx);
+}
+
+/** SQL that ends an action, for a statement that does more: where `condition` holds. An id of null is no action. */
+export const endingAction = (
+  id: number | null,
+  { status, at, message = null }: ActionEnd,
+  condition: RawBuilder<boolean> = sql`true`,
+): RawBuilder<unknown> => sql`
+  update actions set status = ${status}, completed_at = ${at}, message = ${message}
+  where id = ${id} and status = 'in-progress' and ${condition}`;

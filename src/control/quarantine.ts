@@ -37,6 +37,15 @@ export async function namesToRemove(db: Queryable, kind: string): Promise<Set<st
   return new Set(rows.map(({ name }) => name));
 }
 
+/** Asks the control plane that runs to remove these at its next sweep: where only it can reach its engines. */
+export async function requestRemoval(
+  db: Queryable,
+  found: readonly { kind: string; name: string }[],
+): Promise<void> {
+  for (const { kind, name } of found)
+    await sql`update quarantined set removal = true where kind = ${kind} and name = ${name}`.execute(db);
+}
+
 /** Writes down what was found; answers those that were not in quarantine yet. */
 export async function putInQuarantine(
   db: Queryable,

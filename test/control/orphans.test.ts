@@ -2,13 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
-import { listQuarantined } from '../../src/control/quarantine.ts';
+import { listQuarantined, requestRemoval } from '../../src/control/quarantine.ts';
 import { silentLog } from '../../src/log.ts';
 import {
   everythingHeld,
   findOrphans,
   removeOrphans,
-  requestRemoval,
   selectOrphans,
   whyNotTrusted,
 } from '../../src/orphans.ts';
@@ -85,7 +84,7 @@ describe('orphans', () => {
     const { id } = await orphan();
     await until(async () => (await listQuarantined(db())).length === 2);
     const entry = (await findOrphans(deps())).filter(({ kind }) => kind === 'host entry');
-    await requestRemoval(atoll.database.store, entry);
+    await requestRemoval(atoll.database.store.db, entry);
     await until(async () => (await atoll.host.published(id)) === undefined);
     expect(await atoll.compute.get(`droplet-${id}`)).toMatchObject({ state: 'running' });
     await atoll.world.deleteBehindOurBack(`droplet-${id}`);

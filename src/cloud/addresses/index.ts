@@ -7,11 +7,14 @@ export {
   pairedIpv6,
   publicPool,
   releaseAddresses,
+  returnAddresses,
   splitRange,
+  takingAddress,
   vpcPool,
 } from './pools.ts';
 export {
   type Family,
+  raiseReservedVersions,
   releaseReservedIps,
   reservedAddressKind,
   reservedIpKind,

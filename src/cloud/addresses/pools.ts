@@ -3,9 +3,9 @@
  * network, or a VPC's. Rows are made in chunks as a pool is used, so that concurrent creates lock one row each.
  */
 import ipaddr from 'ipaddr.js';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type ApiError, unprocessable } from '../../http/errors.ts';
-import type { Queryable, Store } from '../../store/store.ts';
+import type { Queryable, Store, Tx } from '../../store/store.ts';
 
 export const publicPool = 'public';
 export const vpcPool = (vpcId: string): string => `vpc:${vpcId}`;
@@ -75,6 +75,23 @@ async function freeOf(db: Queryable, pool: string): Promise<number> {
     db,
   );
   return rows[0]?.free ?? 0;
+}
+
+/**
+ * SQL that takes a free address of a pool, for a statement that does more. Its row is the address, `ip`; none where all
+ * are taken.
+ * @param taker a query's name, with one row, whose `id` is that of the droplet
+ */
+export const takingAddress = (pool: string, taker: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  update addresses set droplet_id = taker.id, released_at = null from ${taker} as taker
+  where pool = ${pool} and ip = (
+    select ip from addresses where pool = ${pool} and droplet_id is null
+    order by released_at nulls first, ip limit 1 for update skip locked)
+  returning host(ip)::inet as ip`;
+
+/** Gives back, in the transaction that took them, what `takingAddress` took: nobody has had them. */
+export async function returnAddresses(tx: Tx, dropletId: RawBuilder<number>): Promise<void> {
+  await sql`update addresses set droplet_id = null where droplet_id in (select ${dropletId})`.execute(tx);
 }
 
 /** Takes a droplet's addresses back into their pools. */

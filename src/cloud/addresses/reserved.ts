@@ -90,6 +90,11 @@ export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): P
   }
 }
 
+/** Raises the versions of all reserved addresses, for hosts that have seen newer ones. */
+export async function raiseReservedVersions(tx: Tx): Promise<void> {
+  await sql`update reserved_ips set version = version`.execute(tx);
+}
+
 const at = (range: string, offset: RawBuilder<unknown>): RawBuilder<string> =>
   sql<string>`host(host(${range}::cidr)::inet + ${offset})`;
 

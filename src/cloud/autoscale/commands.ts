@@ -8,6 +8,7 @@ import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
+import { leavePool } from '../droplets/index.ts';
 import { ConfigRequest, parseConfig } from './config.ts';
 import { autoscaleKind, findPool, type Pool, poolUrn } from './pool.ts';
 import { parseTemplate, TemplateRequest } from './template.ts';
@@ -105,12 +106,7 @@ export function deletePool({ store, clock }: AutoscaleDeps, request: Asked, id: 
   return store.transaction(async (tx) => {
     await lock(tx, request.caller, id);
     const at = clock.now();
-    await tx
-      .updateTable('droplets')
-      .set({ autoscale_pool_id: null })
-      .where('autoscale_pool_id', '=', id)
-      .where('deleted_at', 'is', null)
-      .execute();
+    await leavePool(tx, id);
     await tx.updateTable('autoscale_pools').set({ deleted_at: at }).where('id', '=', id).execute();
     await changed(tx, request, 'autoscalepools_delete', id, at);
   });

@@ -1,12 +1,11 @@
 /** Adding members to a pool and taking them away. Each is one transaction, and done twice does no harm. */
 import { randomBytes } from 'node:crypto';
-import { beginAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
-import { createDroplets, removeDroplet } from '../droplets/index.ts';
-import { beginOnDroplet, lockable } from '../pending/index.ts';
+import { createDroplets, dismissDroplet, removeDroplet } from '../droplets/index.ts';
+import { lockable } from '../pending/index.ts';
 import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
 import { memberOrder, namePrefix } from './template.ts';
@@ -78,21 +77,7 @@ export async function dismissMember(deps: ScalingDeps, pool: Pool, member: Membe
   await deps.store.transaction(async (tx) => {
     const droplet = await lockable(tx, ownerOf(pool)).where('id', '=', member.id).executeTakeFirst();
     if (!droplet || droplet.pending_action_id !== null) return;
-    const at = deps.clock.now();
-    const action = await beginAction(tx, {
-      caller: { teamId: pool.team_id, userId: null, tokenId: null },
-      type: 'shutdown',
-      resourceType: 'droplet',
-      resourceId: String(droplet.id),
-      region: droplet.region,
-      at,
-    });
-    await tx
-      .updateTable('droplets')
-      .set({ power: 'off', stop: 'graceful' })
-      .where('id', '=', droplet.id)
-      .execute();
-    await beginOnDroplet(tx, droplet, action.id, at);
+    await dismissDroplet(tx, droplet, deps.clock.now());
   });
 }
 

@@ -1,7 +1,7 @@
 /** Turning a droplet's backups on and off, and what its view shows of them. */
-import { sql } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import type { Tx } from '../../store/store.ts';
+import { setBackups } from '../pending/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { type BackupPolicy, nextWindow, windowMs } from './policy.ts';
 
@@ -17,33 +17,13 @@ export async function enableBackups(
   policy: BackupPolicy,
   at: Date,
 ): Promise<void> {
-  await tx
-    .updateTable('droplets')
-    .set({
-      backup_plan: policy.plan,
-      backup_weekday: policy.weekday,
-      backup_hour: policy.hour,
-      backup_due: nextWindow(policy, at),
-      features: sql<string[]>`array_append(array_remove(features, 'backups'), 'backups')`,
-    })
-    .where('id', '=', droplet.id)
-    .execute();
+  await setBackups(tx, droplet.id, { ...policy, due: nextWindow(policy, at) });
   await wakeBackups(tx, droplet.id, at);
 }
 
 /** Turns a droplet's backups off in the caller's transaction. Those it has stay until their time is over. */
 export async function disableBackups(tx: Tx, droplet: { id: number }, at: Date): Promise<void> {
-  await tx
-    .updateTable('droplets')
-    .set({
-      backup_plan: null,
-      backup_weekday: null,
-      backup_hour: null,
-      backup_due: null,
-      features: sql<string[]>`array_remove(features, 'backups')`,
-    })
-    .where('id', '=', droplet.id)
-    .execute();
+  await setBackups(tx, droplet.id, null);
   await wakeBackups(tx, droplet.id, at);
 }
 

@@ -1,12 +1,22 @@
 /** Creating droplets: all of a request's, or none. */
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
+import { beginningAction, nextActionId } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { exhausted, growPool, keepAhead, pairedIpv6, publicPool, vpcPool } from '../addresses/index.ts';
+import {
+  exhausted,
+  growPool,
+  keepAhead,
+  pairedIpv6,
+  publicPool,
+  returnAddresses,
+  takingAddress,
+  vpcPool,
+} from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext, PublicNetwork } from '../context.ts';
 import { orderImage } from '../images/index.ts';
@@ -14,7 +24,7 @@ import { keysFor } from '../keys/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
-import { volumesFor } from '../volumes/index.ts';
+import { placeVolumes, volumesFor } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import { newRootAccess, type RootAccess } from './root-access.ts';
 import { type DropletRow, dropletRow, dropletUrn } from './row.ts';
@@ -112,9 +122,7 @@ export async function createDroplets(
         publicNetworking: body.public_networking ?? true,
         at,
       });
-      for (const volume of volumes) {
-        await tx.updateTable('volumes').set({ droplet_id: droplet.id }).where('id', '=', volume.id).execute();
-      }
+      await placeVolumes(tx, volumes, droplet.id);
       if (policy) await enableBackups(tx, droplet, policy, at);
       if (request.autoscalePool) {
         await tx
@@ -171,29 +179,22 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
     [publicPool, context.network.ipv4],
     [privatePool, droplet.vpc.ip_range],
   ] as const;
+  const action = {
+    id: sql<number>`ids.action_id`,
+    caller: { teamId: droplet.team_id, userId: droplet.user_id, tokenId: droplet.token_id },
+    type: 'create',
+    resourceType: 'droplet',
+    resourceId: sql<string>`ids.id::text`,
+    region: droplet.region,
+    at: droplet.at,
+  };
   for (let attempt = 1; ; attempt++) {
     const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
       with ids as materialized (
-        select nextval('droplets_id_seq') as id, nextval('actions_id_seq') as action_id
-      ), outside as (
-        update addresses a set droplet_id = ids.id, released_at = null from ids
-        where pool = ${publicPool} and ip = (
-          select ip from addresses where pool = ${publicPool} and droplet_id is null
-          order by released_at nulls first, ip limit 1 for update skip locked)
-        returning host(ip)::inet as ip
-      ), inside as (
-        update addresses a set droplet_id = ids.id, released_at = null from ids
-        where pool = ${privatePool} and ip = (
-          select ip from addresses where pool = ${privatePool} and droplet_id is null
-          order by released_at nulls first, ip limit 1 for update skip locked)
-        returning host(ip)::inet as ip
-      ), action as (
-        insert into actions (id, team_id, type, resource_type, resource_id, region, started_at, user_id, token_id)
-        overriding system value
-        select action_id, ${droplet.team_id}::uuid, 'create', 'droplet', ids.id::text, ${droplet.region}, ${droplet.at}::timestamptz,
-          ${droplet.user_id}::uuid, ${droplet.token_id}::uuid
-        from ids, outside, inside
-      ), made as (
+        select nextval('droplets_id_seq') as id, ${nextActionId} as action_id
+      ), outside as (${takingAddress(publicPool, sql`ids`)}), inside as (${takingAddress(privatePool, sql`ids`)}),
+      action as (${beginningAction(action, sql`ids, outside, inside`)}),
+      made as (
         insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
           public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash,
           public_networking)
@@ -217,8 +218,7 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
       return row;
     }
     // An address taken by the try that failed stays with an id that no droplet has: give it back.
-    await sql`update addresses set droplet_id = null
-      where droplet_id in (select currval('droplets_id_seq'))`.execute(tx);
+    await returnAddresses(tx, sql<number>`currval('droplets_id_seq')`);
     const dry = row?.public ? inside : outside;
     // The last ones are being taken by others.
     if (attempt === 5) throw exhausted(...dry);

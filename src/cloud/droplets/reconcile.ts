@@ -1,5 +1,6 @@
 /** Brings one droplet to what is wanted: observe, plan, take the steps, look again; then write down what is. */
 import { sql } from 'kysely';
+import { endingAction } from '../../control/actions.ts';
 import { type ConvergeDeps, changed, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Reconciler } from '../../control/loop.ts';
@@ -9,7 +10,7 @@ import type { HostDroplet } from '../../engine/host/port.ts';
 import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
 import { dropletKind } from '../pending/index.ts';
-import { freeVolumes } from '../volumes/index.ts';
+import { freeVolumes, settlingVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
 import { twinsInQuarantine } from './quarantined.ts';
@@ -92,11 +93,9 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
             gone_at = ${gone ? at : null}
           where id = ${row.id} and version = ${row.version} returning id
         ), ended as (
-          update actions set status = 'completed', completed_at = ${at}
-          where id = ${row.pending_action_id} and status = 'in-progress' and exists (select from changed)
-        ), freed as (
-          update volumes set pending_action_id = null
-          where pending_action_id = ${row.pending_action_id} and exists (select from changed)
+          ${endingAction(row.pending_action_id, { status: 'completed', at }, sql<boolean>`exists (select from changed)`)}
+        ), settled as (
+          ${settlingVolumes(row.pending_action_id, sql<boolean>`exists (select from changed)`)}
         )
         select id from changed`.execute(db);
       return rows.length > 0;

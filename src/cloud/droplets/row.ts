@@ -6,6 +6,7 @@ import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { type Named, nameInEngine } from '../engine-name.ts';
 import { findSize } from '../sizes/index.ts';
+import { tagsOf } from '../tags/index.ts';
 
 export type DropletRow = Selectable<Droplets> & {
   tags: string[];
@@ -42,10 +43,7 @@ function selectDroplets(db: Queryable) {
     .selectAll(['droplets', 'saved'])
     .select('vpcs.ip_range as vpc_range')
     .select([
-      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
-        where taggings.resource_type = 'droplet' and taggings.resource_id = droplets.id::text order by tags.name)`.as(
-        'tags',
-      ),
+      tagsOf('droplet', 'droplets.id').as('tags'),
       sql<string[]>`array(select volumes.id::text from volumes where volumes.droplet_id = droplets.id
         and volumes.deleted_at is null order by volumes.created_at, volumes.id)`.as('volume_ids'),
       reserved(4).as('reserved_ipv4'),

@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { Caller } from '../../http/operation.ts';
 import type { Tx } from '../../store/store.ts';
 import { type LockedDroplet, lockable } from '../pending/index.ts';
+import { idsTagged } from '../tags/index.ts';
 
 /**
  * The team's droplets with a tag, locked: all, or at most so many whose ids come after one. In order of id, so that two such requests cannot wait for each other in a
@@ -17,8 +18,7 @@ export function lockTagged(
     .where(
       'id',
       'in',
-      sql<number>`(select resource_id::bigint from taggings join tags on tags.id = tag_id
-        where tags.team_id = ${caller.teamId} and lower(tags.name) = lower(${tag}) and resource_type = 'droplet')`,
+      sql<number>`(select resource_id::bigint from (${idsTagged('droplet', caller.teamId, tag)}) tagged)`,
     )
     .where('id', '>', after)
     .orderBy('id')

@@ -13,6 +13,7 @@ import {
   holdAddresses,
   holdsAddresses,
   publicPool,
+  raiseReservedVersions,
   vpcPool,
 } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
@@ -40,7 +41,7 @@ export async function continueDroplets({
   const older = await store.transaction(async (tx) => {
     if (!(await restartSequence(tx, 'droplet_versions', newest))) return false;
     await sql`update droplets set version = version where gone_at is null`.execute(tx);
-    await sql`update reserved_ips set version = version`.execute(tx);
+    await raiseReservedVersions(tx);
     return true;
   });
   if (older)

@@ -2,6 +2,7 @@
 import { endAction } from '../../control/actions.ts';
 import type { Tx } from '../../store/store.ts';
 import { abandonSaves } from '../images/index.ts';
+import { leaveVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
 
@@ -84,18 +85,6 @@ export async function undoAction(
   // A volume hangs where it was found. What there may be of a machine that could not be made keeps its volumes until it
   // is deleted: see `freeVolumes`.
   const attached = observed?.instance?.volumes ?? [];
-  const holds = (id: string) => !observed || row.root_done === 0 || attached.includes(id);
-  const volumes = await tx
-    .selectFrom('volumes')
-    .select('id')
-    .where('pending_action_id', '=', row.pending_action_id)
-    .execute();
-  for (const { id } of volumes) {
-    await tx
-      .updateTable('volumes')
-      .set({ pending_action_id: null, droplet_id: holds(id) ? row.id : null })
-      .where('id', '=', id)
-      .execute();
-  }
+  await leaveVolumes(tx, row.pending_action_id, row.id, !observed || row.root_done === 0 ? 'all' : attached);
   return true;
 }

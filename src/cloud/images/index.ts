@@ -13,10 +13,10 @@ export { customName, imageUrn, savedName } from './row.ts';
 export {
   abandonSaves,
   deleteImages,
-  distributionSql,
   finishSave,
   type NewSavedImage,
   newSavedImage,
+  savingImage,
 } from './saved.ts';
 export {
   diskSource,

@@ -4,6 +4,7 @@ import { type Listed, slicePage } from '../../http/list.ts';
 import type { Page } from '../../http/pagination.ts';
 import { selectPage } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
+import { idsTagged } from '../tags/index.ts';
 import { applicationImages, type Image, images } from './catalogue.ts';
 import { selectImages } from './row.ts';
 import { type ImageView, imageView, ownImageView } from './view.ts';
@@ -45,9 +46,5 @@ function publicImages({ type, own, tag }: ImageFilter): readonly Image[] {
 function ownImages(db: Queryable, { teamId, tag }: ImageFilter) {
   const own = selectImages(db).where('images.team_id', '=', teamId).where('images.deleted_at', 'is', null);
   if (tag === undefined) return own;
-  return own.where(
-    sql<boolean>`exists (select from taggings t join tags on tags.id = t.tag_id
-      where t.resource_type = 'image' and t.resource_id = images.id::text
-        and tags.team_id = ${teamId} and lower(tags.name) = lower(${tag}))`,
-  );
+  return own.where(sql<boolean>`images.id::text in (${idsTagged('image', teamId, tag)})`);
 }

@@ -1,8 +1,9 @@
 /** An image of a team's own as the database has it. Public images are no rows: see catalogue.ts. */
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { Images } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { type Named, nameInEngine } from '../engine-name.ts';
+import { tagsOf } from '../tags/index.ts';
 
 export type ImageRow = Selectable<Images> & { tags: string[] };
 
@@ -14,15 +15,7 @@ export const customName = (row: Named): string => nameInEngine('custom', row);
 
 /** A query for rows with their tags; the caller says which. */
 export function selectImages(db: Queryable) {
-  return db
-    .selectFrom('images')
-    .selectAll('images')
-    .select(
-      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
-        where taggings.resource_type = 'image' and taggings.resource_id = images.id::text order by tags.name)`.as(
-        'tags',
-      ),
-    );
+  return db.selectFrom('images').selectAll('images').select(tagsOf('image', 'images.id').as('tags'));
 }
 
 /** The team's image of this id, unless it is deleted. */

@@ -1,6 +1,7 @@
 /** Snapshots and backups: images whose disk the droplet's own reconciler keeps, and droplets are made from. */
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable, Tx } from '../../store/store.ts';
+import { untagging } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
 
@@ -19,26 +20,28 @@ export interface NewSavedImage {
 
 /** Writes down an image that is to be kept of a droplet, `pending` until `finishSave`; answers its id. */
 export async function newSavedImage(tx: Tx, image: NewSavedImage): Promise<number> {
-  const { id } = await tx
-    .insertInto('images')
-    .values({
-      team_id: image.teamId,
-      droplet_id: image.dropletId,
-      name: image.name,
-      type: image.type,
-      status: 'pending',
-      distribution: distributionSql(image.imageId),
-      regions: [image.region],
-      min_disk_gib: image.minDiskGib,
-      created_at: image.at,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  return id;
+  const { rows } = await sql<{ id: number }>`
+    ${savingImage(image, sql`(select) as once`)} returning id`.execute(tx);
+  const [row] = rows;
+  if (!row) throw new Error('The image was not written.');
+  return row.id;
 }
 
-/** SQL for the distribution of an image, public or a team's own. */
-export const distributionSql = (imageId: number): RawBuilder<string> =>
+/**
+ * SQL that does what `newSavedImage` does, for a statement that does more: for each row of `from`, whose columns the name
+ * may use.
+ */
+export const savingImage = (
+  image: Omit<NewSavedImage, 'name'> & { name: string | RawBuilder<string> },
+  from: RawBuilder<unknown>,
+): RawBuilder<unknown> => sql`
+  insert into images (team_id, droplet_id, name, type, status, distribution, regions, min_disk_gib, created_at)
+  select ${image.teamId}::uuid, ${image.dropletId}::bigint, ${image.name}, ${image.type}, 'pending',
+    ${distributionSql(image.imageId)}, array[${image.region}], ${image.minDiskGib}::int, ${image.at}::timestamptz
+  from ${from}`;
+
+/** The distribution of an image, public or a team's own. */
+const distributionSql = (imageId: number): RawBuilder<string> =>
   sql<string>`coalesce((select distribution from images where id = ${imageId}),
     ${resolveImage(imageId)?.distribution ?? 'Unknown'})`;
 
@@ -103,7 +106,7 @@ export async function deleteImages(
       where id = any(${ids}::bigint[]) and deleted_at is null and (${type}::text is null or type = ${type})
       returning id
     ), untagged as (
-      delete from taggings where resource_type = 'image' and resource_id in (select id::text from deleted)
+      ${untagging('image', sql`select id::text from deleted`)}
     ), withdrawn as (
       update image_transfers set status = 'cancelled', ended_at = ${at}
       where image_id in (select id from deleted) and status = 'pending'

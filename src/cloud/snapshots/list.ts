@@ -4,6 +4,7 @@ import type { Listed } from '../../http/list.ts';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 import { gigabytes } from '../gigabytes.ts';
+import { tagsOf } from '../tags/index.ts';
 import type { SnapshotView } from '../volumes/index.ts';
 import { wireTime } from '../wire-time.ts';
 
@@ -48,9 +49,7 @@ export async function listSnapshots(
   const [{ rows }, { rows: counted }] = await Promise.all([
     sql<Row>`
       select found.id, name, created_at, regions, resource_id, resource_type, min_disk_size, bytes,
-        array(select tags.name from taggings join tags on tags.id = taggings.tag_id
-          where taggings.resource_type = found.tagged_as and taggings.resource_id = found.id
-          order by tags.name) as tags
+        ${tagsOf(sql`found.tagged_as`, 'found.id')} as tags
       from (${snapshots(filter)} order by created_at, id limit ${page.limit} offset ${page.offset}) found
       order by created_at, found.id`.execute(db),
     sql<{ total: number }>`select count(*) as total from (${snapshots(filter)}) found`.execute(db),

@@ -3,7 +3,8 @@ import { tagsOperations } from './routes.ts';
 
 export { holdNumbered, holdUuids } from './hold.ts';
 export { checkTagNames } from './names.ts';
-export { ensureTags, findTag, type Tag, tagResources, untagResource } from './tagging.ts';
+export { idsTagged, tagsOf } from './sql.ts';
+export { ensureTags, findTag, type Tag, tagResources, untagging, untagResource } from './tagging.ts';
 export { TagSchema, type TagView } from './view.ts';
 
 export const product: Product = {

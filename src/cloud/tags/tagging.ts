@@ -1,4 +1,4 @@
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import type { Tags } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
@@ -75,3 +75,7 @@ export async function tagResources(
 export async function untagResource(tx: Tx, type: TaggableType, id: string): Promise<void> {
   await tx.deleteFrom('taggings').where('resource_type', '=', type).where('resource_id', '=', id).execute();
 }
+
+/** SQL that takes all tags off resources, for a statement that does more. `ids`: a query for their ids as text. */
+export const untagging = (type: TaggableType, ids: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`delete from taggings where resource_type = ${type} and resource_id in (${ids})`;

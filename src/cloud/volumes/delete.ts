@@ -1,9 +1,6 @@
-/** Deleting volumes, and what deleting a droplet does to its volumes. */
-import { sql } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import { conflict, notFound } from '../../http/errors.ts';
 import { audit } from '../../store/audit.ts';
-import type { Queryable, Tx } from '../../store/store.ts';
 import { untagResource } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
 import { lockVolume, type VolumeReference, volumeUrn } from './row.ts';
@@ -31,28 +28,4 @@ export function deleteVolume(
     await audit(tx, { caller, requestId: request.id, operation, urn: volumeUrn(volume.id), at });
     await wake(tx, volumeKind, volume.id, at);
   });
-}
-
-/**
- * Ends what the pending action of a droplet was doing to volumes, for the transaction in which the droplet is deleted.
- *
- * The volumes show as detached at once. A machine may have them still, also one that was made by half: their rows keep
- * the droplet until that machine is gone, so that no other can have them before: see `held` in row.ts, and `freeVolumes`.
- */
-export async function releaseVolumes(tx: Tx, dropletId: number): Promise<void> {
-  await sql`
-    update volumes v set
-      droplet_id = d.id,
-      pending_action_id = case when v.pending_action_id = d.pending_action_id then null else v.pending_action_id end
-    from droplets d
-    where d.id = ${dropletId} and v.deleted_at is null
-      and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)`.execute(tx);
-}
-
-/** Frees the volumes of a droplet that was never made, once nothing of its machine is left. */
-export async function freeVolumes(db: Queryable, dropletId: number): Promise<void> {
-  await sql`
-    update volumes v set droplet_id = null from droplets d
-    where d.id = ${dropletId} and v.droplet_id = d.id and v.pending_action_id is null
-      and d.root_done = 0 and d.pending_action_id is null`.execute(db);
 }

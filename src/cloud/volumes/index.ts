@@ -7,9 +7,9 @@ import { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
 import { volumeInventory, volumeSnapshotInventory } from './sweep.ts';
 import { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';
 
-export { freeVolumes, releaseVolumes } from './delete.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
+export { freeVolumes, leaveVolumes, placeVolumes, releaseVolumes, settlingVolumes } from './place.ts';
 export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';

@@ -6,6 +6,7 @@ import { isUuid } from '../../http/formats.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Volumes } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
+import { tagsOf } from '../tags/index.ts';
 
 export type VolumeRow = Selectable<Volumes> & {
   tags: string[];
@@ -24,10 +25,7 @@ export const selectVolumes = (db: Queryable) =>
     .leftJoin('droplets', 'droplets.id', 'volumes.droplet_id')
     .selectAll('volumes')
     .select([
-      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
-        where taggings.resource_type = 'volume' and taggings.resource_id = volumes.id::text order by tags.name)`.as(
-        'tags',
-      ),
+      tagsOf('volume', 'volumes.id').as('tags'),
       sql<boolean>`volumes.droplet_id is not null and droplets.deleted_at is null
         and (droplets.root_done > 0 or droplets.pending_action_id is not null)`.as('attached'),
       sql<boolean>`volumes.droplet_id is not null and droplets.gone_at is null`.as('held'),

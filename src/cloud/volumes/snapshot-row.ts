@@ -6,6 +6,7 @@ import type { Caller } from '../../http/operation.ts';
 import type { VolumeSnapshots } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { gigabytes } from '../gigabytes.ts';
+import { tagsOf } from '../tags/index.ts';
 import { wireTime } from '../wire-time.ts';
 import type { SnapshotSchema } from './schema.ts';
 import { volumeSnapshotKind } from './wanted.ts';
@@ -20,11 +21,7 @@ export const selectSnapshots = (db: Queryable) =>
   db
     .selectFrom('volume_snapshots')
     .selectAll('volume_snapshots')
-    .select(
-      sql<string[]>`array(select tags.name from taggings join tags on tags.id = taggings.tag_id
-        where taggings.resource_type = 'volume_snapshot' and taggings.resource_id = volume_snapshots.id::text
-        order by tags.name)`.as('tags'),
-    );
+    .select(tagsOf('volume_snapshot', 'volume_snapshots.id').as('tags'));
 
 /** The caller's snapshot of this id, or undefined; with `lock`, it stays as it is until the transaction ends. */
 export async function findSnapshot(

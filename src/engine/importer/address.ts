@@ -49,8 +49,8 @@ export async function addressesOf(hostname: string, rules: AddressRules): Promis
   const good = addresses.filter(({ address }) => mayFetch(address, rules));
   if (good.length === 0)
     throw new Unimportable(
-      `${bare} is not on the internet: images cannot be fetched from addresses of this host or of private ` +
-        'networks, unless the operator allows it (./atoll up --allow-image-source CIDR).',
+      `${bare} is not on the internet: no image can be fetched from this host or from private networks, ` +
+        'unless the operator allows it (./atoll up --allow-image-source CIDR).',
     );
   return good;
 }

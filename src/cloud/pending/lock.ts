@@ -1,0 +1,80 @@
+/** One action at a time: whoever wants to change a droplet locks its row, and finds nothing pending. */
+import type { Selectable } from 'kysely';
+import { wake } from '../../control/reconcile.ts';
+import { notFound, unprocessable } from '../../http/errors.ts';
+import type { Caller } from '../../http/operation.ts';
+import { anyOf } from '../../store/any-of.ts';
+import type { Droplets } from '../../store/schema.ts';
+import type { Queryable, Tx } from '../../store/store.ts';
+
+/** The kind under which the control loop knows droplets. */
+export const dropletKind = 'droplet';
+
+export type LockedDroplet = Selectable<Droplets>;
+
+/** Marks a droplet for the loop to look at. */
+export const wakeDroplet = (db: Queryable, id: number, at: Date): Promise<void> =>
+  wake(db, dropletKind, String(id), at);
+
+/** The team's droplets, each locked until the transaction ends: two requests about one wait for each other. */
+export const lockable = (tx: Tx, caller: Caller) =>
+  tx
+    .selectFrom('droplets')
+    .selectAll()
+    .where('team_id', '=', caller.teamId)
+    .where('deleted_at', 'is', null)
+    .forUpdate();
+
+/** A droplet of the caller's, locked until the transaction ends. @throws ApiError 404 */
+export async function lockDroplet(tx: Tx, caller: Caller, id: number): Promise<LockedDroplet> {
+  const droplet = await lockable(tx, caller).where('id', '=', id).executeTakeFirst();
+  if (!droplet) throw notFound();
+  return droplet;
+}
+
+/**
+ * Locks droplets that are about to change because something that they show changes: an address, a volume. To be called
+ * before the rows of these are locked, since whoever destroys a droplet locks it first and then what it has.
+ * @param ids those of a team; null and what is no droplet of the team's is left out
+ */
+export async function holdDroplets(
+  tx: Tx,
+  { teamId }: Pick<Caller, 'teamId'>,
+  ids: readonly (number | null)[],
+): Promise<void> {
+  const droplets = ids.filter((id) => id !== null);
+  if (droplets.length === 0) return;
+  await tx
+    .selectFrom('droplets')
+    .select('id')
+    .where(anyOf('id', droplets))
+    .where('team_id', '=', teamId)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+}
+
+/** @throws ApiError 422 in the words that terraform waits on */
+export function checkNothingPending(droplet: Pick<LockedDroplet, 'pending_action_id'>): void {
+  if (droplet.pending_action_id !== null) throw unprocessable('Droplet already has a pending event.');
+}
+
+/**
+ * Makes an action the pending one of a locked droplet, and wakes the loop. The action may be about another
+ * resource (a volume's attach) that changes the droplet.
+ * @throws ApiError 422 where one is pending
+ */
+export async function beginOnDroplet(
+  tx: Tx,
+  droplet: Pick<LockedDroplet, 'id' | 'pending_action_id'>,
+  actionId: number,
+  at: Date,
+): Promise<void> {
+  checkNothingPending(droplet);
+  await tx
+    .updateTable('droplets')
+    .set({ pending_action_id: actionId })
+    .where('id', '=', droplet.id)
+    .execute();
+  await wakeDroplet(tx, droplet.id, at);
+}
