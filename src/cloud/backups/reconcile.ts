@@ -4,6 +4,7 @@ import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import type { Reconciler } from '../../control/loop.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import { deleteImages } from '../images/index.ts';
+import { postponeBackup } from '../pending/index.ts';
 import { beginBackup } from './begin.ts';
 import {
   type BackupEnd,
@@ -43,22 +44,12 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
         return;
       case 'skip':
         log.warn({ droplet: row.id, window: step.due }, 'a backup window has passed without a backup');
-        return skip(row.id, step);
+        return postponeBackup(store.db, row.id, step);
       case 'begin': {
         const begun = await beginBackup(store.db, row, { due: step.due, next: step.next, at: clock.now() });
         return { busy: !begun };
       }
     }
-  }
-
-  /** Moves on to the next window, unless the policy has just been changed. */
-  async function skip(id: number, { due, next }: { due: Date; next: Date }): Promise<void> {
-    await store.db
-      .updateTable('droplets')
-      .set({ backup_due: next })
-      .where('id', '=', id)
-      .where('backup_due', '=', due)
-      .execute();
   }
 
   return converge<BackupRow, SeenBackups, BackupStep, BackupEnd>(deps, {

@@ -17,6 +17,7 @@ export {
   type NewSavedImage,
   newSavedImage,
   savingImage,
+  snapshotsOf,
 } from './saved.ts';
 export {
   diskSource,

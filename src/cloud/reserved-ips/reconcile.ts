@@ -1,5 +1,6 @@
 /** Puts one reserved address in force on the host as it is wanted, or takes it out; then writes down that it is done. */
 import { sql } from 'kysely';
+import { endingAction } from '../../control/actions.ts';
 import { type ConvergeDeps, changed, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Reconciler } from '../../control/loop.ts';
@@ -17,6 +18,7 @@ export interface ReservedIpEngines extends ConvergeDeps {
 
 const refused =
   'The host could not do this, and the address is unassigned. The operator finds the reason in: ./atoll logs';
+
 export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
   const { store, clock, host } = deps;
 
@@ -32,7 +34,7 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
 
   async function endPending(
     { ip, version, pending_action_id, droplet_id, team_id }: WantedAddress,
-    end: { status: 'completed' | 'errored'; message: string | null; unassign: boolean },
+    { unassign, ...end }: { status: 'completed' | 'errored'; message?: string; unassign: boolean },
   ): Promise<boolean> {
     const at = clock.now();
     return store.transaction(async (tx) => {
@@ -41,13 +43,12 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
       const { rows } = await sql`
         with changed as (
           update reserved_ips set pending_action_id = null,
-            droplet_id = case when ${end.unassign} then null else droplet_id end
+            droplet_id = case when ${unassign} then null else droplet_id end
           where ip = ${ip} and version = ${version} returning ip
         ), ended as (
-          update actions set status = ${end.status}, completed_at = ${at}, message = ${end.message}
-          where id = ${pending_action_id} and status = 'in-progress' and exists (select from changed)
+          ${endingAction(pending_action_id, { ...end, at }, sql<boolean>`exists (select from changed)`)}
         )
-        select case when ${end.unassign && droplet_id !== null}
+        select case when ${unassign && droplet_id !== null}
           then wake(${dropletKind}, ${String(droplet_id)}, ${at}) end from changed`.execute(tx);
       return rows.length > 0;
     });
@@ -70,7 +71,7 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
     async settle(wanted, end) {
       if (end === 'gone') return (await remove(wanted)) ? { forget: true } : changed;
       if (wanted.pending_action_id === null) return;
-      const completed = { status: 'completed', message: null, unassign: false } as const;
+      const completed = { status: 'completed', unassign: false } as const;
       return (await endPending(wanted, completed)) ? undefined : changed;
     },
     why: (error, run) => hopeless(error, run, { exhausted: refused, rejected: refused }),
