@@ -90,25 +90,25 @@ it('share the work though sessions are terminated and one of them is killed', as
   const ids = Array.from({ length: 24 }, (_, n) => `r${n}`);
   const [first] = await Promise.all([startProcess('first'), startProcess('second')]);
   for (const id of ids) await wakeThing(id);
-  let killedAt = Infinity;
   for (const [index, id] of ids.entries()) {
     await query('insert into gates values ($1)', [id]);
     if (index % 4 === 0) for (const pid of await sessions()) await terminate(pid);
-    if (index === 12) {
-      first.kill('SIGKILL');
-      const n = await lastEvent();
-      killedAt = n;
-    }
+    if (index === 12) first.kill('SIGKILL');
     await pause(30);
   }
   for (const id of ids) await until(() => isClean(id));
+  // What it sent before it died may be written after.
+  const killedAt = (await events("process = 'first'")).at(-1)?.n ?? 0;
   for (const id of ids) {
     const story = await events(`id = '${id}' and what <> 'step'`);
     let running: string | undefined;
     for (const { n, process, what } of story) {
       if (n > killedAt && running === 'first') running = undefined;
-      expect(running, JSON.stringify(story)).toBe(what === 'begin' ? undefined : process);
-      running = what === 'begin' ? process : undefined;
+      // Where the machine stalls for longer than a lease, the other takes over, and whose run was lost says so later.
+      if (what === 'begin') expect(running, JSON.stringify(story)).not.toBe(process);
+      else if (what === 'end') expect(running, JSON.stringify(story)).toBe(process);
+      if (what === 'begin') running = process;
+      else if (running === process) running = undefined;
     }
     expect(story.at(-1)?.what).toBe('end');
   }
