@@ -13,8 +13,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: real,
           globalSetup: ['test/support/global-database.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {

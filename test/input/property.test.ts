@@ -15,7 +15,7 @@ import { publishedApi } from '../support/published.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { until } from '../support/until.ts';
 import { createVolume } from '../support/volumes.ts';
-import { type Lab, openLab, openLabMs, order } from './fixtures.ts';
+import { type Lab, openLab, order } from './fixtures.ts';
 import { requestTo, requestToNowhere, type Sent, type Words } from './generators.ts';
 
 /** Those that delete come last, and of them those that delete most: the others need something to work on. */
@@ -101,7 +101,7 @@ beforeAll(async () => {
     },
   };
   console.log(`seed ${seed}`);
-}, openLabMs);
+});
 afterAll(() => lab.close());
 
 const published = publishedApi();
@@ -210,7 +210,7 @@ async function removePools(db: Lab['atoll']['database']['store']['db'], but: str
   await until(async () => {
     const busy = db.selectFrom('reconcile').where('kind', '=', 'autoscale').whereRef('done', '<', 'wanted');
     return (await busy.select('id').where('due', '<=', new Date()).execute()).length === 0;
-  }, 30_000);
+  });
 }
 
 /** How many runs an operation gets. */
@@ -238,7 +238,7 @@ describe('a request to', () => {
         destroying.select('id').execute(),
       ]);
       return droplets.length + destroyed.length === 0;
-    }, 30_000);
+    });
     if (operation.method === 'DELETE' || namesDroplets(operation)) await renew(operation.path);
     let counts = await rowCounts(db);
     const statuses = new Set<number>();
