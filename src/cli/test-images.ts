@@ -33,6 +33,14 @@ function wasBuilt(name: ImageName): boolean {
   });
 }
 
+/** Prints an error, and answers the line of it that tells most: the first that APT marks as one. */
+function gist(error: unknown): string {
+  const text = String(error);
+  console.log(text);
+  const lines = text.split('\n');
+  return lines.find((line) => line.startsWith('E: ')) ?? lines[0] ?? '';
+}
+
 /** Builds an image, unless the cache has it. */
 async function lackOfImage(name: ImageName): Promise<Lack | undefined> {
   const before = wasBuilt(name);
@@ -45,7 +53,7 @@ async function lackOfImage(name: ImageName): Promise<Lack | undefined> {
   } catch (error) {
     // What the mirror does not have, this machine cannot have; all that comes after is our own work.
     const outside = error instanceof CommandError && error.message.startsWith('mmdebstrap ');
-    return { of: 'images', why: `no image ${name}: ${String(error)}`, failed: before || !outside };
+    return { of: 'images', why: `no image ${name}: ${gist(error)}`, failed: before || !outside };
   }
 }
 
@@ -60,7 +68,7 @@ async function lackOfAnsible(): Promise<Lack | undefined> {
     });
     return undefined;
   } catch (error) {
-    return { of: 'ansible', why: `Ansible could not be installed: ${String(error)}`, failed: false };
+    return { of: 'ansible', why: `Ansible could not be installed: ${gist(error)}`, failed: false };
   }
 }
 
