@@ -89,7 +89,7 @@ function firstUsed(compile: () => ValidateFunction): Check {
     compiled ??= compile();
     const isValid = compiled(value);
     check.errors = compiled.errors;
-    return isValid === true;
+    return isValid;
   };
   return check;
 }

@@ -38,7 +38,7 @@ describe('below a directory that only root may enter', unless(whyNotRoot()), () 
       await atollCli(home)('destroy', '--yes', '--keep-cache');
     }
     expect(existsSync(home)).toBe(false);
-  }, 180_000);
+  });
 
   it('its user sees what it is shown, nothing else, and nothing is mounted on the host', async () => {
     const user = { name: 'nobody', uid: 65534, gid: 65534 };

@@ -73,7 +73,7 @@ describe('kill -9 after engine calls', () => {
         break;
       }
     }
-  }, 120_000);
+  });
 
   it('of a pool that grows and shrinks: never a member too many or too few', async () => {
     await start();
@@ -94,7 +94,7 @@ describe('kill -9 after engine calls', () => {
       expect(atoll.world.machines.size).toBe(0);
       if (done) break;
     }
-  }, 120_000);
+  });
 });
 
 /** A pool that no loop works on, of so many members; answers its id. */
@@ -177,7 +177,7 @@ it('a pool that dies between any two of its own steps ends with what was asked f
       break;
     }
   }
-}, 120_000);
+});
 
 it('a pool that several runs work on at once has no more members than it should', async () => {
   await start();
