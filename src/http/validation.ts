@@ -1,5 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
 import { coerce, readerOf } from './coercion.ts';
 import { ApiError, notFound } from './errors.ts';
@@ -76,7 +76,7 @@ export function operationValidators(): (operation: Operation) => OperationValida
 /** A compiled schema: whether a value is as it says, and what was wrong with the last one that was not. */
 interface Check {
   (value: unknown): boolean;
-  errors?: ErrorObject[] | null | undefined;
+  errors?: ValidateFunction['errors'];
 }
 
 /**
