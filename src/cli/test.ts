@@ -193,7 +193,8 @@ The part real needs root; without root the others run, and what was left out is 
       ...(values.campaign && { ATOLL_CAMPAIGN: '1' }),
       ...(cache && { ATOLL_CACHE: cache }),
     };
-    console.log(values.campaign ? 'A campaign.' : `The sample of --seed ${seed}.`);
+    const sample = values.campaign ? `A campaign, --seed ${seed}.` : `The sample of --seed ${seed}.`;
+    console.log(sample);
     try {
       const results = await runParts(wanted, env, cache ? ['--no-cache', '--no-fsModuleCache'] : []);
       if (leftOut) results.leftOut.push('the part real (droplets on Incus, hostd, the host setup): not root');
@@ -201,7 +202,7 @@ The part real needs root; without root the others run, and what was left out is 
       printResults(results);
       const counts = countTests(results.files);
       counts.failed += results.failed.length;
-      console.log(`\n${formatDuration(performance.now() - started)}\n${formatCounts(counts)}`);
+      console.log(`\n${sample}\n${formatDuration(performance.now() - started)}\n${formatCounts(counts)}`);
       return counts.failed === 0 ? 0 : 1;
     } finally {
       if (cache) rmSync(cache, { recursive: true, force: true });
