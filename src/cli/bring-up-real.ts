@@ -1,10 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, paths, poolDirectory, publicBridge } from '../config.ts';
-import { debianMirror, readAptSources } from '../host/apt-sources.ts';
-import { buildImage } from '../host/images/build.ts';
-import { defaultImageCache, ensureImage } from '../host/images/ensure.ts';
-import { imageNames, recipe } from '../host/images/recipe.ts';
+import { ensureImage } from '../host/images/ensure.ts';
+import { imageNames } from '../host/images/recipe.ts';
 import {
   ensurePool,
   ensurePoolLimits,
@@ -14,7 +12,6 @@ import {
 import { startIncusd } from '../host/incusd.ts';
 import { ensureSubids, ensureSysctls } from '../host/kernel.ts';
 import { ensureLxcfs } from '../host/lxcfs.ts';
-import { osRelease } from '../host/os-release.ts';
 import { ensurePackages } from '../host/packages.ts';
 import { primeMounts } from '../host/prime-mounts.ts';
 import { logFile } from '../host/processes.ts';
@@ -98,17 +95,4 @@ export async function bringMounts(home: string, { id }: Config, { step }: Steps)
       return `do not work: ${error instanceof Error ? error.message : String(error)}`;
     }
   });
-}
-
-/** Builds the images that the cache lacks, for those who bring an Incus of their own (the tests). */
-export async function cacheImages({ step }: Steps): Promise<void> {
-  const mirror = debianMirror(readAptSources(), osRelease().codename);
-  await together(
-    imageNames.map((image) =>
-      step(
-        `image ${image}`,
-        async (note) => await buildImage(recipe(image, mirror), defaultImageCache, note),
-      ),
-    ),
-  );
 }

@@ -18,7 +18,6 @@ import {
 } from './machine.ts';
 import { missingFindings } from './missing.ts';
 import { createSteps, formatDuration, together } from './steps.ts';
-import { countTests, formatCounts } from './test.ts';
 import { createTimeline, formatTimeline } from './timeline.ts';
 import { parseTtl } from './token.ts';
 
@@ -133,20 +132,6 @@ test('a timeline tells the time since its start', () => {
   timeline.mark('accepted');
   timeline.mark('done');
   expect(formatTimeline(timeline.entries)).toBe('      12 ms  accepted\n    1250 ms  done');
-});
-
-test('the counts of a test report include files that could not be loaded', () => {
-  const report = {
-    numPassedTests: 12,
-    numPendingTests: 1,
-    numTodoTests: 0,
-    testResults: [
-      { status: 'passed', assertionResults: [{ status: 'passed' }] },
-      { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'failed' }] },
-      { status: 'failed', assertionResults: [] },
-    ],
-  };
-  expect(formatCounts(countTests(JSON.stringify(report)))).toBe('12 passed, 3 failed, 1 skipped');
 });
 
 test('doctor says which bytes are missing, where they belong, and what to do', () => {

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type Config, paths, readConfig } from '../config.ts';
 import { run } from '../host/command.ts';
-import { defaultImageCache } from '../host/images/ensure.ts';
+import { cacheDirectory, imagesOf } from '../host/images/ensure.ts';
 import { restoreSysctls } from '../host/kernel.ts';
 import { stopLxcfs } from '../host/lxcfs.ts';
 import { mountsBelow } from '../host/mounts-below.ts';
@@ -60,7 +60,10 @@ async function removeShared({ step }: Steps, keepCache: boolean): Promise<void> 
     return 'restored';
   });
   if (!keepCache) {
-    await step('image cache', () => rmSync(dirname(defaultImageCache), { recursive: true, force: true }));
+    await step('image cache', () => {
+      rmSync(imagesOf(cacheDirectory), { recursive: true, force: true });
+      if (existsSync(cacheDirectory) && readdirSync(cacheDirectory).length === 0) rmdirSync(cacheDirectory);
+    });
   }
   await step('user', removeUser);
   rmSync(registryDirectory, { recursive: true, force: true });
@@ -89,7 +92,7 @@ function describe(home: string, config: Config, last: boolean, keepCache: boolea
   if (config.mode === 'real')
     lines.push('every droplet with its data, the networks, images, storage pool, packet filter');
   if (last) {
-    const cache = keepCache ? '' : `, the image cache ${dirname(defaultImageCache)}`;
+    const cache = keepCache ? '' : `, the image cache ${imagesOf(cacheDirectory)}`;
     lines.push(
       `as the last Atoll of this machine: the user atoll, changed sysctls, our lxcfs, our APT source${cache}`,
     );

@@ -5,7 +5,7 @@ import { arch, availableParallelism, totalmem } from 'node:os';
 import { run } from './command.ts';
 import { isLxcfsServing } from './lxcfs.ts';
 import { osRelease } from './os-release.ts';
-import { missingPackages } from './packages.ts';
+import { isSupported, missingPackages } from './packages.ts';
 import { hasSimpleQuotas } from './pool-quotas.ts';
 
 /** Something that this host can or cannot do. */
@@ -60,9 +60,9 @@ function root(): Finding {
 }
 
 function system(): Finding {
-  const { id, codename, name } = osRelease();
-  const ok = id === 'debian' && ['bookworm', 'trixie'].includes(codename);
-  return { name: 'system', ok, detail: name, remedy: 'real mode is made for Debian 12 and 13' };
+  const release = osRelease();
+  const ok = isSupported(release);
+  return { name: 'system', ok, detail: release.name, remedy: 'real mode is made for Debian 12 and 13' };
 }
 
 function architecture(): Finding {

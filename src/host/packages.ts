@@ -81,9 +81,14 @@ export async function removePackageSource(log: (line: string) => void): Promise<
   log(`${backportsFile} removed`);
 }
 
+/** Whether real mode is made for this system. */
+export function isSupported({ id, codename }: OsRelease): boolean {
+  return id === 'debian' && ['bookworm', 'trixie'].includes(codename);
+}
+
 /** Throws with what to do instead, where this is not a Debian that the packages are known to fit. */
 function requireDebian(system: OsRelease): void {
-  if (system.id === 'debian' && ['bookworm', 'trixie'].includes(system.codename)) return;
+  if (isSupported(system)) return;
   throw new Error(
     `Real mode is made for Debian 12 and 13; this is ${system.name || 'another system'}. ` +
       `Use a Debian machine or VM (it needs: ${hostPackages.join(' ')}), or run with --simulated.`,
@@ -112,11 +117,13 @@ function avoidDefaultCluster(): void {
   writeFileSync(clusterConfig, 'create_main_cluster = false\n');
 }
 
-async function aptUpdate(): Promise<undefined> {
+/** Has APT ask what its sources offer. */
+export async function aptUpdate(): Promise<undefined> {
   await run('apt-get', ['update', ...aptGet], { env: aptEnvironment, timeoutMs: aptTimeoutMs });
 }
 
-async function aptInstall(what: string[], log: (line: string) => void): Promise<void> {
+/** Installs packages, without what they only recommend. */
+export async function aptInstall(what: string[], log: (line: string) => void): Promise<void> {
   const { stdout } = await run('apt-get', ['install', '-y', '--no-install-recommends', ...aptGet, ...what], {
     env: aptEnvironment,
     timeoutMs: aptTimeoutMs,

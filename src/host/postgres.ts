@@ -184,6 +184,8 @@ export async function ensurePostgres(options: {
   user?: User | undefined;
   /** Where to look for PostgreSQL's packages instead of /usr/lib/postgresql. */
   systemRoot?: string;
+  /** `false`: nobody will want its data after the machine has crashed (tests), and nothing waits for the disk. */
+  durable?: boolean;
 }): Promise<PostgresServer> {
   const { home, user } = options;
   const { postgresData: data, postgresSocket: socketDir } = paths(home);
@@ -215,7 +217,8 @@ export async function ensurePostgres(options: {
   writeFileSync(hba, 'local all all peer map=atoll\n');
   writeFileSync(ident, identMap(user?.name ?? administrator, administrator));
   const files = { unix_socket_directories: socketDir, hba_file: hba, ident_file: ident };
-  const flags = Object.entries({ ...settings, ...files }).flatMap(([name, value]) => [
+  const durability = options.durable === false ? { fsync: 'off', synchronous_commit: 'off' } : {};
+  const flags = Object.entries({ ...settings, ...durability, ...files }).flatMap(([name, value]) => [
     '-c',
     `${name}=${value}`,
   ]);

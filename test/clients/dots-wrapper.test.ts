@@ -10,7 +10,7 @@ let dots: ReturnType<typeof createApiClient>;
 beforeAll(async () => {
   listening = await listeningAtoll();
   dots = createApiClient({ token: listening.token, endpoint: `${listening.origin}/v2` });
-}, 60_000);
+});
 afterAll(() => listening?.close());
 
 const order = { region: 'nyc3', size: 's-1vcpu-1gb', image: 'debian-12-x64' };

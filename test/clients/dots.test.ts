@@ -21,7 +21,7 @@ beforeAll(async () => {
   const adapter = new FetchRequestAdapter(new DigitalOceanApiKeyAuthenticationProvider(listening.token));
   adapter.baseUrl = listening.origin;
   v2 = createDigitalOceanClient(adapter).v2;
-}, 60_000);
+});
 afterAll(() => listening?.close());
 
 const order = { region: 'nyc3', size: 's-1vcpu-1gb', image: 'debian-12-x64' };

@@ -9,13 +9,12 @@ import { machinesOf } from '../../src/engine/compute/incus/machines.ts';
 import { engineName, madeKey, portName, volumeKey, volumePath } from '../../src/engine/compute/incus/spec.ts';
 import type { Compute, VolumeAttachment } from '../../src/engine/compute/port.ts';
 import { EngineError } from '../../src/engine/errors.ts';
-import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
+import { sample } from '../support/campaign.ts';
+import { startTestIncus, type TestIncus } from '../support/incus.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { engineOf } from './compute-lab.ts';
 import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
-
-const obstacle = await whyNoIncus();
-if (obstacle) console.warn(`SKIPPED: killing incusd: ${obstacle}`);
 
 const disk = { urn: 'do:image:5', name: 'image-5' };
 const force = { force: true, timeoutMs: 0 };
@@ -23,7 +22,7 @@ const force = { force: true, timeoutMs: 0 };
 const patienceMs = 90_000;
 const timeoutMs = 150_000;
 
-describe.skipIf(obstacle)('incusd is killed', () => {
+describe('incusd is killed', unless(await whyNoIncus()), () => {
   let incus: TestIncus;
   let engine: EngineUnderTest;
   let compute: Compute;
@@ -100,7 +99,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   }
 
   // The delays, in ms, hit the copy and its record.
-  test.each([5, 30, 70])(
+  test.each(sample([5, 30, 70], 1))(
     '%i ms into a save: the disk is kept, once, and whole',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
@@ -118,7 +117,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
     timeoutMs,
   );
 
-  test.each([10, 60])(
+  test.each(sample([10, 60], 1))(
     '%i ms into a create from a kept disk: the machine can be had',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
@@ -135,7 +134,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   );
 
   // The delays, in ms, hit the making of the new disk and the stop.
-  test.each([20, 100, 400])(
+  test.each(sample([20, 100, 400], 1))(
     '%i ms into the replacement of a disk: the machine is there all the time, and gets its disk',
     async (ms) => {
       await create21();
@@ -146,7 +145,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   );
 
   // The delays, in ms, hit the deletion of the old disk, and what makes the new one the machine's.
-  test.each([5, 25, 45])(
+  test.each(sample([5, 25, 45], 1))(
     '%i ms after a new disk has been made, twice: the machine has it',
     async (ms) => {
       await create21();
@@ -183,7 +182,7 @@ describe.skipIf(obstacle)('incusd is killed', () => {
   }, 60_000);
 
   // The delays, in ms, hit the making of the device, and what has it appear inside.
-  test.each([8, 10, 12])(
+  test.each(sample([8, 10, 12], 1))(
     '%i ms into an attach: the volume is there, and gone after its detach',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));

@@ -20,8 +20,8 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       engine = await makeEngine();
       compute = engine.compute;
       await ensureNetworks(compute, machineSpec(engine, 11));
-    }, 60_000);
-    afterAll(() => engine?.remove(), 60_000);
+    });
+    afterAll(() => engine?.remove());
     afterEach(async () => {
       for (const machine of await compute.list()) await compute.delete(machine.name);
       for (const disk of await compute.listSaved()) await compute.deleteSaved(disk.name);

@@ -2,16 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { engineName } from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
-import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
+import { sample } from '../support/campaign.ts';
+import { startTestIncus, type TestIncus } from '../support/incus.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { computeContract } from './compute.contract.ts';
 import { engineOf } from './compute-lab.ts';
 import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
 
-const obstacle = await whyNoIncus();
-if (obstacle) console.warn(`SKIPPED: the compute contract on Incus: ${obstacle}`);
-
-describe.skipIf(obstacle)('on Incus', () => {
+describe('on Incus', unless(await whyNoIncus()), () => {
   computeContract('incus', async () => engineOf(await startTestIncus()));
 
   describe('compute port: incus alone', () => {
@@ -128,7 +127,7 @@ describe.skipIf(obstacle)('on Incus', () => {
     });
 
     // The delays, in ms, hit the record, the root volume and the start in the making.
-    test.each([15, 50, 150])(
+    test.each(sample([15, 50, 150], 1))(
       'a daemon killed %i ms into a create: the machine can be had, or be rid of',
       async (ms) => {
         const events: ComputeEvent[] = [];

@@ -24,15 +24,6 @@ import type { ContractHost } from './host.contract.ts';
 const run = promisify(execFile);
 const MAIN = new URL('../../src/hostd/main.ts', import.meta.url).pathname;
 
-/** Whether this machine can hold a lab: root on Linux with `ip` and `nft`. */
-export async function labIsPossible(): Promise<boolean> {
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  return Promise.all([run('ip', ['netns', 'list']), run('nft', ['list', 'tables'])]).then(
-    () => true,
-    () => false,
-  );
-}
-
 /** What a request from inside of a lab's droplet came to; `undefined` where no answer came within 2 s. */
 export type LabAnswer = { status: number; headers: Record<string, string>; body: string } | undefined;
 

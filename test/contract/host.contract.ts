@@ -61,10 +61,10 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
     beforeAll(async () => {
       made = await make();
       ({ host } = made);
-    }, 60_000);
+    });
     afterAll(async () => {
       await made.end();
-    }, 60_000);
+    });
 
     it('knows nothing of a droplet that was never published', async () => {
       expect(await host.published(11)).toBeUndefined();

@@ -4,13 +4,12 @@ import { paths } from '../../src/config.ts';
 import { digest } from '../../src/engine/host/digest.ts';
 import { hostdHost } from '../../src/engine/host/hostd/host.ts';
 import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
+import { unless, whyNoLab } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
-import { hostLab, type Lab, labIsPossible, volumeBytes, volumeLosses } from './host-lab.ts';
+import { hostLab, type Lab, volumeBytes, volumeLosses } from './host-lab.ts';
 
-const possible = await labIsPossible();
-
-describe.runIf(possible)('with a real hostd', () => {
+describe('with a real hostd', unless(await whyNoLab()), () => {
   hostContract('hostd', async () => {
     const lab = await hostLab();
     await lab.start();

@@ -9,6 +9,7 @@ import { Unimportable } from '../../src/engine/importer/port.ts';
 import { imageConversions } from '../../src/hostd/images/conversions.ts';
 import { makeDisk, makeSystem } from '../support/disk-images.ts';
 import { type ImportLab, importLab } from '../support/import-lab.ts';
+import { unless, whyNotRoot } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { importerContract } from './importer.contract.ts';
 
@@ -36,7 +37,7 @@ async function left(directory: string): Promise<string[]> {
   return [...names.flat(), ...[...loops, ...mounts].filter((line) => line.includes(directory))];
 }
 
-describe.runIf(process.getuid?.() === 0)('with a real converter', () => {
+describe('with a real converter', unless(whyNotRoot()), () => {
   importerContract('hostd', async () => {
     const compute = looker();
     const lab = await importLab(compute);

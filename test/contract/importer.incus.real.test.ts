@@ -6,16 +6,14 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeDisk, makeSystem } from '../support/disk-images.ts';
 import { type ImportLab, importLab } from '../support/import-lab.ts';
-import { startTestIncus, whyNoIncus } from '../support/incus.ts';
+import { startTestIncus } from '../support/incus.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { engineOf } from './compute-lab.ts';
 import type { EngineUnderTest } from './compute-under-test.ts';
 import { ensureNetworks, machineSpec } from './compute-under-test.ts';
 
 const run = promisify(execFile);
-const obstacle = await whyNoIncus();
-if (obstacle) console.warn(`SKIPPED: imports on Incus: ${obstacle}`);
-
-describe.skipIf(obstacle)('an imported image on Incus', () => {
+describe('an imported image on Incus', unless(await whyNoIncus()), () => {
   let incus: Awaited<ReturnType<typeof startTestIncus>>;
   let engine: EngineUnderTest;
   let lab: ImportLab;

@@ -10,19 +10,12 @@ import { type PoolQuotas, poolQuotas } from '../../src/host/pool-quotas.ts';
 import { run as runOnHost } from '../../src/hostd/exec.ts';
 import { poolCare } from '../../src/hostd/pool.ts';
 import { type LoopDevice, loopDevice } from '../support/loop-device.ts';
+import { unless, whyNoBtrfs } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
-const obstacle =
-  process.getuid?.() === 0
-    ? await run('btrfs', ['--version']).then(
-        () => undefined,
-        () => 'btrfs-progs are not installed',
-      )
-    : 'it needs root';
-if (obstacle) console.warn(`SKIPPED: a pool that loses count: ${obstacle}`);
 
-describe.skipIf(obstacle)('a pool of quota groups', () => {
+describe('a pool of quota groups', unless(await whyNoBtrfs()), () => {
   let directory: string;
   let loop: LoopDevice;
   let quotas: PoolQuotas;

@@ -8,13 +8,13 @@ import type { Compute } from '../../src/engine/compute/port.ts';
 import { ensureLimits } from '../../src/host/pool-limits.ts';
 import { hasSimpleQuotas, type PoolQuotas } from '../../src/host/pool-quotas.ts';
 import { forbidSubvolumes } from '../../src/host/pool-subvolumes.ts';
-import { startTestIncus, type TestIncus, whyNoIncus } from '../support/incus.ts';
+import { startTestIncus, type TestIncus } from '../support/incus.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { engineOf, quotasOf } from './compute-lab.ts';
 import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
 
 const obstacle =
   (await whyNoIncus()) ?? (hasSimpleQuotas() === false ? 'the kernel has no simple quotas (6.7)' : undefined);
-if (obstacle) console.warn(`SKIPPED: the limits of a pool: ${obstacle}`);
 
 const gib = 2 ** 30;
 const mib = 2 ** 20;
@@ -61,7 +61,7 @@ const groupOf = async (machine: string): Promise<string> =>
 const initOf = async (machine: string) =>
   (await incus.client.request<{ pid: number }>('GET', `${await incus.pathOf(machine)}/state`)).pid;
 
-describe.skipIf(obstacle)('a new pool', () => {
+describe('a new pool', unless(obstacle), () => {
   beforeAll(() => start({}), 60_000);
   afterAll(() => engine?.remove(), 60_000);
 
@@ -117,7 +117,7 @@ describe.skipIf(obstacle)('a new pool', () => {
   }, 60_000);
 });
 
-describe.skipIf(obstacle)('a pool that was made before', () => {
+describe('a pool that was made before', unless(obstacle), () => {
   beforeAll(() => start({ quotas: 'old' }), 60_000);
   afterAll(() => engine?.remove(), 60_000);
 

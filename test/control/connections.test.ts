@@ -44,7 +44,7 @@ beforeAll(async () => {
   await second.start();
   watcher = new pg.Client(connectionOptions(address, 'watcher'));
   await watcher.connect();
-}, 40_000);
+});
 afterAll(async () => {
   await watcher.end();
   await second.stop();

@@ -26,7 +26,7 @@ beforeAll(async () => {
   port = await openOperatorPort({ db, clock: systemClock, log: silentLog, metrics: atoll.plane.metrics }, [
     { socket },
   ]);
-}, 40_000);
+});
 afterAll(async () => {
   await port.close();
   await atoll.close();

@@ -1,6 +1,6 @@
 /** What the operator sees and removes of what is in quarantine. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/control/clock.ts';
 import { listQuarantined, requestRemoval } from '../../src/control/quarantine.ts';
 import { silentLog } from '../../src/log.ts';
@@ -17,8 +17,6 @@ import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, getDroplet } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
 import { createVolume } from '../support/volumes.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let atoll: TestAtoll;
 beforeAll(async () => {

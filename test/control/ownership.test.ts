@@ -239,11 +239,11 @@ it('claims and renews while requests hold the rows of finished runs', async () =
     await pause(100);
     const before = await query<{ lease_until: Date }>('select lease_until from loops');
     await wakeThing('other');
-    await until(() => isClean('other'), 5_000);
+    await until(() => isClean('other'));
     await until(async () => {
       const [loop] = await query<{ lease_until: Date }>('select lease_until from loops');
       return (loop?.lease_until ?? 0) > (before[0]?.lease_until ?? 0);
-    }, 5_000);
+    });
     for (const id of ids) expect((await row(id))?.owner).not.toBeNull();
   });
   for (const id of ids) await until(() => isClean(id));

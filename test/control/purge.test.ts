@@ -1,5 +1,5 @@
 /** What is past its time goes, by a driven clock, and nothing that anybody still needs. */
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
 import { defaultRetention, purge } from '../../src/control/purge.ts';
 import { silentLog } from '../../src/log.ts';
@@ -9,8 +9,6 @@ import { createDroplet, ended } from '../support/droplets.ts';
 import { days, hours, seldom } from '../support/time.ts';
 import { until } from '../support/until.ts';
 import { createVolume } from '../support/volumes.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let clock: DrivenClock;
 let atoll: TestAtoll;

@@ -7,13 +7,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findDaemon } from '../../src/host/processes.ts';
 import { asUser, showing } from '../../src/host/user.ts';
 import { atollCli, mustAtoll } from '../support/cli.ts';
+import { unless, whyNotRoot } from '../support/obstacles.ts';
 import { freePort } from '../support/real-atoll.ts';
 import { remoteClient } from '../support/remote-client.ts';
 
-const isRoot = process.getuid?.() === 0;
-if (!isRoot) console.warn('SKIPPED: a home below a closed directory: without root there is one user only');
-
-describe.skipIf(!isRoot)('below a directory that only root may enter', () => {
+describe('below a directory that only root may enter', unless(whyNotRoot()), () => {
   let closed: string;
   beforeEach(() => {
     // Made with mode 0700.
@@ -40,7 +38,7 @@ describe.skipIf(!isRoot)('below a directory that only root may enter', () => {
       await atollCli(home)('destroy', '--yes', '--keep-cache');
     }
     expect(existsSync(home)).toBe(false);
-  }, 180_000);
+  });
 
   it('its user sees what it is shown, nothing else, and nothing is mounted on the host', async () => {
     const user = { name: 'nobody', uid: 65534, gid: 65534 };

@@ -1,11 +1,13 @@
 /** What a droplet can do besides running: disks, volumes, addresses; for real, seen from inside. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { unless, whyNoAtoll } from '../support/obstacles.ts';
 import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
 import type { RemoteClient } from '../support/remote-client.ts';
 import { solicitRouters } from '../support/router-solicitation.ts';
 import { ssh, sshBanner } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
 
+const obstacle = await whyNoAtoll();
 let real: RealAtoll;
 let api: RemoteClient;
 beforeAll(async () => {
@@ -45,7 +47,7 @@ def refusal(request):
 print(*map(refusal, (0x5000940e, 0x50009401, 0x50009418, 0x50009417)))
 `;
 
-describe('disks', () => {
+describe('disks', unless(obstacle), () => {
   it('a snapshot of a running droplet has its bytes: in a restore, and in another droplet', async () => {
     const { id, address } = await booted({ name: 'snap' });
     await inside(address, 'echo one > /root/bytes; sync');
@@ -106,7 +108,7 @@ describe('disks', () => {
   });
 });
 
-describe('volumes', () => {
+describe('volumes', unless(obstacle), () => {
   it('mount themselves, survive a reboot, grow, and carry their data elsewhere', async () => {
     const request = { name: 'data', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'ext4' };
     const { volume } = await api.expect(201, 'POST', '/v2/volumes', request);
@@ -207,7 +209,7 @@ describe('volumes', () => {
   });
 });
 
-describe('reserved IPs', () => {
+describe('reserved IPs', unless(obstacle), () => {
   it('lead to the droplet they are assigned to, at once also after another assignment', async () => {
     const one = await booted({ name: 'one' });
     const two = await booted({ name: 'two' });
@@ -237,7 +239,7 @@ describe('reserved IPs', () => {
   });
 });
 
-describe('a droplet that does not boot', () => {
+describe('a droplet that does not boot', unless(obstacle), () => {
   it('is off, its action has erred, and the operator is shown why', async () => {
     const { id, address } = await booted({ name: 'broken' });
     await inside(address, 'rm /sbin/init; sync');

@@ -20,4 +20,4 @@ it('a database URL that leads nowhere is not kept: the next up goes on with the 
     await atollCli(home)('destroy', '--yes', '--keep-cache');
     rmSync(directory, { recursive: true, force: true });
   }
-}, 180_000);
+});

@@ -2,11 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { unless, whyNoAtoll } from '../support/obstacles.ts';
 import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
 import type { RemoteClient } from '../support/remote-client.ts';
 import { ssh, sshBanner, sshByPassword } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
 
+const obstacle = await whyNoAtoll();
 let real: RealAtoll;
 let api: RemoteClient;
 beforeAll(async () => {
@@ -35,7 +37,7 @@ mounts:
 runcmd: [[touch, /root/ran]]
 `;
 
-describe('user data', () => {
+describe('user data', unless(obstacle), () => {
   it.each(['debian-12-x64', 'debian-13-x64'])('works key by key on %s, or says why not', async (image) => {
     const name = `data-${image}`;
     const { volume } = await api.expect(201, 'POST', '/v2/volumes', {
@@ -93,7 +95,7 @@ describe('user data', () => {
   });
 });
 
-describe('the root password', () => {
+describe('the root password', unless(obstacle), () => {
   /** The password in the newest letter about a droplet. */
   async function mailed(id: number): Promise<string> {
     const letter = await readFile(join(real.home, 'mail', `droplet-${id}-password.txt`), 'utf8');

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applications } from '../../src/cloud/one-clicks/index.ts';
 import { leftovers } from '../support/leftovers.ts';
+import { unless, whyNoAtoll } from '../support/obstacles.ts';
 import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
 import { ssh } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
 
+const obstacle = await whyNoAtoll();
 let real: RealAtoll;
 const addresses = new Map<string, string>();
 
@@ -71,7 +73,7 @@ const localImage = [
 
 const page = async (slug: string) => (await fetch(`http://${addresses.get(slug)}/`)).text();
 
-describe.each(applications.map(({ slug }) => slug))('%s', (slug) => {
+describe.each(applications.map(({ slug }) => slug))('%s', unless(obstacle), (slug) => {
   it('boots without a complaint', async () => {
     const [result, state] = await inside(slug, [
       'cat /run/cloud-init/result.json',
@@ -82,7 +84,7 @@ describe.each(applications.map(({ slug }) => slug))('%s', (slug) => {
   });
 });
 
-describe('the applications serve what they promise:', () => {
+describe('the applications serve what they promise:', unless(obstacle), () => {
   it('nginx, and the user’s own packages and commands run beside it', async () => {
     const [seen, tree] = await inside('nginx', ['cat /root/seen-by-runcmd', 'command -v tree']);
     expect(seen).toContain('Welcome to nginx');
@@ -145,7 +147,7 @@ describe('the applications serve what they promise:', () => {
   });
 });
 
-it('nothing is left when they are destroyed', async () => {
+it('nothing is left when they are destroyed', unless(obstacle), async () => {
   await real.destroy();
   expect(leftovers(real.home, real.id)).toEqual([]);
 });

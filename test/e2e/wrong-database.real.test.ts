@@ -8,6 +8,7 @@ import { paths } from '../../src/config.ts';
 import { findDaemon, stopDaemon } from '../../src/host/processes.ts';
 import type { Orphan } from '../../src/orphans.ts';
 import { atollCli } from '../support/cli.ts';
+import { unless, whyNoAtoll } from '../support/obstacles.ts';
 import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
 import { sshBanner } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
@@ -59,7 +60,7 @@ async function expectRefusal(before: Awaited<ReturnType<typeof held>>, ...args: 
 
 const orphans = async (): Promise<Orphan[]> => JSON.parse(await real.atoll('orphans', '--json')).orphans;
 
-describe('another database beside living machines', () => {
+describe('another database beside living machines', unless(await whyNoAtoll()), () => {
   it('destroys nothing, whether it is new, lost or older', async () => {
     const a = await newDroplet('a');
     const volume = await call(201, 'POST', '/v2/volumes', {

@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import type { Host } from '../../src/engine/host/port.ts';
 import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
+import { isCampaign, sample } from '../support/campaign.ts';
 import { until } from '../support/until.ts';
 
 /** Not steps towards anything: they are let through, and never counted. */
@@ -17,11 +18,13 @@ export interface CrashPoint {
   wrap: NonNullable<TestAtollOptions['wrap']>;
   /** From now on, calls `crash` right after the n-th call has taken effect; that call is never answered. */
   arm(n: number, crash: () => void): void;
-  disarm(): void;
+  /** Answers how many calls there have been since `arm`. */
+  disarm(): number;
 }
 
 export function crashPoint(): CrashPoint {
-  let armed: { left: number; crash: () => void } | undefined;
+  let armed: { at: number; crash: () => void } | undefined;
+  let calls = 0;
   // Calls of a control plane that was killed are never answered.
   let generation = { dead: false };
 
@@ -34,7 +37,8 @@ export function crashPoint(): CrashPoint {
           if (mine.dead) return never;
           const result: unknown = await method.apply(target, args);
           if (mine.dead) return never;
-          if (armed && --armed.left === 0) {
+          calls++;
+          if (armed?.at === calls) {
             mine.dead = true;
             const { crash } = armed;
             armed = undefined;
@@ -56,10 +60,12 @@ export function crashPoint(): CrashPoint {
       host: (host: Host) => guard(host, generation),
     },
     arm(n, crash) {
-      armed = { left: n, crash };
+      armed = { at: n, crash };
+      calls = 0;
     },
     disarm() {
       armed = undefined;
+      return calls;
     },
   };
 }
@@ -76,6 +82,8 @@ export interface Survival<Prepared, Asked> {
   world(prepared: Prepared, asked: Asked): Promise<unknown>;
   /** So many engine calls it makes at least. */
   calls: number;
+  /** The gate kills after so many of them only, by its seed; absent: after each. */
+  gateCount?: number | undefined;
   patience?: Patience | undefined;
 }
 
@@ -90,24 +98,34 @@ const most = 40;
 
 /** Expects the world of an undisturbed run, whichever engine call the control plane is killed after. */
 export async function expectSurvival<Prepared, Asked>(survival: Survival<Prepared, Asked>) {
-  const { point, atoll, prepare, ask, world, calls, patience } = survival;
+  const { point, atoll, prepare, ask, world, calls, gateCount, patience } = survival;
   async function run(n: number) {
     const prepared = await prepare();
     await idle(atoll, patience);
     const crashed = crashAfter(point, atoll, n);
     const asked = await ask(prepared);
     await idle(atoll, patience);
+    const made = point.disarm();
     const came = await crashed();
     await idle(atoll, patience);
-    return { came, world: await world(prepared, asked) };
+    return { made, came, world: await world(prepared, asked) };
   }
   const undisturbed = await run(0);
-  for (let n = 1; ; n++) {
-    expect(n).toBeLessThan(most);
+  /** Answers whether it came to the n-th engine call. */
+  async function survives(n: number): Promise<boolean> {
     const disturbed = await run(n);
     expect(disturbed.world, `killed after engine call ${n}`).toEqual(undisturbed.world);
-    if (!disturbed.came) return expect(n).toBeGreaterThan(calls);
+    return disturbed.came;
   }
+  if (gateCount && !isCampaign) {
+    expect(undisturbed.made).toBeGreaterThanOrEqual(calls);
+    const moments = Array.from({ length: undisturbed.made }, (_, index) => index + 1);
+    for (const n of sample(moments, gateCount)) await survives(n);
+    return;
+  }
+  let n = 1;
+  while (await survives(n)) expect(++n).toBeLessThan(most);
+  expect(n).toBeGreaterThan(calls);
 }
 
 /** Kills the control plane after the n-th engine call from now on; the answer says whether it came to that. */

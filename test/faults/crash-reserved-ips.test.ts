@@ -117,26 +117,23 @@ describe('kill -9 after every single engine call', () => {
     expect(await atoll.host.addresses()).toEqual([]);
   }
 
-  it.each(scenarios)(
-    '$name converges to the world of an undisturbed run',
-    ({ prepare, ask }) =>
-      expectSurvival({
-        point,
-        atoll,
-        async prepare() {
-          const lab = await openLab();
-          await prepare?.(lab);
-          return lab;
-        },
-        ask,
-        async world(lab, { actions, ip = lab.ip }) {
-          const world = await worldOf(lab, ip, actions);
-          await clear();
-          return world;
-        },
-        calls: 2,
-      }),
-    120_000,
+  it.each(scenarios)('$name converges to the world of an undisturbed run', ({ prepare, ask }) =>
+    expectSurvival({
+      point,
+      atoll,
+      async prepare() {
+        const lab = await openLab();
+        await prepare?.(lab);
+        return lab;
+      },
+      ask,
+      async world(lab, { actions, ip = lab.ip }) {
+        const world = await worldOf(lab, ip, actions);
+        await clear();
+        return world;
+      },
+      calls: 2,
+    }),
   );
 });
 

@@ -11,11 +11,13 @@ export interface CrashContract {
   stop?(): Promise<void>;
   /** The names of the scenarios to play; absent: all. */
   only?: string[];
+  /** See `expectSurvival`. */
+  gateCount?: number;
   patience?: Patience;
 }
 
 /** The suite, for one engine. */
-export function crashContract({ engine, start, stop, only, patience }: CrashContract): void {
+export function crashContract({ engine, start, stop, only, gateCount, patience }: CrashContract): void {
   const point = crashPoint();
   let atoll: TestAtoll;
   beforeAll(async () => {
@@ -159,6 +161,7 @@ export function crashContract({ engine, start, stop, only, patience }: CrashCont
             return world;
           },
           calls: 2,
+          gateCount,
           patience,
         }),
     );

@@ -7,12 +7,9 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type AtollOnIncus, startAtollOnIncus } from '../support/atoll-on-incus.ts';
 import { ended, getDroplet, order, type SeenAction } from '../support/droplets.ts';
-import { whyNoIncus } from '../support/incus.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { createVolume } from '../support/volumes.ts';
-
-const obstacle = await whyNoIncus();
-if (obstacle) console.warn(`SKIPPED: faults on Incus: ${obstacle}`);
 
 const run = promisify(execFile);
 /** A daemon that could not bring a network up when it started tries again after a minute. */
@@ -61,7 +58,7 @@ async function destroy(id: number) {
   await gone(`droplet-${id}`, ...images.map((image: number) => `image-${image}`));
 }
 
-describe.skipIf(obstacle)('on Incus', () => {
+describe('on Incus', unless(await whyNoIncus()), () => {
   beforeAll(async () => {
     lab = await startAtollOnIncus();
   });

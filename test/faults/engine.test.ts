@@ -87,7 +87,7 @@ describe('an engine that fails', () => {
     const rebuild = async (image: string) => {
       const body = { type: 'rebuild', image };
       const { action } = await atoll.api.expect(201, 'POST', `/v2/droplets/${id}/actions`, body);
-      return ended(atoll.api, action.id, 20_000);
+      return ended(atoll.api, action.id);
     };
     atoll.world.fail('start', new EngineError('failed', 'no init'), 5);
     expect((await rebuild('debian-13-x64')).status).toBe('errored');

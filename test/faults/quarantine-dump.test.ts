@@ -1,15 +1,12 @@
 /** What only an older or another database can do to what is in quarantine. */
 import { sql } from 'kysely';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
 import { actOnVolume, createVolume } from '../support/volumes.ts';
 import { idle } from './crash-harness.ts';
-
-// Each starts the control plane twice.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let atoll: TestAtoll;
 beforeEach(async () => {

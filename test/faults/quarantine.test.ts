@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type Logger, pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ForeignEngines } from '../../src/control/cloud-id.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -11,9 +11,6 @@ import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
 import { until } from '../support/until.ts';
 import { actOnVolume, createVolume } from '../support/volumes.ts';
 import { idle } from './crash-harness.ts';
-
-// Each starts the control plane several times over.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let atoll: TestAtoll;
 let lines: string[];

@@ -4,16 +4,13 @@ import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { type AtollOnIncus, startAtollOnIncus } from '../support/atoll-on-incus.ts';
 import { order } from '../support/droplets.ts';
-import { whyNoIncus } from '../support/incus.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { days, hours, minutes, pass as passOn, seldom } from '../support/time.ts';
 import { until } from '../support/until.ts';
 
-const obstacle = await whyNoIncus();
-if (obstacle) console.warn(`SKIPPED: schedules on Incus: ${obstacle}`);
-
 const deadlineMs = 60_000;
 
-describe.skipIf(obstacle)('on Incus', () => {
+describe('on Incus', unless(await whyNoIncus()), () => {
   let clock: DrivenClock;
   let lab: AtollOnIncus;
   beforeAll(async () => {

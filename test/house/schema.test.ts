@@ -31,7 +31,7 @@ it('src/store/schema.ts is what kysely-codegen makes of the migrated database', 
   const { rows } = await database.store.pool.query<{ name: string }>('select current_database() as name');
   const url = `postgres://atoll@/${rows[0]?.name}?host=${encodeURIComponent(inject('postgresSocket'))}`;
   await expect(run(process.execPath, codegen(url))).resolves.toBeDefined();
-}, 60_000);
+});
 
 describe('migrations', () => {
   it('run once', async () => {

@@ -3,13 +3,13 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation } from '../../src/http/operation.ts';
 import { builtOperations, pathOf } from '../support/operations.ts';
-import { type Lab, openLab, openLabMs } from './fixtures.ts';
+import { type Lab, openLab } from './fixtures.ts';
 import { type Refused, refusalOf } from './refusal.ts';
 
 let lab: Lab;
 beforeAll(async () => {
   lab = await openLab();
-}, openLabMs);
+});
 afterAll(() => lab.close());
 const refusal = (...request: Refused) => refusalOf(lab, ...request);
 

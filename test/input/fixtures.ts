@@ -22,9 +22,6 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-/** How long `openLab` may take on a busy machine, ms. */
-export const openLabMs = 60_000;
-
 /** An Atoll with one of each thing in the first team's account. */
 export async function openLab(): Promise<Lab> {
   const atoll = await startAtoll();

@@ -33,7 +33,7 @@ beforeAll(async () => {
       return { query: `name=${name}&region=${region.slug}` };
     },
   };
-}, 60_000);
+});
 afterAll(() => lab.close());
 
 /** What these ask for beside the scopes that are published for them, by what their request does. */

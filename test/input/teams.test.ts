@@ -14,7 +14,7 @@ beforeAll(async () => {
   other = await otherTeam(lab);
   await untilIdle(lab.atoll);
   before = await rowsOfOthers();
-}, 60_000);
+});
 afterAll(() => lab.close());
 
 const operations = builtOperations();

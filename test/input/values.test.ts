@@ -1,13 +1,13 @@
 /** Values of the right type that are wrong all the same, and odd ones that are right. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { publicKey } from '../support/ssh-key.ts';
-import { type Lab, openLab, openLabMs, order } from './fixtures.ts';
+import { type Lab, openLab, order } from './fixtures.ts';
 import { type Refused, refusalOf } from './refusal.ts';
 
 let lab: Lab;
 beforeAll(async () => {
   lab = await openLab();
-}, openLabMs);
+});
 afterAll(() => lab.close());
 const refusal = (...request: Refused) => refusalOf(lab, ...request);
 

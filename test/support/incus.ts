@@ -13,7 +13,7 @@ import { ensurePoolLimits } from '../../src/host/incus-setup.ts';
 import { importTinyImage, living, tinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);
-const incusd = '/usr/libexec/incus/incusd';
+export const incusd = '/usr/libexec/incus/incusd';
 
 /** A private incusd in a directory of its own, with a pool, a public bridge and a tiny image. */
 export interface TestIncus {
@@ -42,17 +42,6 @@ export interface TestIncus {
   restart(): Promise<void>;
   /** Removes all that was made: instances, networks, pool, mounts, loop device, processes, directory. */
   remove(): Promise<void>;
-}
-
-/** Why no incusd can be started here, or undefined where it can. */
-export async function whyNoIncus(): Promise<string | undefined> {
-  if (process.getuid?.() !== 0) return 'it needs root';
-  try {
-    await run(incusd, ['--version']);
-    return undefined;
-  } catch {
-    return 'incusd is not installed';
-  }
 }
 
 /** Starts an incusd and makes what a compute engine needs in it. `quotas: 'old'` leaves the pool as Incus makes it. */

@@ -13,7 +13,7 @@ export const seldom = { resyncMs: hours(1), sweepMs: hours(1) };
 type Database = Pick<TestAtoll['database'], 'store'>;
 
 /** Waits until nothing is left to do at this moment. */
-export async function idle({ store }: Database, clock: DrivenClock, deadlineMs = 10_000): Promise<void> {
+export async function idle({ store }: Database, clock: DrivenClock, deadlineMs?: number): Promise<void> {
   await until(
     async () => {
       const { rows } = await store.pool.query(

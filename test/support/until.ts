@@ -1,10 +1,10 @@
 /**
  * Waits until a condition of the outside world holds (a process, a socket, a database): looks every
- * `intervalMs` and throws after `deadlineMs`.
+ * `intervalMs` and throws after `deadlineMs`, which only a failure waits for: long enough for a busy machine.
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
   what = condition.toString(),
   intervalMs = 5,
 ): Promise<void> {

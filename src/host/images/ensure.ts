@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import { poolName } from '../../config.ts';
 import type { IncusClient } from '../../engine/compute/incus/client.ts';
 import { debianMirror, readAptSources } from '../apt-sources.ts';
@@ -7,8 +8,11 @@ import { osRelease } from '../os-release.ts';
 import { buildImage } from './build.ts';
 import { type ImageName, recipe, recipeDigest } from './recipe.ts';
 
-/** Images are the same for all Atolls of a machine: `<name>-<digest of the recipe>.tar.zst`. */
-export const defaultImageCache = '/var/cache/atoll/images';
+/** What the Atolls of a machine share and can build again. ATOLL_CACHE: another one, which may be empty. */
+export const standardCache = '/var/cache/atoll';
+export const cacheDirectory = process.env.ATOLL_CACHE || standardCache;
+/** Where images are: `<name>-<digest of the recipe>.tar.zst`. */
+export const imagesOf = (cache: string): string => join(cache, 'images');
 
 interface StoredImage {
   fingerprint: string;
@@ -23,7 +27,11 @@ interface StoredImage {
  * ensured side by side.
  */
 export async function ensureImage(
-  { socket, name, cacheDir = defaultImageCache }: { socket: string; name: ImageName; cacheDir?: string },
+  {
+    socket,
+    name,
+    cacheDir = imagesOf(cacheDirectory),
+  }: { socket: string; name: ImageName; cacheDir?: string },
   log: (line: string) => void,
 ): Promise<Done> {
   const what = recipe(name, debianMirror(readAptSources(), osRelease().codename));
