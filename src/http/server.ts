@@ -10,6 +10,7 @@ import { errorBody, refuseConnection, toApiError, worded } from './failures.ts';
 import { type KnownOperation, operationFinder } from './known-operations.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Operation, RawJson } from './operation.ts';
+import { originOf } from './origin.ts';
 import { type OperationValidator, operationValidators } from './validation.ts';
 
 /** How much of a request is waited for. */
@@ -150,11 +151,6 @@ function serve(operation: Operation, validator: OperationValidator, validateResp
     reply.header('content-type', json);
     return reply.send(text);
   };
-}
-
-function originOf({ protocol, host }: FastifyRequest): string {
-  if (!/^[\w.:[\]-]+$/.test(host)) throw new ApiError('bad_request', 'The Host header is not valid.');
-  return `${protocol}://${host}`;
 }
 
 function answerError({ log }: ServerOptions, error: unknown, request: FastifyRequest, reply: FastifyReply) {
