@@ -56,6 +56,22 @@ const operations: Operation[] = [
       ),
       weight: Type.Optional(Type.Integer(keepEmpty)),
       about: Type.Optional(Type.String(keepEmpty)),
+      rules: Type.Optional(
+        Type.Array(
+          Type.Object({
+            port: Type.Integer(),
+            text: Type.Optional(Type.String()),
+            priority: Type.Optional(Type.Integer(keepEmpty)),
+            check: Type.Optional(
+              Type.Object({
+                path: Type.Optional(Type.String(keepEmpty)),
+                interval: Type.Optional(Type.Integer()),
+                upper: Type.Optional(Type.Union([Type.Integer(), Type.Null()], keepEmpty)),
+              }),
+            ),
+          }),
+        ),
+      ),
     }),
     status: 202,
     handler: echoed,
