@@ -7,15 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ServerOptions } from './server.ts';
-import { start, token } from './test-server.ts';
+import { listen, token } from './test-server.ts';
 
 type Headers = Record<string, string>;
 
 /** Listens on loopback; `ask` connects there and says whatever it likes about where it is. */
 async function listening(options: Partial<ServerOptions> = {}) {
-  const { app } = start([], options);
-  await app.listen({ host: '127.0.0.1', port: 0 });
-  const port = Number(new URL(app.listeningOrigin).port);
+  const { port } = await listen([], options);
   const send = options.tls ? requestHttps : requestHttp;
   const ask = async (headers: Headers, method = 'GET') => {
     const asked = send({

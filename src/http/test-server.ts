@@ -1,4 +1,5 @@
 /** The server with operations made for tests; what it answers to is tested in server.test.ts and input.test.ts. */
+import { connect } from 'node:net';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { Type } from 'typebox';
 import { afterEach } from 'vitest';
@@ -102,7 +103,7 @@ const operations: Operation[] = [
 ];
 
 /** One more operation, whose handler is the test's. */
-export const made = (handler: () => Promise<unknown>, rest: Partial<Operation> = {}): Operation => ({
+export const made = (handler: Operation['handler'], rest: Partial<Operation> = {}): Operation => ({
   id: 'made',
   method: 'GET',
   path: '/v2/made',
@@ -147,4 +148,20 @@ export function start(more: Operation[] = [], options: Partial<ServerOptions> = 
   const create = async (body: unknown) =>
     call('POST', '/v2/droplets', { payload: typeof body === 'string' ? body : JSON.stringify(body) });
   return { app, call, create, logged };
+}
+
+/** The same, listening on loopback at `origin`: for what needs real connections. */
+export async function listen(more: Operation[] = [], options: Partial<ServerOptions> = {}) {
+  const started = start(more, options);
+  const origin = await started.app.listen({ host: '127.0.0.1', port: 0 });
+  return { ...started, origin, port: Number(new URL(origin).port) };
+}
+
+/** Sends bytes as they are and answers all that comes back until the connection ends. */
+export async function sendBytes(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  return text;
 }
