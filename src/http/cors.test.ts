@@ -1,13 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ServerOptions } from './server.ts';
-import { listen, token } from './test-server.ts';
+import { certificate, listen, token } from './test-server.ts';
 
 type Headers = Record<string, string>;
 
@@ -110,15 +106,7 @@ describe('an answer', () => {
 });
 
 it('over TLS the names of the certificate are this server’s own', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'atcors-'));
-  const file = (name: string) => join(directory, name);
-  const names = 'subjectAltName=DNS:cloud.example.com';
-  const made = ['-keyout', file('key'), '-out', file('cert'), '-subj', '/CN=other.example.com'];
-  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  execFileSync('openssl', ['req', '-x509', ...ec, ...made, '-addext', names], { stdio: 'ignore' });
-  const tls = { cert: readFileSync(file('cert'), 'utf8'), key: readFileSync(file('key'), 'utf8') };
-  rmSync(directory, { recursive: true });
-
+  const tls = certificate('cloud.example.com', 'other.example.com');
   const { port, ask } = await listening({ tls });
   const answer = (name: string, scheme = 'https') =>
     ask({ host: `${name}:${port}`, origin: `${scheme}://${name}:${port}` });

@@ -15,7 +15,7 @@ import type { Operation, Upload } from './operation.ts';
 import { originOf } from './origin.ts';
 import { receive } from './upload.ts';
 import { type OperationValidator, operationValidators } from './validation.ts';
-import { asksForWebSocket, webSockets } from './web-sockets.ts';
+import { upgradeOptions, webSockets } from './web-sockets.ts';
 
 /** How much is waited for, and how much is open at once. */
 export interface RequestLimits {
@@ -78,13 +78,13 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   });
   acceptBodies(app);
 
-  const { log, validateResponses = false } = options;
+  const { operations, log, validateResponses = false } = options;
   const { heartbeatMs } = limits;
   const streams = openStreams({ perTeam: limits.streamsPerTeam, drainMs: limits.drainMs });
   app.addHook('preClose', () => streams.drain());
-  const sockets = webSockets(app, { streams, log, pingMs: heartbeatMs });
+  const sockets = webSockets(app, { operations, streams, log, pingMs: heartbeatMs });
   const validatorOf = operationValidators();
-  for (const operation of options.operations) {
+  for (const operation of operations) {
     const validator = validatorOf(operation);
     const answer = answering(operation, validator, { streams, sockets, log, heartbeatMs, validateResponses });
     app.route({
@@ -99,7 +99,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     });
   }
 
-  const document = JSON.stringify(openApiDocument(options.operations));
+  const document = JSON.stringify(openApiDocument(operations));
   app.get('/v2/openapi.json', { config: { open: true } }, (_request, reply) =>
     reply.type(json).send(document),
   );
@@ -124,9 +124,13 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-function fastify({ tls }: ServerOptions, limits: RequestLimits, ids: () => string): FastifyInstance {
+function fastify(
+  { operations, tls }: ServerOptions,
+  limits: RequestLimits,
+  ids: () => string,
+): FastifyInstance {
   const { bodyBytes, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
-  const http = { headersTimeout: headersTimeoutMs, shouldUpgradeCallback: asksForWebSocket };
+  const http = { headersTimeout: headersTimeoutMs, ...upgradeOptions(operations) };
   const common = {
     logger: false,
     genReqId: ids,

@@ -1,5 +1,9 @@
 /** The server with operations made for tests; what it answers to is tested in server.test.ts and input.test.ts. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { Type } from 'typebox';
 import { afterEach } from 'vitest';
@@ -155,6 +159,21 @@ export async function listen(more: Operation[] = [], options: Partial<ServerOpti
   const started = start(more, options);
   const origin = await started.app.listen({ host: '127.0.0.1', port: 0 });
   return { ...started, origin, port: Number(new URL(origin).port) };
+}
+
+/** A certificate for a name, which it calls by another in its subject, as old ones did. */
+export function certificate(name: string, subject = name): { cert: string; key: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'athttp-'));
+  const file = (each: string) => join(directory, each);
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const made = ['-keyout', file('key'), '-out', file('cert'), '-subj', `/CN=${subject}`];
+  const names = ['-addext', `subjectAltName=DNS:${name}`];
+  try {
+    execFileSync('openssl', ['req', '-x509', ...ec, ...made, ...names], { stdio: 'ignore' });
+    return { cert: readFileSync(file('cert'), 'utf8'), key: readFileSync(file('key'), 'utf8') };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 /** Sends bytes as they are and answers all that comes back until the connection ends. */

@@ -10,7 +10,7 @@ import { notFound } from './errors.ts';
 import type { Operation, Request } from './operation.ts';
 import { rateLimit } from './rate-limit.ts';
 import type { ServerOptions } from './server.ts';
-import { listen, made, sendBytes, token, uuid } from './test-server.ts';
+import { certificate, listen, made, sendBytes, token, uuid } from './test-server.ts';
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const asking = `connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\n`;
@@ -137,6 +137,19 @@ describe('a WebSocket', () => {
     const text = await sendBytes(port, `${get('/v2/sockets/1', asking)}GET / HTTP/1.1\r\n\r\n`);
     expect(text).toMatch(/^HTTP\/1.1 101 /);
     expect(logged).toEqual([]);
+  });
+
+  it('is spoken over TLS, too', async () => {
+    const { origin } = await listen([socketAt(echo)], { tls: certificate('localhost') });
+    const url = `${origin.replace('http', 'ws')}/v2/sockets/1`;
+    const client = new WebSocket(url, { headers: token, rejectUnauthorized: false });
+    await once(client, 'open');
+    client.send('a');
+    expect(String((await once(client, 'message'))[0])).toBe('a');
+    const refused = new WebSocket(url, { rejectUnauthorized: false });
+    refused.on('error', () => {});
+    const [, answer] = await once(refused, 'unexpected-response');
+    expect(answer.statusCode).toBe(401);
   });
 
   it('is cut off where the client does not answer, and not where it does', async () => {
@@ -271,6 +284,12 @@ describe('other protocols', () => {
     const odd = post.replace('h2c', 'websocket');
     expect(await sendBytes(port, odd + body)).toMatch(/^HTTP\/1.1 202 /);
   });
+});
+
+it('a server without WebSockets answers as if none was asked for', async () => {
+  const { port } = await listen();
+  const text = await sendBytes(port, get('/v2/droplets/1', asking.replace('Upgrade', 'Upgrade, close')));
+  expect(text).toMatch(/^HTTP\/1.1 200 OK/);
 });
 
 describe('a server that closes', () => {

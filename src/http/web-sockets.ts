@@ -8,9 +8,19 @@ import { ApiError, notFound } from './errors.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { Operation } from './operation.ts';
 
-/** Requests that ask for a WebSocket. All others that would like to change the protocol (h2c) are answered in HTTP. */
-export const asksForWebSocket = ({ method, headers }: IncomingMessage): boolean =>
+/** Requests that ask for a WebSocket. */
+const asksForWebSocket = ({ method, headers }: IncomingMessage): boolean =>
   method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+
+const hasSockets = (operations: readonly Operation[]): boolean => operations.some(({ upgrade }) => upgrade);
+
+/**
+ * For Node's server: that what would like to speak another protocol (h2c, as Java's client does) is answered in HTTP,
+ * with its body. A Node older than 24.9 does not know the option: there such requests lose their body as soon as there
+ * are WebSockets.
+ */
+export const upgradeOptions = (operations: readonly Operation[]) =>
+  hasSockets(operations) ? { shouldUpgradeCallback: asksForWebSocket } : {};
 
 /** The end codes of RFC 6455, section 7.4.1. */
 const normal = 1000;
@@ -18,6 +28,8 @@ const goingAway = 1001;
 const failed = 1011;
 
 export interface WebSocketOptions {
+  /** Without any that is a WebSocket, nobody can ask for one: such requests are answered as they are without it. */
+  operations: readonly Operation[];
   streams: OpenStreams;
   log: Pick<Logger, 'error'>;
   /** How often a client is asked whether it is there; one that has not answered by the next time is cut off. */
@@ -36,13 +48,15 @@ export interface WebSockets {
 
 /**
  * WebSockets as operations: what asks for one goes the way of every request, so that it is refused as any other is,
- * before the protocol changes.
+ * before the protocol changes. Any page may ask, since browsers know no CORS for WebSockets: whoever lets a cookie say
+ * who calls must hold the Origin against `isOwnOrigin` as well.
  */
-export function webSockets(app: FastifyInstance, { streams, log, pingMs }: WebSocketOptions): WebSockets {
+export function webSockets(app: FastifyInstance, options: WebSocketOptions): WebSockets {
+  const { operations, streams, log, pingMs } = options;
   const asked = new WeakMap<IncomingMessage, { socket: Duplex; head: Buffer }>();
   const servers = new Map<Operation, WebSocketServer>();
 
-  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  const route = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
@@ -56,7 +70,8 @@ export function webSockets(app: FastifyInstance, { streams, log, pingMs }: WebSo
     }
     if (asksForWebSocket(request)) asked.set(request, { socket, head });
     app.routing(request, response);
-  });
+  };
+  if (hasSockets(operations)) app.server.on('upgrade', route);
 
   function serverOf(operation: Operation): WebSocketServer {
     const known = servers.get(operation);
