@@ -1,4 +1,13 @@
-/** Time as a port: the loop and the simulated world take it from here, so that tests drive it and never sleep. */
+/**
+ * Time as a port, so that tests drive it and never sleep. It is the world's time: what is kept in rows and what happens
+ * in the world goes by it, which is schedules, windows, retention, when rows expire (tokens, too), waits and their
+ * ends, everything simulated.
+ *
+ * Not for what others judge by their own clocks: the freshness of protocols (certificates of TLS, signatures, one-time
+ * codes, JWTs) goes by the wall clock, `Date.now()`, since the other side is not driven by a test. Nor for how long
+ * something takes in this process (leases, deadlines of a call, pauses between tries): that is `performance.now()`,
+ * which nobody sets. `test/house/clock.test.ts` keeps both out of products but for listed reasons.
+ */
 export interface Clock {
   now(): Date;
   /** Calls `callback` once, `delayMs` from now; the answer cancels. */

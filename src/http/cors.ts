@@ -1,18 +1,21 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isOwnOrigin } from './origin.ts';
 
 const exposed = 'RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id';
 
 /**
- * Lets pages of any origin call the API, as DigitalOcean's does. Safe because a browser adds nothing by itself:
- * there are no cookies, only a token that the page must already have.
+ * Lets pages of any origin call the API, as DigitalOcean's does, with a token that the page must already have. What a
+ * browser adds by itself (cookies) may come only from pages of this server's own.
  */
 export function allowOrigin(request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('vary', 'Origin');
   const { origin } = request.headers;
   if (origin === undefined) return;
-  reply.header('access-control-allow-origin', origin);
-  reply.header('access-control-allow-credentials', 'true');
+  if (isOwnOrigin(origin, request)) {
+    reply.header('access-control-allow-origin', origin);
+    reply.header('access-control-allow-credentials', 'true');
+  } else reply.header('access-control-allow-origin', '*');
   reply.header('access-control-expose-headers', exposed);
-  reply.header('vary', 'Origin');
 }
 
 /** Answers preflight requests. */

@@ -13,6 +13,10 @@ const table = {
   request_entity_too_large: [413, 'The request is larger than this API accepts.'],
   unsupported_media_type: [415, 'The request body must be JSON.'],
   unprocessable_entity: [422, 'The request could not be processed.'],
+  upgrade_required: [
+    426,
+    'This operation is a WebSocket: ask for one, by GET with the header upgrade: websocket.',
+  ],
   too_many_requests: [429, 'API rate limit exceeded.'],
   server_error: [500, 'Unexpected server-side error'],
   not_implemented: [

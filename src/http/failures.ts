@@ -18,11 +18,21 @@ export function worded(error: ApiError, url: string): ApiError {
   return notFound('The resource you were accessing could not be found.');
 }
 
-/** The answer to whatever a request ended with: an ApiError as it is, all else by what it means to the client. */
-export function toApiError(error: unknown): ApiError {
+/** 413 for a body of more than `limit` bytes. */
+export const tooLarge = (limit: number): ApiError =>
+  new ApiError(
+    'request_entity_too_large',
+    `The request body is larger than ${limit} bytes, the most taken here.`,
+  );
+
+/**
+ * The answer to whatever a request ended with: an ApiError as it is, all else by what it means to the client.
+ * @param bodyLimit of the request's body, bytes
+ */
+export function toApiError(error: unknown, bodyLimit: number): ApiError {
   if (error instanceof ApiError) return error;
   const { code, statusCode, message } = error as { code?: unknown; statusCode?: unknown; message?: unknown };
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new ApiError('request_entity_too_large');
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(bodyLimit);
   if (code === 'FST_ERR_CTP_INVALID_JSON_BODY') {
     return new ApiError('bad_request', 'The request body is not valid JSON.');
   }

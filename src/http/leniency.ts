@@ -13,17 +13,21 @@ interface Field {
   /** The scalar type it has, where it has only one; `array` for lists. */
   type: string | undefined;
   acceptsNumber: boolean;
+  acceptsNull: boolean;
   /** Its "" and 0 are values: see `keepEmpty`. */
   keepsEmpty: boolean;
+  /** Of the object that it is, or of the objects in the list that it is. */
+  fields: Fields;
 }
 
-/** The top-level fields of an object schema, or of a union or intersection of such. */
+/** The fields of an object schema, or of a union or intersection of such. */
 export type Fields = ReadonlyMap<string, Field>;
 
 export interface SchemaNode {
   type?: string | string[];
   properties?: Record<string, SchemaNode>;
   required?: string[];
+  items?: SchemaNode;
   anyOf?: SchemaNode[];
   oneOf?: SchemaNode[];
   allOf?: SchemaNode[];
@@ -40,52 +44,69 @@ export const branches = (node: SchemaNode): SchemaNode[] => [
 /**
  * For the options of a schema: "" and 0 are values of this optional field, not signs of its absence. Give it to
  * each optional text that a change can clear (a description), and to each optional number whose 0 differs from
- * its absence (the priority of an MX record, the smallest size of a node pool). Without it a client that sends
- * "" or 0 means "none given", since godo sends so what its caller left out. null is absence in any case.
+ * its absence (the priority of an MX record, the smallest size of a node pool), however deep it is in the body.
+ * Without it a client that sends "" or 0 means "none given", since godo sends so what its caller left out. null is
+ * absence, too, but for a field with `keepEmpty` whose schema takes null: there a change can say "none from now on".
  */
 export const keepEmpty = { 'x-keep-empty': true } as const;
 
 const keepsEmpty = (node: SchemaNode): boolean =>
   node['x-keep-empty'] === true || branches(node).some(keepsEmpty);
 
-/** Reads the fields out of a schema, once per operation. */
-export function fieldsOf(schema: TSchema): Fields {
+/** Reads the fields out of a schema, once per operation; of a list, those of the objects in it. */
+export const fieldsOf = (schema: TSchema): Fields => fieldsOfAny([schema as SchemaNode]);
+
+function fieldsOfAny(nodes: readonly SchemaNode[]): Fields {
   const fields = new Map<string, Field>();
-  const collect = (node: SchemaNode) => {
-    for (const [name, property] of Object.entries(node.properties ?? {})) {
-      const optional = !node.required?.includes(name) && fields.get(name)?.optional !== false;
-      const type = typeof property.type === 'string' ? property.type : undefined;
-      fields.set(name, {
-        optional,
-        type,
-        acceptsNumber: acceptsNumber(property),
-        keepsEmpty: keepsEmpty(property),
-      });
-    }
-    branches(node).forEach(collect);
-  };
-  collect(schema as SchemaNode);
+  const alternatives = nodes.flatMap(objectsOf);
+  for (const name of new Set(alternatives.flatMap(({ properties }) => Object.keys(properties ?? {})))) {
+    const owners = alternatives.filter(({ properties }) => properties && Object.hasOwn(properties, name));
+    const schemas = owners.flatMap(({ properties }) => (properties?.[name] ? [properties[name]] : []));
+    const type = schemas.at(-1)?.type;
+    fields.set(name, {
+      optional: owners.every(({ required }) => !required?.includes(name)),
+      type: typeof type === 'string' ? type : undefined,
+      acceptsNumber: schemas.some((each) => accepts(each, 'integer') || accepts(each, 'number')),
+      acceptsNull: schemas.some((each) => accepts(each, 'null')),
+      keepsEmpty: schemas.some(keepsEmpty),
+      fields: fieldsOfAny(schemas),
+    });
+  }
   return fields;
 }
 
-function acceptsNumber(node: SchemaNode): boolean {
-  const types = [node.type].flat();
-  return types.includes('integer') || types.includes('number') || branches(node).some(acceptsNumber);
+/** A schema and all that it is made of, without fields: branches, and what is in a list. */
+const objectsOf = (node: SchemaNode): SchemaNode[] => [
+  node,
+  ...[...branches(node), ...(node.items ? [node.items] : [])].flatMap(objectsOf),
+];
+
+function accepts(node: SchemaNode, type: string): boolean {
+  return [node.type].flat().includes(type) || branches(node).some((each) => accepts(each, type));
 }
 
 /**
- * Takes out the optional fields whose value says "none": null, and, unless the field keeps them, "" and 0 where a
- * number is wanted. Only the fields of the body itself: what is nested is read by its command.
+ * Takes out the optional fields whose value says "none": null, and "" and 0 where a number is wanted, unless the field
+ * keeps them. Goes into objects and lists of objects as deep as the schema does; the entries of a list stay.
  */
 export function dropEmpty(value: Json, fields: Fields): Json {
   for (const [name, field] of fields) {
-    if (!field.optional) continue;
     const given = value[name];
-    const empty = !field.keepsEmpty && (given === '' || (given === 0 && field.acceptsNumber));
-    if (empty || given === null) delete value[name];
+    if (field.optional && meansNone(given, field)) delete value[name];
+    else if (field.fields.size > 0) {
+      for (const each of [given].flat()) if (isObject(each)) dropEmpty(each, field.fields);
+    }
   }
   return value;
 }
+
+function meansNone(given: unknown, { acceptsNumber, acceptsNull, keepsEmpty: keeps }: Field): boolean {
+  if (given === null) return !(keeps && acceptsNull);
+  return !keeps && (given === '' || (given === 0 && acceptsNumber));
+}
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A copy of a schema whose integers end at 2^53: beyond it JSON.parse answers another number than was sent. */
 export function safeIntegers(schema: TSchema): TSchema {

@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import type { Operation } from './operation.ts';
+import type { Operation, Success } from './operation.ts';
 
 const errorSchema = {
   type: 'object',
@@ -45,15 +45,17 @@ export function openApiDocument(operations: readonly Operation[]) {
   };
 }
 
-function describe({ id, summary, scopes, params, query, body, status, response }: Operation) {
+function describe(operation: Operation) {
+  const { id, summary, scopes, params, query } = operation;
+  const requestBody = bodyOf(operation);
   return {
     operationId: id,
     summary,
     security: [{ bearer_auth: scopes }],
     parameters: [...parameters('path', params), ...parameters('query', query)],
-    ...(body && { requestBody: { content: jsonContent(body) } }),
+    ...(requestBody && { requestBody }),
     responses: {
-      [status]: { description: 'Success.', ...(response && { content: jsonContent(response) }) },
+      ...successes(operation),
       ...Object.fromEntries(
         Object.entries(errors).map(([code, description]) => [code, errorResponse(description)]),
       ),
@@ -61,10 +63,42 @@ function describe({ id, summary, scopes, params, query, body, status, response }
   };
 }
 
-const jsonContent = (schema: unknown) => ({ 'application/json': { schema } });
+/** What a request may send: JSON and what else is read as such, or one of the types that are uploaded. */
+function bodyOf({ body, bodyReaders = {}, bodyLimit, uploads = [] }: Operation) {
+  const types = [...(body ? ['application/json', ...Object.keys(bodyReaders)] : []), ...uploads];
+  if (types.length === 0) return undefined;
+  return {
+    ...(bodyLimit !== undefined && { description: `At most ${bodyLimit} bytes.` }),
+    content: Object.fromEntries(types.map((type) => [type, body ? { schema: body } : {}])),
+  };
+}
+
+/** The successes, by status: one status may come with several content types. */
+function successes(operation: Operation) {
+  const all = [operation, ...(operation.alternatives ?? [])];
+  const byStatus = Map.groupBy(all, ({ status }) => status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, same]) => {
+      const content = Object.assign({}, ...same.map(contentOf));
+      const hasContent = Object.keys(content).length > 0;
+      return [status, { description: meaningOf(status), ...(hasContent && { content }) }];
+    }),
+  );
+}
+
+function contentOf({ response, produces = 'application/json' }: Success) {
+  if (response) return { [produces]: { schema: response } };
+  return produces === 'application/json' ? {} : { [produces]: {} };
+}
+
+function meaningOf(status: Success['status']): string {
+  if (status === 101) return 'The connection is a WebSocket from here on.';
+  return status < 300 ? 'Success.' : 'What was asked for is where the header `location` says.';
+}
+
 const errorResponse = (description: string) => ({
   description,
-  content: jsonContent({ $ref: '#/components/schemas/error' }),
+  content: { 'application/json': { schema: { $ref: '#/components/schemas/error' } } },
 });
 
 function parameters(place: 'path' | 'query', schema: TSchema | undefined) {

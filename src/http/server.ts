@@ -3,22 +3,33 @@ import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type Admission, admit } from './admission.ts';
-import { acceptJsonBodies } from './body.ts';
+import { answering } from './answering.ts';
+import { acceptBodies } from './body.ts';
 import { allowOrigin, servePreflight } from './cors.ts';
 import { ApiError, notFound } from './errors.ts';
 import { errorBody, refuseConnection, toApiError, worded } from './failures.ts';
 import { type KnownOperation, operationFinder } from './known-operations.ts';
+import { type OpenStreams, openStreams } from './open-streams.ts';
 import { openApiDocument } from './openapi.ts';
-import { type Operation, RawJson } from './operation.ts';
+import type { Operation, Upload } from './operation.ts';
+import { originOf } from './origin.ts';
+import { receive } from './upload.ts';
 import { type OperationValidator, operationValidators } from './validation.ts';
+import { upgradeOptions, webSockets } from './web-sockets.ts';
 
-/** How much of a request is waited for. */
+/** How much is waited for, and how much is open at once. */
 export interface RequestLimits {
   bodyBytes: number;
   headersTimeoutMs: number;
   /** For the whole request to arrive. */
   requestTimeoutMs: number;
   keepAliveTimeoutMs: number;
+  /** Event streams, downloads, uploads and WebSockets of a team. */
+  streamsPerTeam: number;
+  /** Between signs of life on event streams and WebSockets. */
+  heartbeatMs: number;
+  /** How long streams have to end by themselves while the server drains. */
+  drainMs: number;
 }
 
 const defaultLimits: RequestLimits = {
@@ -26,6 +37,9 @@ const defaultLimits: RequestLimits = {
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 72_000,
+  streamsPerTeam: 200,
+  heartbeatMs: 15_000,
+  drainMs: 500,
 };
 
 export interface ServerOptions extends Admission {
@@ -48,11 +62,13 @@ export interface ServerOptions extends Admission {
 const json = 'application/json; charset=utf-8';
 
 /**
- * The HTTP server of the API; `listen` and `close` are the caller's. `close` lets requests under way finish.
+ * The HTTP server of the API; `listen` and `close` are the caller's. `close` lets requests under way finish, and ends
+ * streams and WebSockets.
  */
 export function buildServer(options: ServerOptions): FastifyInstance {
   const ids = options.ids ?? randomUUID;
-  const app = fastify(options, ids);
+  const limits = { ...defaultLimits, ...options.limits };
+  const app = fastify(options, limits, ids);
 
   app.decorateRequest('caller', null);
   app.addHook('onRequest', (request, reply, done) => {
@@ -60,19 +76,30 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     allowOrigin(request, reply);
     admit(options, request, reply, done);
   });
-  acceptJsonBodies(app);
+  acceptBodies(app);
 
+  const { operations, log, validateResponses = false } = options;
+  const { heartbeatMs } = limits;
+  const streams = openStreams({ perTeam: limits.streamsPerTeam, drainMs: limits.drainMs });
+  app.addHook('preClose', () => streams.drain());
+  const sockets = webSockets(app, { operations, streams, log, pingMs: heartbeatMs });
   const validatorOf = operationValidators();
-  for (const operation of options.operations) {
+  for (const operation of operations) {
+    const validator = validatorOf(operation);
+    const answer = answering(operation, validator, { streams, sockets, log, heartbeatMs, validateResponses });
     app.route({
       method: operation.method,
       url: operation.path.replace(/\{([^}]*)\}/g, ':$1'),
       config: { operation },
-      handler: serve(operation, validatorOf(operation), options.validateResponses === true),
+      ...(operation.bodyLimit !== undefined && { bodyLimit: operation.bodyLimit }),
+      async handler(request, reply) {
+        sockets.check(operation, request, reply);
+        return answer(await handle(operation, validator, streams, request, reply), request, reply);
+      },
     });
   }
 
-  const document = JSON.stringify(openApiDocument(options.operations));
+  const document = JSON.stringify(openApiDocument(operations));
   app.get('/v2/openapi.json', { config: { open: true } }, (_request, reply) =>
     reply.type(json).send(document),
   );
@@ -97,12 +124,13 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   return app;
 }
 
-function fastify({ tls, limits }: ServerOptions, ids: () => string): FastifyInstance {
-  const { bodyBytes, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = {
-    ...defaultLimits,
-    ...limits,
-  };
-  const http = { headersTimeout: headersTimeoutMs };
+function fastify(
+  { operations, tls }: ServerOptions,
+  limits: RequestLimits,
+  ids: () => string,
+): FastifyInstance {
+  const { bodyBytes, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = limits;
+  const http = { headersTimeout: headersTimeoutMs, ...upgradeOptions(operations) };
   const common = {
     logger: false,
     genReqId: ids,
@@ -126,45 +154,44 @@ function fastify({ tls, limits }: ServerOptions, ids: () => string): FastifyInst
   ) as FastifyInstance;
 }
 
-function serve(operation: Operation, validator: OperationValidator, validateResponses: boolean) {
-  return async (request: FastifyRequest, reply: FastifyReply) => {
-    if (!request.caller) throw new ApiError('unauthorized');
-    const body = await operation.handler({
-      caller: request.caller,
-      params: validator.params(request.params),
-      query: validator.query(request.query),
-      body: validator.body(request.body),
-      headers: request.headers,
-      id: request.id,
-      origin: originOf(request),
-      url: request.url,
-    });
-    reply.code(operation.status);
-    // All of 204, and some operations that are accepted (202), answer without a body.
-    if (body === undefined) return reply.send();
-    const text = body instanceof RawJson ? body.text : JSON.stringify(body);
-    if (validateResponses) {
-      const problem = validator.response(JSON.parse(text));
-      if (problem) throw new Error(`The answer of ${operation.id} breaks its schema: ${problem}`);
-    }
-    reply.header('content-type', json);
-    return reply.send(text);
+/** Checks the request and lets the operation's handler do its work. */
+async function handle(
+  operation: Operation,
+  validator: OperationValidator,
+  streams: OpenStreams,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<unknown> {
+  const { caller, headers, id, url } = request;
+  if (!caller) throw new ApiError('unauthorized');
+  const checked = {
+    caller,
+    params: validator.params(request.params),
+    query: validator.query(request.query),
+    headers,
+    id,
+    origin: originOf(request),
+    url,
   };
-}
-
-function originOf({ protocol, host }: FastifyRequest): string {
-  if (!/^[\w.:[\]-]+$/.test(host)) throw new ApiError('bad_request', 'The Host header is not valid.');
-  return `${protocol}://${host}`;
+  if (!operation.uploads) return operation.handler({ ...checked, body: validator.body(request.body) });
+  const upload = request.body as Upload;
+  return receive(upload, { streams, request, reply }, () =>
+    operation.handler({ ...checked, body: undefined, upload }),
+  );
 }
 
 function answerError({ log }: ServerOptions, error: unknown, request: FastifyRequest, reply: FastifyReply) {
-  const answer = worded(toApiError(error), request.url);
+  const answer = worded(toApiError(error, request.routeOptions.bodyLimit), request.url);
   if (answer.status >= 500 && !(error instanceof ApiError)) {
     const { method, id: requestId, routeOptions } = request;
     log.error({ err: error, requestId, method, route: routeOptions.url }, 'request failed');
   }
   const retryAfter = answer.retryAfter ?? (answer.status === 503 ? 1 : undefined);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  // Of a body that is refused the rest is still to come: a client that first sends it all would find the connection
+  // ended, as Fastify means to, and never see the answer. What comes is thrown away, for as long as a request may take.
+  // While the server closes, connections do end: Node's own header says so.
+  if (reply.hasHeader('connection') && !reply.raw.hasHeader('connection')) reply.removeHeader('connection');
   return reply
     .code(answer.status)
     .header('content-type', json)

@@ -1,4 +1,9 @@
 /** The server with operations made for tests; what it answers to is tested in server.test.ts and input.test.ts. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { Type } from 'typebox';
 import { afterEach } from 'vitest';
@@ -56,6 +61,22 @@ const operations: Operation[] = [
       ),
       weight: Type.Optional(Type.Integer(keepEmpty)),
       about: Type.Optional(Type.String(keepEmpty)),
+      rules: Type.Optional(
+        Type.Array(
+          Type.Object({
+            port: Type.Integer(),
+            text: Type.Optional(Type.String()),
+            priority: Type.Optional(Type.Integer(keepEmpty)),
+            check: Type.Optional(
+              Type.Object({
+                path: Type.Optional(Type.String(keepEmpty)),
+                interval: Type.Optional(Type.Integer()),
+                upper: Type.Optional(Type.Union([Type.Integer(), Type.Null()], keepEmpty)),
+              }),
+            ),
+          }),
+        ),
+      ),
     }),
     status: 202,
     handler: echoed,
@@ -86,7 +107,7 @@ const operations: Operation[] = [
 ];
 
 /** One more operation, whose handler is the test's. */
-export const made = (handler: () => Promise<unknown>, rest: Partial<Operation> = {}): Operation => ({
+export const made = (handler: Operation['handler'], rest: Partial<Operation> = {}): Operation => ({
   id: 'made',
   method: 'GET',
   path: '/v2/made',
@@ -131,4 +152,35 @@ export function start(more: Operation[] = [], options: Partial<ServerOptions> = 
   const create = async (body: unknown) =>
     call('POST', '/v2/droplets', { payload: typeof body === 'string' ? body : JSON.stringify(body) });
   return { app, call, create, logged };
+}
+
+/** The same, listening on loopback at `origin`: for what needs real connections. */
+export async function listen(more: Operation[] = [], options: Partial<ServerOptions> = {}) {
+  const started = start(more, options);
+  const origin = await started.app.listen({ host: '127.0.0.1', port: 0 });
+  return { ...started, origin, port: Number(new URL(origin).port) };
+}
+
+/** A certificate for a name, which it calls by another in its subject, as old ones did. */
+export function certificate(name: string, subject = name): { cert: string; key: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'athttp-'));
+  const file = (each: string) => join(directory, each);
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const made = ['-keyout', file('key'), '-out', file('cert'), '-subj', `/CN=${subject}`];
+  const names = ['-addext', `subjectAltName=DNS:${name}`];
+  try {
+    execFileSync('openssl', ['req', '-x509', ...ec, ...made, ...names], { stdio: 'ignore' });
+    return { cert: readFileSync(file('cert'), 'utf8'), key: readFileSync(file('key'), 'utf8') };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Sends bytes as they are and answers all that comes back until the connection ends. */
+export async function sendBytes(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  let text = '';
+  for await (const chunk of socket) text += String(chunk);
+  return text;
 }

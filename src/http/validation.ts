@@ -4,7 +4,7 @@ import { coerce, readerOf } from './coercion.ts';
 import { ApiError, notFound } from './errors.ts';
 import { formats } from './formats.ts';
 import { dropEmpty, fieldsOf, findUnstorable, safeIntegers } from './leniency.ts';
-import type { Operation } from './operation.ts';
+import type { Operation, Success } from './operation.ts';
 import { explain } from './validation-message.ts';
 
 type Json = Record<string, unknown>;
@@ -14,8 +14,8 @@ export interface OperationValidator {
   params(raw: unknown): unknown;
   query(raw: unknown): unknown;
   body(raw: unknown): unknown;
-  /** What is wrong with the body of a success, in words for the log; undefined if nothing. */
-  response(body: unknown): string | undefined;
+  /** What is wrong with the JSON of one of the operation's successes, in words for the log; undefined if nothing. */
+  response(success: Success, body: unknown): string | undefined;
 }
 
 /** Compiles the schemas of operations. One compiler per server: it keeps what operations share. */
@@ -33,7 +33,8 @@ export function operationValidators(): (operation: Operation) => OperationValida
     const body = compile(operation.body);
     const bodyFields = operation.body && fieldsOf(operation.body);
     const readBody = operation.body && readerOf(operation.body);
-    const response = compile(operation.response);
+    const successes = [operation, ...(operation.alternatives ?? [])];
+    const responses = new Map(successes.map((success) => [success, compile(success.response)]));
 
     return {
       // A path parameter that cannot be the name of anything is the name of nothing: clients take 404 for "gone".
@@ -53,7 +54,8 @@ export function operationValidators(): (operation: Operation) => OperationValida
         readBody?.(value);
         return checked(body, dropEmpty(value, bodyFields));
       },
-      response(value) {
+      response(success, value) {
+        const response = responses.get(success);
         if (!response || response(value)) return undefined;
         return explain(response.errors ?? []);
       },

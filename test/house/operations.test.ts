@@ -20,11 +20,12 @@ describe.each(built)('$id', (operation) => {
     expect(Object.hasOwn(beyond, id) ? {} : { id, method, path, scopes }).toEqual(published);
   });
 
-  it('answers with a published status, and with a body where that has one', () => {
-    const { id, status, response } = operation;
+  it('answers with published statuses, and with JSON where these have it', () => {
+    const { id, alternatives = [] } = operation;
     const answers = Object.hasOwn(beyond, id) ? { 200: true } : published.answers(id);
     expect(answers, `test/support/published.json lacks ${id}: see published.generate.ts`).toBeDefined();
-    expect(answers).toHaveProperty(String(status), response !== undefined);
+    for (const { status, response } of [operation, ...alternatives])
+      expect(answers).toHaveProperty(String(status), response !== undefined);
   });
 });
 
