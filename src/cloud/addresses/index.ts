@@ -19,5 +19,6 @@ export {
   releaseReservedIps,
   reservedAddressKind,
   reservedIpKind,
+  reservedIpOf,
   takeReserved,
 } from './reserved.ts';

@@ -95,6 +95,11 @@ export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): P
   }
 }
 
+/** SQL for the reserved address that leads to a droplet; null where none does. `droplet`: the column of its id. */
+export const reservedIpOf = (family: Family, droplet: string): RawBuilder<string | null> =>
+  sql<string | null>`(select host(ip) from reserved_ips r where r.droplet_id = ${sql.ref(droplet)}
+    and family(ip) = ${sql.lit(family)} and r.deleted_at is null)`;
+
 /** Raises the versions of all reserved addresses, for hosts that have seen newer ones. */
 export async function raiseReservedVersions(tx: Tx): Promise<void> {
   await sql`update reserved_ips set version = version`.execute(tx);

@@ -1,14 +1,16 @@
 export { type Image, images, resolveImage } from './catalogue.ts';
 export { type MissingImage, missingImages } from './missing.ts';
+export { type ImagesOfDroplet, imagesOf, isImageOf } from './of-droplet.ts';
 export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
 export { type ImagesDeps, imagesOperations } from './routes.ts';
-export { customName, imageUrn, savedName } from './row.ts';
+export { findOwnImage, imageUrn } from './row.ts';
 export {
   abandonSaves,
   deleteImages,
   finishSave,
   type NewSavedImage,
   newSavedImage,
+  savedDisk,
   savingImage,
 } from './saved.ts';
 export {

@@ -6,7 +6,7 @@ export { type MissingBytes, missingBytes } from './missing.ts';
 export { freeVolumes, leaveVolumes, placeVolumes, releaseVolumes, settlingVolumes } from './place.ts';
 export { type VolumeReconcilerOptions, volumeReconciler } from './reconcile.ts';
 export { volumesOperations } from './routes.ts';
-export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
+export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeIdsOf, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';
 export { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
