@@ -1,3 +1,4 @@
 export { bootstrap, firstTeam } from './bootstrap.ts';
 export { type AccountDeps, accountOperations } from './routes.ts';
-export { createToken, listTokens, type NewToken, revokeToken, type Token } from './tokens.ts';
+export { emailOf, findTeam, teamLimit } from './teams.ts';
+export { createToken, listTokens, mayInTeam, type NewToken, revokeToken, type Token } from './tokens.ts';

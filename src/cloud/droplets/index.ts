@@ -4,7 +4,7 @@ export { removeDroplet } from './destroy.ts';
 export { dismissDroplet, leavePool } from './members.ts';
 export { dropletReconciler } from './reconcile.ts';
 export { type DropletsDeps, dropletsOperations } from './routes.ts';
-export { instanceName } from './row.ts';
+export { instanceName, keptConsole } from './row.ts';
 export { DropletSchema } from './schema.ts';
 export { hostEntryInventory, machineInventory } from './sweep.ts';
 export { dropletTaggable } from './taggable.ts';

@@ -47,6 +47,19 @@ function selectDroplets(db: Queryable) {
     ]);
 }
 
+/** What a droplet's machine is called, and what was kept of its console. */
+export async function keptConsole(
+  db: Queryable,
+  id: number,
+): Promise<{ machine: string; console: string | null } | undefined> {
+  const row = await db
+    .selectFrom('droplets')
+    .select(['id', 'nonce', 'console'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row && { machine: instanceName(row), console: row.console };
+}
+
 /** CPUs, memory and disk of a droplet. The disk stays what it was made with until a resize makes it larger. */
 export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): MachineSize {
   const size = findSize(row.size);

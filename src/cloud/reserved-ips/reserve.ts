@@ -3,6 +3,7 @@ import type { Action } from '../../control/actions.ts';
 import { wake } from '../../control/reconcile.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Tx } from '../../store/store.ts';
+import { teamLimit } from '../account/index.ts';
 import { type ReservedNetwork, reservedIpKind, takeReserved } from '../addresses/index.ts';
 import { findRegion } from '../regions/index.ts';
 import { type Asked, type CommandDeps, lockTarget, note, setTarget } from './commands.ts';
@@ -62,12 +63,7 @@ export function reserve(
 
 async function checkLimit(tx: Tx, teamId: string, product: Product): Promise<void> {
   const held = await countReservedIps(tx, teamId, product.family);
-  const { reserved_ip_limit: limit } = await tx
-    .selectFrom('teams')
-    .select('reserved_ip_limit')
-    .where('id', '=', teamId)
-    .executeTakeFirstOrThrow();
-  if (held >= limit) {
+  if (held >= (await teamLimit(tx, teamId, 'reserved_ip_limit'))) {
     throw unprocessable(
       `creating this ${product.name} will exceed your ${product.name.toLowerCase()} limit. Release one first.`,
     );
