@@ -1,16 +1,8 @@
 /** Builds the control plane out of its parts: API and control loop over one database and the engines it is given. */
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import { associatedReconciler } from './cloud/associated/index.ts';
-import { autoscaleReconciler } from './cloud/autoscale/index.ts';
-import { backupReconciler } from './cloud/backups/index.ts';
-import { type DropletContext, dropletReconciler, holdQuarantined } from './cloud/droplets/index.ts';
-import { imageReconciler, transferReconciler } from './cloud/images/index.ts';
-import { inventoriesOf } from './cloud/inventories.ts';
-import { cloudOperations } from './cloud/operations.ts';
-import { dropletKind } from './cloud/pending/index.ts';
-import { reservedIpReconciler } from './cloud/reserved-ips/index.ts';
-import { volumeReconciler, volumeSnapshotReconciler } from './cloud/volumes/index.ts';
+import type { CloudContext } from './cloud/context.ts';
+import { cloudOperations, holdQuarantined, inventoriesOf, reconcilersOf, watched } from './cloud/index.ts';
 import type { Clock } from './control/clock.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
@@ -43,7 +35,7 @@ export interface ControlPlaneOptions {
   clock: Clock;
   log: Logger;
   mode: 'real' | 'simulated';
-  context: DropletContext;
+  context: CloudContext;
   rateLimit: { perHour: number; perMinute: number };
   /** Runs at once: of quick work, and beside it of slow work (absent: by the loop's own rule). */
   workers: number;
@@ -85,9 +77,6 @@ export interface ControlPlane {
  */
 export const connections = { requests: 3, loop: 2 };
 
-/** By the type of the URN: whose reconciler looks at a machine that something happened to. */
-const watched: Record<string, string> = { droplet: dropletKind };
-
 /** How often rows that are past their time are deleted, ms. */
 const purgeMs = 3_600_000;
 
@@ -100,38 +89,26 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   const guard = claimGuard();
   const compute = guard.port(options.compute);
   const host = guard.port(options.host);
-  const importer = guard.port(options.importer);
-  const mail = guard.port(options.mail);
   // Connections of its own: requests do not queue behind what the loop has to do.
   const loopStore = openStore(options.address, {
     name: 'atoll-reconcile',
     connections: connections.loop,
     before: guard.check,
   });
+  const engines = { store: loopStore, clock, log, compute, host };
   const loop = controlLoop({
     address: options.address,
     store: loopStore,
     guard,
     clock,
     log,
-    reconcilers: [
-      associatedReconciler({ store: loopStore, clock }),
-      autoscaleReconciler({ store: loopStore, clock, log, compute, context }),
-      backupReconciler({ store: loopStore, clock, log }),
-      dropletReconciler({ store: loopStore, clock, log, compute, host, mail, context }),
-      imageReconciler({
-        store: loopStore,
-        clock,
-        log,
-        compute,
-        importer,
-        ...(options.importLimits && { limits: options.importLimits }),
-      }),
-      reservedIpReconciler({ store: loopStore, clock, log, host }),
-      transferReconciler({ store: loopStore, mail }),
-      volumeReconciler({ store: loopStore, clock, log, host, compute }),
-      volumeSnapshotReconciler({ store: loopStore, clock, log, host }),
-    ],
+    reconcilers: reconcilersOf({
+      ...engines,
+      mail: guard.port(options.mail),
+      importer: guard.port(options.importer),
+      ...(options.importLimits && { importLimits: options.importLimits }),
+      context,
+    }),
     workers: options.workers,
     ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),
     ...(options.lease && { lease: options.lease }),
@@ -157,7 +134,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   });
   const ended = new AbortController();
   const sweepDeps = { store: loopStore, clock, log, signal: ended.signal };
-  const inventories = inventoriesOf({ store: loopStore, compute, host });
+  const inventories = inventoriesOf(engines);
   let cancelSweep = () => {};
   let cancelRetry = () => {};
   let cancelPurge = () => {};
@@ -177,7 +154,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         // Another process is at it, which may have looked before, too.
         if (!swept && must) cancelRetry = clock.after(retryMs, () => void sweepNow({ must }));
         if (!swept) return;
-        await holdQuarantined({ store: loopStore, compute, host, clock, log });
+        await holdQuarantined(engines);
         loop.look();
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
@@ -234,8 +211,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     metrics: loop.metrics,
     async start() {
       const acceptDatabase = options.acceptDatabase ?? false;
-      const publicRange = context.network.ipv4;
-      await takeOver({ ...sweepDeps, compute, host, inventories, publicRange, acceptDatabase });
+      await takeOver({ ...engines, signal: ended.signal, inventories, context, acceptDatabase });
       if (ended.signal.aborted) return;
       await loop.start();
       // What the loop's own runs wake is looked for when they end.

@@ -4,7 +4,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { splitRange } from './cloud/addresses/index.ts';
-import type { DropletContext } from './cloud/droplets/index.ts';
+import type { CloudContext } from './cloud/context.ts';
 import { importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { systemClock } from './control/clock.ts';
@@ -87,7 +87,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
 /** Real steps take processors; simulated ones only wait. */
 const defaultWorkers = (mode: Config['mode']): number => (mode === 'real' ? 3 * availableParallelism() : 64);
 
-function contextOf(config: Config, available: string[]): DropletContext {
+function contextOf(config: Config, available: string[]): CloudContext {
   const real = config.mode === 'real';
   return {
     network: {

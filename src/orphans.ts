@@ -2,23 +2,10 @@
  * For the operator: what the engines hold and the database does not know, found in the engines themselves, whether a
  * control plane runs or not.
  */
-import { holdQuarantined } from './cloud/droplets/index.ts';
-import { inventoriesOf } from './cloud/inventories.ts';
-import type { Clock } from './control/clock.ts';
+import { holdQuarantined, inventoriesOf } from './cloud/index.ts';
+import type { EngineDeps } from './cloud/product.ts';
 import { listQuarantined } from './control/quarantine.ts';
 import { type Found, type Inventory, quarantine, withoutRow } from './control/sweep.ts';
-import type { Compute } from './engine/compute/port.ts';
-import type { Host } from './engine/host/port.ts';
-import type { Log } from './log.ts';
-import type { Store } from './store/store.ts';
-
-export interface OrphanDeps {
-  store: Store;
-  compute: Compute;
-  host: Host;
-  clock: Clock;
-  log: Log;
-}
 
 export interface Orphan {
   kind: string;
@@ -34,7 +21,7 @@ export interface Orphan {
 }
 
 /** Why the database cannot say what is an orphan; undefined where it can. */
-export async function whyNotTrusted({ store, compute, host }: OrphanDeps): Promise<string | undefined> {
+export async function whyNotTrusted({ store, compute, host }: EngineDeps): Promise<string | undefined> {
   let cloud: string;
   try {
     ({ id: cloud } = await store.db.selectFrom('cloud').select('id').executeTakeFirstOrThrow());
@@ -50,17 +37,17 @@ export async function whyNotTrusted({ store, compute, host }: OrphanDeps): Promi
 }
 
 /** All that the engines hold, whether the database knows it or not. */
-export const everythingHeld = (deps: OrphanDeps): Promise<Orphan[]> =>
+export const everythingHeld = (deps: EngineDeps): Promise<Orphan[]> =>
   described(deps, async ({ found }) => found(), false);
 
 /** What the engines hold and the database does not know. */
-export const findOrphans = (deps: OrphanDeps): Promise<Orphan[]> => described(deps, unknownOf, true);
+export const findOrphans = (deps: EngineDeps): Promise<Orphan[]> => described(deps, unknownOf, true);
 
 const unknownOf = async (inventory: Inventory): Promise<Found[]> =>
   withoutRow(inventory, await inventory.found());
 
 async function described(
-  deps: OrphanDeps,
+  deps: EngineDeps,
   things: (inventory: Inventory) => Promise<Found[]>,
   database: boolean,
 ): Promise<Orphan[]> {
@@ -108,7 +95,7 @@ export function selectOrphans(
  * held. Answers what could not be removed, and why.
  */
 export async function removeOrphans(
-  deps: OrphanDeps,
+  deps: EngineDeps,
   selected: readonly Orphan[],
   removed: (orphan: Orphan) => void,
 ): Promise<{ orphan: Orphan; why: string }[]> {

@@ -2,9 +2,8 @@
  * What a control plane does before the first request and the first run of its loop: it makes sure that database and
  * engines are of one cloud, and that nothing new can be mistaken for what the engines hold.
  */
-import { ensurePool, publicPool } from './cloud/addresses/index.ts';
-import { continueDroplets, holdQuarantined } from './cloud/droplets/index.ts';
-import { continueImages } from './cloud/images/index.ts';
+import type { CloudContext } from './cloud/context.ts';
+import { holdQuarantined, takeOverProducts } from './cloud/index.ts';
 import { sleep } from './control/clock.ts';
 import { counted, type Marked, matchCloud } from './control/cloud-id.ts';
 import { type Inventory, quarantine, type SweepDeps } from './control/sweep.ts';
@@ -16,8 +15,7 @@ export interface TakeOverDeps extends SweepDeps {
   compute: Compute;
   host: Host;
   inventories: readonly Inventory[];
-  /** The range of the public network. */
-  publicRange: string;
+  context: CloudContext;
   /** Takes the database for the right one, whatever the engines say. */
   acceptDatabase: boolean;
 }
@@ -53,16 +51,14 @@ export async function whenAnswering<T>(
 async function once(deps: TakeOverDeps): Promise<void> {
   const { store, compute, host, clock, log } = deps;
   await matchCloud({ db: store.db, clock, log }, markedEngines(compute, host), deps.acceptDatabase);
-  await ensurePool(store.db, publicPool, deps.publicRange);
-  await continueDroplets({ store, compute, host, clock, log });
-  await continueImages({ store, compute });
+  await takeOverProducts(deps);
   for (const inventory of deps.inventories)
     await quarantine(deps, inventory).catch((error: Error) => {
       if (!inventory.unmistakable || !(error instanceof EngineError)) throw error;
       // As while the disk with the volumes is away: droplets are served all the same, and the sweep looks again.
       log.warn({ kind: inventory.kind, error: error.message }, 'what there is of it is looked for later');
     });
-  await holdQuarantined({ store, compute, host, clock, log });
+  await holdQuarantined(deps);
 }
 
 /** The engines that bear the cloud id, with what they hold. */

@@ -1,6 +1,6 @@
 /** Bytes that were kept and are missing, and what else hostd cannot put right: for `doctor` and `status`. */
-import { type MissingImage, missingImages } from '../cloud/images/index.ts';
-import { type MissingBytes, missingBytes } from '../cloud/volumes/index.ts';
+import { missingBytes } from '../cloud/index.ts';
+import type { MissingBytes } from '../cloud/product.ts';
 import { type Config, paths } from '../config.ts';
 import type { Finding } from '../host/capabilities.ts';
 import { withStore } from './database.ts';
@@ -8,26 +8,21 @@ import { withStore } from './database.ts';
 /** More of them are one fault, and not so many. */
 const most = 20;
 
-type Missing = MissingBytes | MissingImage;
-
 /** Volumes, snapshots and images whose bytes are missing, at most 20 each; null where the database does not answer. */
-export async function findMissingBytes(home: string, config: Config): Promise<Missing[] | null> {
+export async function findMissingBytes(home: string, config: Config): Promise<MissingBytes[] | null> {
   try {
-    return await withStore(home, config, async ({ db }) => [
-      ...(await missingBytes(db, most)),
-      ...(await missingImages(db, most)),
-    ]);
+    return await withStore(home, config, ({ db }) => missingBytes(db, most));
   } catch {
     return null;
   }
 }
 
 /** What a person does about each of them. */
-export function missingFindings(volumes: string, missing: Missing[]): Finding[] {
+export function missingFindings(volumes: string, missing: MissingBytes[]): Finding[] {
   return missing.map((each) => {
     const { kind, id, name, since } = each;
     const what =
-      'engineName' in each
+      each.engineName !== undefined
         ? `${each.engineName} of Incus`
         : `${volumes}/${kind === 'volume' ? '' : 'snapshots/'}${id}.img`;
     return {

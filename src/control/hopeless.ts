@@ -10,7 +10,8 @@ export interface Explanations {
   rejected: string;
 }
 
-const missing =
+/** What a person is told of an action that needs bytes which are not there. */
+export const whyMissing =
   'Bytes that this needs are missing on the host. The operator finds which in ./atoll logs, and what to do in ./atoll doctor.';
 
 /**
@@ -29,7 +30,7 @@ export function hopeless(
     case 'rejected':
       return why[kind];
     case 'missing':
-      return missing;
+      return whyMissing;
     case 'failed':
       return run.attempts + 1 < tries
         ? undefined

@@ -52,13 +52,14 @@ export interface PageLinks {
   pages?: { first?: string; prev?: string; next?: string; last?: string };
 }
 
-type Listed = Pick<Request, 'origin' | 'url'>;
+/** Of a request, what links to other pages begin with. */
+type Linked = Pick<Request, 'origin' | 'url'>;
 
 /**
  * Absolute links to the neighbouring pages, which keep the request's other parameters. None on a single page;
  * `first` and `prev` are absent on page 1, `next` and `last` from the last page on: clients stop by their absence.
  */
-export function pageLinks(request: Listed, page: Page, total: number): PageLinks {
+export function pageLinks(request: Linked, page: Page, total: number): PageLinks {
   const last = Math.max(1, Math.ceil(total / page.perPage));
   if (last === 1 && page.page === 1) return {};
   const mark = request.url.indexOf('?');
@@ -79,7 +80,7 @@ export function pageLinks(request: Listed, page: Page, total: number): PageLinks
 
 /** The body of a list: the items of this page under `key`, links to the other pages, and how many there are in all. */
 export function paginated<Key extends string, Item>(
-  request: Listed,
+  request: Linked,
   page: Page,
   key: Key,
   items: readonly Item[],

@@ -1,8 +1,8 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net';
 import { Ajv, type ValidateFunction } from 'ajv';
 import type { TSchema } from 'typebox';
 import { coerce, readerOf } from './coercion.ts';
 import { ApiError, notFound } from './errors.ts';
+import { formats } from './formats.ts';
 import { dropEmpty, fieldsOf, findUnstorable, safeIntegers } from './leniency.ts';
 import type { Operation } from './operation.ts';
 import { explain } from './validation-message.ts';
@@ -17,18 +17,6 @@ export interface OperationValidator {
   /** What is wrong with the body of a success, in words for the log; undefined if nothing. */
   response(body: unknown): string | undefined;
 }
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const dateTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
-
-/** The formats a schema may name; any other is not checked. */
-const formats = {
-  uuid,
-  'date-time': (text: string) => dateTime.test(text) && !Number.isNaN(Date.parse(text)),
-  ipv4: isIPv4,
-  ipv6: isIPv6,
-  ip: (text: string) => isIP(text) !== 0,
-};
 
 /** Compiles the schemas of operations. One compiler per server: it keeps what operations share. */
 export function operationValidators(): (operation: Operation) => OperationValidator {

@@ -1,12 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  accountOperations,
-  bootstrap,
-  createToken,
-  firstTeam,
-  listTokens,
-  revokeToken,
-} from '../../src/cloud/account/index.ts';
+import { bootstrap, createToken, firstTeam, listTokens, revokeToken } from '../../src/cloud/account/index.ts';
+import { cloudOperations } from '../../src/cloud/index.ts';
 import { drivenClock } from '../../src/control/clock.ts';
 import { authenticator, tokenChannel } from '../../src/http/auth.ts';
 import { ApiError } from '../../src/http/errors.ts';
@@ -15,6 +9,7 @@ import { buildServer } from '../../src/http/server.ts';
 import { silentLog } from '../../src/log.ts';
 import { type ChannelListener, type Listening, openSession, type Session } from '../../src/store/session.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { simulatedContext } from '../support/simulated-context.ts';
 
 let database: TestDatabase;
 let owner: { teamId: string; userId: string };
@@ -239,7 +234,7 @@ const serve = (mode: 'real' | 'simulated') => {
   const session = sessionOf();
   const auth = authenticator({ store: database.store, clock, log: silent, listen: on(session) });
   const app = buildServer({
-    operations: accountOperations({ store: database.store, clock, mode }),
+    operations: cloudOperations({ store: database.store, clock, mode, context: simulatedContext }),
     knownOperations: [],
     authenticate: auth.authenticate,
     rateLimit: rateLimit({ perHour: 100, perMinute: 100, clock }),

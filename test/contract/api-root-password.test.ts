@@ -117,6 +117,8 @@ describe('afterwards', () => {
     const hash = told(id);
     atoll.world.fail('replaceDisk', new EngineError('exhausted', 'full'));
     expect(await act(id, { type: 'rebuild', image: 'debian-13-x64' })).toBe('errored');
+    // The metadata service is told again by the run after the one that ended the action.
+    await until(() => told(id) === hash);
     expect([mailed(id), told(id), await row(id)]).toEqual([
       first,
       hash,

@@ -1,6 +1,6 @@
 /** Block storage: volumes and their actions. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { volumeInventory, volumeSnapshotInventory } from '../../src/cloud/volumes/index.ts';
+import { inventoriesOf } from '../../src/cloud/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { sweep } from '../../src/control/sweep.ts';
@@ -237,9 +237,12 @@ describe('the sweep', () => {
     const gone = { deleted_at: new Date(), gone_at: new Date() };
     await store.db.updateTable('volumes').set(gone).where('id', '=', left).execute();
     await host.deleteVolume(id);
-    const inventories = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
-    const never = new AbortController().signal;
-    await sweep({ store, clock: systemClock, log: silentLog, signal: never }, inventories);
+    const deps = { store, clock: systemClock, log: silentLog, signal: new AbortController().signal };
+    const inventories = inventoriesOf({ ...deps, host, compute: atoll.compute });
+    await sweep(
+      deps,
+      inventories.filter(({ kind }) => kind.startsWith('volume')),
+    );
     expect(await held(left)).toBeUndefined();
     expect(await held(unknownVolume)).toBeDefined();
     expect((await host.volumes()).snapshots).toContain(unknownVolume);

@@ -1,9 +1,8 @@
 /** What was made once and is missing is told, never made again, and used again when it is back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { importedImageInventory, keptDiskInventory, missingImages } from '../../src/cloud/images/index.ts';
-import { missingBytes, volumeInventory, volumeSnapshotInventory } from '../../src/cloud/volumes/index.ts';
+import { inventoriesOf, missingBytes } from '../../src/cloud/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
-import { type Inventory, sweep as sweepAll } from '../../src/control/sweep.ts';
+import { sweep as sweepAll } from '../../src/control/sweep.ts';
 import { EngineError } from '../../src/engine/errors.ts';
 import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -34,13 +33,16 @@ const rowOf = (id: string) =>
     .where('id', '=', id)
     .executeTakeFirstOrThrow();
 const lost = async () => (await missingBytes(atoll.database.store.db, 100)).map(({ id }) => id);
-async function sweep(other?: Inventory[]): Promise<void> {
-  const { database, host } = atoll;
-  const { store } = database;
+async function sweep(kinds = ['volume', 'volume snapshot']): Promise<void> {
+  const { database, host, engine } = atoll;
   const signal = new AbortController().signal;
-  const own = [volumeInventory({ store, host }), volumeSnapshotInventory({ store, host })];
-  const inventories = other ?? own;
-  expect(await sweepAll({ store, clock: systemClock, log: silentLog, signal }, inventories)).toBe(true);
+  const deps = { store: database.store, clock: systemClock, log: silentLog, signal };
+  const inventories = inventoriesOf({ ...deps, host, compute: engine });
+  const swept = await sweepAll(
+    deps,
+    inventories.filter(({ kind }) => kinds.includes(kind)),
+  );
+  expect(swept).toBe(true);
 }
 const actionOf = async (id: number) => (await atoll.api.expect(200, 'GET', `/v2/actions/${id}`)).action;
 
@@ -245,11 +247,8 @@ describe('a volume snapshot whose bytes are missing', () => {
 });
 
 describe('an image whose bytes are missing', () => {
-  async function sweepOfImages(): Promise<void> {
-    const deps = { store: atoll.database.store, compute: atoll.engine };
-    await sweep([keptDiskInventory(deps), importedImageInventory(deps)]);
-  }
-  const missing = async () => (await missingImages(atoll.database.store.db, 100)).map(({ id }) => Number(id));
+  const sweepOfImages = () => sweep(['kept disk', 'imported image']);
+  const missing = async () => (await lost()).map(Number);
 
   async function taken(): Promise<number> {
     const id = await droplet();

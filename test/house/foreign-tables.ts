@@ -6,10 +6,7 @@ import { computed } from './table-accesses.ts';
 import type { Foreign } from './tables.ts';
 
 /** For a table that a reconciler writes to, the owner has what it needs: `endingAction`, `postponeBackup`. */
-export const writesYet: Foreign = {
-  'src/cloud/backups/reconcile.ts': ['droplets'],
-  'src/cloud/reserved-ips/reconcile.ts': ['actions'],
-};
+export const writesYet: Foreign = {};
 
 /**
  * `actions` are kept by the platform and shown by a product; what a cloud has in all is counted over all products; and a
@@ -19,7 +16,6 @@ export const readsYet: Foreign = {
   'src/cloud/actions/history.ts': ['actions'],
   'src/cloud/actions/routes.ts': ['actions'],
   'src/cloud/associated/record.ts': ['droplets'],
-  'src/cloud/associated/resources.ts': ['images', 'reserved_ips', 'volume_snapshots', 'volumes'],
   'src/cloud/associated/routes.ts': ['droplets'],
   'src/cloud/autoscale/members.ts': ['actions', 'droplets'],
   'src/cloud/autoscale/pool.ts': ['droplets'],

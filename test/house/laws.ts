@@ -3,10 +3,11 @@ import { circleIn, type ImportGraph, wayTo } from './import-graph.ts';
 
 type Law = (graph: ImportGraph) => string[];
 
+/** Whether a file is one of these, or in one of these folders. */
 const within =
-  (...folders: string[]) =>
+  (...places: string[]) =>
   (file: string) =>
-    folders.some((folder) => file.startsWith(`${folder}/`));
+    places.some((place) => file === place || file.startsWith(`${place}/`));
 
 /** An engine behind a port: `src/engine/compute/incus/…`. */
 const isImplementation = (file: string) => /^src\/engine\/[^/]+\/[^/]+\//.test(file);
@@ -64,6 +65,13 @@ export const laws: Record<string, Law> = {
         return target && target !== product(file) && imported !== `src/cloud/${target}/index.ts`;
       })
       .map((edge) => edge.join(' → ')),
+
+  'a plan is pure: it asks neither the database nor an engine': (graph) =>
+    neverReaches(
+      graph,
+      [...graph.keys()].filter((file) => /^src\/cloud\/.*\/(?:[a-z-]+-)?plan\.ts$/.test(file)),
+      (file) => within('src/store', 'src/engine')(file) && file !== 'src/engine/errors.ts',
+    ),
 
   'hostd, the root process, stands alone': (graph) => [
     ...neverReaches(graph, ['src/hostd'], (file) => !shared.has(file) && !within('src/hostd')(file)),

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Logger, pino } from 'pino';
 import { createToken } from '../../src/cloud/account/index.ts';
-import type { DropletContext } from '../../src/cloud/droplets/index.ts';
+import type { CloudContext } from '../../src/cloud/context.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
 import { type Clock, systemClock } from '../../src/control/clock.ts';
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
@@ -74,10 +74,10 @@ export interface TestAtollOptions {
   /** How long the simulated world takes; no time at all by default. */
   delays?: Delays;
   /** Another compute engine than the simulated world; whoever made it closes it. */
-  real?: { compute: Compute; context: DropletContext };
+  real?: { compute: Compute; context: CloudContext };
 }
 
-const contextOf = ({ real, imports = true }: TestAtollOptions): DropletContext =>
+const contextOf = ({ real, imports = true }: TestAtollOptions): CloudContext =>
   real?.context ?? { ...simulatedContext, imageHost: { ...simulatedContext.imageHost, imports } };
 
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {

@@ -1,5 +1,5 @@
 /** What is built, and what the published API knows of it: for tests that hold for every operation. */
-import { cloudOperations } from '../../src/cloud/operations.ts';
+import { cloudOperations } from '../../src/cloud/index.ts';
 import { systemClock } from '../../src/control/clock.ts';
 import type { Operation } from '../../src/http/operation.ts';
 import { openStore } from '../../src/store/open.ts';

@@ -18,6 +18,9 @@ export const ActionSchema = Type.Object({
   message: Type.Optional(Type.String({ description: 'Why it errored. Beyond what DigitalOcean answers.' })),
 });
 
+/** The body of one action. */
+export const ActionAnswer = Type.Object({ action: ActionSchema });
+
 export type ActionView = Static<typeof ActionSchema>;
 
 /**

@@ -14,7 +14,6 @@ export {
 } from './pools.ts';
 export {
   type Family,
-  type ReservedNetwork,
   raiseReservedVersions,
   releaseReservedIps,
   reservedAddressKind,

@@ -8,15 +8,10 @@ import { quarantinedNamesSql } from '../../control/quarantine.ts';
 import { wake } from '../../control/reconcile.ts';
 import { unprocessable } from '../../http/errors.ts';
 import type { Tx } from '../../store/store.ts';
+import type { ReservedNetwork } from '../context.ts';
 import { ensurePool, firstOffset, splitRange } from './pools.ts';
 
 export type Family = 4 | 6;
-
-/** The ranges, as CIDR, that reserved addresses come from. */
-export interface ReservedNetwork {
-  ipv4: string;
-  ipv6: string;
-}
 
 /** What addresses that the host has in force are called in quarantine. */
 export const reservedAddressKind = 'reserved address';

@@ -5,8 +5,9 @@ import type { Caller } from '../../http/operation.ts';
 import type { Store } from '../../store/store.ts';
 import { removeDroplet } from '../droplets/index.ts';
 import { lockDroplet } from '../pending/index.ts';
+import { type Belonging, type BelongingKind, type Belongings, belongingKinds } from '../product.ts';
 import { type Destruction, readDestruction, writeDestruction } from './record.ts';
-import { type Kind, kinds, type Resource, resourcesOf } from './resources.ts';
+import { belongingsOf } from './resources.ts';
 
 /** The kind under which the control loop knows such a destruction; its id is the droplet's. */
 export const associatedKind = 'associated_destroy';
@@ -14,6 +15,7 @@ export const associatedKind = 'associated_destroy';
 export interface AssociatedDeps {
   store: Store;
   clock: Clock;
+  belongings: readonly Belongings[];
 }
 
 interface Asked {
@@ -21,7 +23,7 @@ interface Asked {
   id: string;
 }
 
-export type Selection = Partial<Record<Kind, string[] | null | undefined>>;
+export type Selection = Partial<Record<BelongingKind, string[] | null | undefined>>;
 
 /**
  * Destroys a droplet and those of its resources that are selected (all of them by `'all'`). The droplet is invisible
@@ -29,7 +31,7 @@ export type Selection = Partial<Record<Kind, string[] | null | undefined>>;
  * @throws ApiError 404; 422 naming what is no resource of the droplet, and then nothing is destroyed
  */
 export function destroyWith(
-  { store, clock }: AssociatedDeps,
+  { store, clock, belongings }: AssociatedDeps,
   request: Asked,
   dropletId: number,
   selection: Selection | 'all',
@@ -37,7 +39,7 @@ export function destroyWith(
   const { caller } = request;
   return store.transaction(async (tx) => {
     const droplet = await lockDroplet(tx, caller, dropletId);
-    const owned = await resourcesOf(tx, dropletId);
+    const owned = await belongingsOf(belongings, tx, dropletId);
     const destruction: Destruction = {
       caller,
       requestId: request.id,
@@ -59,8 +61,8 @@ export function destroyWith(
   });
 }
 
-function chosen(owned: Resource[], selection: Selection): Resource[] {
-  return kinds.flatMap((kind) =>
+function chosen(owned: Belonging[], selection: Selection): Belonging[] {
+  return belongingKinds.flatMap((kind) =>
     (selection[kind] ?? []).map((id, index) => {
       // One that is asked for by the older name is the same address.
       const listed = kind === 'floating_ips' ? 'reserved_ips' : kind;

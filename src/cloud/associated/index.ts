@@ -1,3 +1,8 @@
-export type { AssociatedDeps } from './commands.ts';
-export { associatedReconciler } from './reconcile.ts';
-export { associatedOperations } from './routes.ts';
+import type { Product } from '../product.ts';
+import { associatedReconciler } from './reconcile.ts';
+import { associatedOperations } from './routes.ts';
+
+export const product: Product = {
+  operations: associatedOperations,
+  reconcilers: (deps) => [associatedReconciler(deps)],
+};

@@ -1,9 +1,9 @@
 /** The record of a droplet that is destroyed together with resources: who asked, for what, and how each went. */
 import type { Caller } from '../../http/operation.ts';
 import type { Queryable } from '../../store/store.ts';
-import type { Resource } from './resources.ts';
+import type { Belonging } from '../product.ts';
 
-export interface Destroyed extends Resource {
+export interface Destroyed extends Belonging {
   destroyed_at?: string;
   /** Why it could not be destroyed, for a person. */
   error_message?: string;

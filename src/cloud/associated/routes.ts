@@ -1,10 +1,12 @@
 import { Type } from 'typebox';
-import { ApiError, notFound } from '../../http/errors.ts';
-import { type Operation, operation, type Request } from '../../http/operation.ts';
+import { notFound } from '../../http/errors.ts';
+import { type Operation, operation } from '../../http/operation.ts';
+import { checkDangerous } from '../dangerous.ts';
+import { type Belonging, type BelongingKind, belongingKinds } from '../product.ts';
 import { wireTime } from '../wire-time.ts';
 import { type AssociatedDeps, destroyWith, retryDestruction } from './commands.ts';
 import { type Destroyed, type Destruction, readDestruction } from './record.ts';
-import { type Kind, kinds, type Resource, resourcesOf } from './resources.ts';
+import { belongingsOf } from './resources.ts';
 
 const params = Type.Object({ droplet_id: Type.Integer() });
 const path = '/v2/droplets/{droplet_id}/destroy_with_associated_resources';
@@ -16,8 +18,8 @@ const destroyScopes = [
   'reserved_ip:delete',
 ];
 
-const byKind = <Value>(of: (kind: Kind) => Value) =>
-  Object.fromEntries(kinds.map((kind) => [kind, of(kind)])) as Record<Kind, Value>;
+const byKind = <Value>(of: (kind: BelongingKind) => Value) =>
+  Object.fromEntries(belongingKinds.map((kind) => [kind, of(kind)])) as Record<BelongingKind, Value>;
 
 const Listed = Type.Object({ id: Type.String(), name: Type.String(), cost: Type.String() });
 const Outcome = Type.Object({
@@ -58,7 +60,7 @@ export function associatedOperations(deps: AssociatedDeps): Operation[] {
           .where('deleted_at', 'is', null)
           .executeTakeFirst();
         if (!droplet) throw notFound();
-        const resources = await resourcesOf(store.db, id);
+        const resources = await belongingsOf(deps.belongings, store.db, id);
         return byKind((kind) => resources.filter((each) => each.kind === kind).map(listed));
       },
     }),
@@ -82,7 +84,7 @@ export function associatedOperations(deps: AssociatedDeps): Operation[] {
       params,
       status: 202,
       async handler(request) {
-        checkDangerous(request);
+        checkDangerous(request, 'everything of a Droplet');
         await destroyWith(deps, request, request.params.droplet_id, 'all');
       },
     }),
@@ -115,17 +117,8 @@ export function associatedOperations(deps: AssociatedDeps): Operation[] {
   ];
 }
 
-/** DigitalOcean asks for this header, so that nobody destroys everything by a slip. */
-function checkDangerous({ headers }: Pick<Request, 'headers'>): void {
-  if (String(headers['x-dangerous']).toLowerCase() === 'true') return;
-  throw new ApiError(
-    'bad_request',
-    'The header X-Dangerous: true is needed to destroy everything of a Droplet.',
-  );
-}
-
 /** Nothing here costs anything. */
-const listed = ({ id, name }: Resource) => ({ id, name, cost: '0.00' });
+const listed = ({ id, name }: Belonging) => ({ id, name, cost: '0.00' });
 
 function statusView({
   droplet,

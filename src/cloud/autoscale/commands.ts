@@ -7,7 +7,8 @@ import { conflict, invalid, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { type DropletContext, leavePool } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
+import { leavePool } from '../droplets/index.ts';
 import { ConfigRequest, parseConfig } from './config.ts';
 import { autoscaleKind, findPool, type Pool, poolUrn } from './pool.ts';
 import { parseTemplate, TemplateRequest } from './template.ts';
@@ -15,7 +16,7 @@ import { parseTemplate, TemplateRequest } from './template.ts';
 export interface AutoscaleDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 export const PoolRequest = Type.Object({

@@ -3,16 +3,18 @@ import type { Queryable } from '../../store/store.ts';
 import type { Decision } from './desired.ts';
 import type { HistoryEvent } from './pool.ts';
 
-/** The newest event of a pool. */
-export const lastEvent = (db: Queryable, poolId: string): Promise<HistoryEvent | undefined> =>
+/** The events of a pool, newest first. */
+export const selectHistory = (db: Queryable, poolId: string) =>
   db
     .selectFrom('autoscale_history')
     .selectAll()
     .where('pool_id', '=', poolId)
     .orderBy('created_at', 'desc')
-    .orderBy('id')
-    .limit(1)
-    .executeTakeFirst();
+    .orderBy('id');
+
+/** The newest event of a pool. */
+export const lastEvent = (db: Queryable, poolId: string): Promise<HistoryEvent | undefined> =>
+  selectHistory(db, poolId).limit(1).executeTakeFirst();
 
 /**
  * The event for bringing a pool to what was decided: the newest one, where it is about the same number and did not

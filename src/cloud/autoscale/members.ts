@@ -1,10 +1,8 @@
 /** The droplets of a pool. */
-import { type SelectQueryBuilder, sql } from 'kysely';
-import type { Page } from '../../http/pagination.ts';
-import type { DB } from '../../store/schema.ts';
+import { sql } from 'kysely';
 import type { Queryable } from '../../store/store.ts';
 import { wireTime } from '../wire-time.ts';
-import type { PoolUsage } from './usage.ts';
+import type { PoolUsage } from './load.ts';
 
 export interface Member {
   id: number;
@@ -21,9 +19,6 @@ export interface Member {
   leaving: boolean;
 }
 
-const ofPool = (db: Queryable, poolId: string): SelectQueryBuilder<DB, 'droplets', object> =>
-  db.selectFrom('droplets').where('autoscale_pool_id', '=', poolId).where('deleted_at', 'is', null);
-
 /** Only a pool shuts a droplet down in nobody's name. */
 const isLeaving = sql<boolean>`exists (select from actions where resource_type = 'droplet'
   and resource_id = droplets.id::text and type = 'shutdown' and user_id is null)`;
@@ -31,23 +26,19 @@ const lastAction = sql<Date>`coalesce((select coalesce(completed_at, started_at)
   where resource_type = 'droplet' and resource_id = droplets.id::text order by actions.id desc limit 1),
   droplets.created_at)`;
 
-/** The members, oldest first: all of them, or one page. */
-export function poolMembers(db: Queryable, poolId: string, page?: Page): Promise<Member[]> {
-  let query = ofPool(db, poolId)
+/** The members of a pool, oldest first. */
+export const selectMembers = (db: Queryable, poolId: string) =>
+  db
+    .selectFrom('droplets')
+    .where('autoscale_pool_id', '=', poolId)
+    .where('deleted_at', 'is', null)
     .select(['id', 'nonce', 'size', 'status', 'created_at', 'pending_action_id', 'root_done'])
     .select([isLeaving.as('leaving'), lastAction.as('updated_at')])
     .orderBy('id');
-  if (page) query = query.limit(page.limit).offset(page.offset);
-  return query.execute();
-}
 
-/** How many members a pool has. */
-export async function countMembers(db: Queryable, poolId: string): Promise<number> {
-  const { total } = await ofPool(db, poolId)
-    .select((eb) => eb.fn.countAll<number>().as('total'))
-    .executeTakeFirstOrThrow();
-  return total;
-}
+/** All members of a pool. */
+export const poolMembers = (db: Queryable, poolId: string): Promise<Member[]> =>
+  selectMembers(db, poolId).execute();
 
 /** Its create action has errored: nothing of it is in any engine. */
 export const neverMade = (member: Member): boolean =>

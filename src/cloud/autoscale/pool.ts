@@ -1,12 +1,13 @@
 /** A pool as the database has it, and as clients see it. */
 import { type Selectable, sql } from 'kysely';
 import { type Static, Type } from 'typebox';
+import { isUuid } from '../../http/formats.ts';
 import type { AutoscaleHistory, AutoscalePools } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { wireTime } from '../wire-time.ts';
 import type { PoolConfig } from './config.ts';
+import { averageOf, type PoolUsage } from './load.ts';
 import { type PoolTemplate, TemplateSchema } from './template.ts';
-import { averageOf, type PoolUsage } from './usage.ts';
 
 export const autoscaleKind = 'autoscale';
 export const poolUrn = (id: string): string => `do:autoscale_pool:${id}`;
@@ -32,11 +33,9 @@ export const selectPools = (db: Queryable) =>
     )
     .$castTo<Pool>();
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** The team's pool with this id; undefined also where the text cannot be one. */
 export async function findPool(db: Queryable, teamId: string, id: string): Promise<Pool | undefined> {
-  if (!uuid.test(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   return selectPools(db)
     .where('id', '=', id)
     .where('team_id', '=', teamId)

@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
-import { ApiError } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation, type Request } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, pageParameters, paginated } from '../../http/pagination.ts';
+import { selectPage } from '../../store/page.ts';
+import { checkDangerous } from '../dangerous.ts';
 import {
   type AutoscaleDeps,
   createPool,
@@ -11,7 +12,8 @@ import {
   poolNotFound,
   updatePool,
 } from './commands.ts';
-import { countMembers, memberView, poolMembers } from './members.ts';
+import { selectHistory } from './history.ts';
+import { memberView, selectMembers } from './members.ts';
 import {
   findPool,
   HistorySchema,
@@ -35,7 +37,6 @@ const MemberSchema = Type.Object({
 
 const OnePool = Type.Object({ autoscale_pool: PoolSchema });
 const params = Type.Object({ autoscale_pool_id: Type.String() });
-const ListQuery = Type.Object({ ...pageParameters, name: Type.Optional(Type.String()) });
 
 /** Autoscale pools of droplets, their members and their history. */
 export function autoscaleOperations(deps: AutoscaleDeps): Operation[] {
@@ -49,31 +50,22 @@ export function autoscaleOperations(deps: AutoscaleDeps): Operation[] {
   }
 
   return [
-    operation({
+    listOperation({
       id: 'autoscalepools_list',
-      method: 'GET',
       path: '/v2/droplets/autoscale',
       summary: 'List all autoscale pools',
       scopes: ['droplet:read'],
-      query: ListQuery,
-      status: 200,
-      response: Type.Object({ autoscale_pools: Type.Array(PoolSchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const { name } = request.query;
+      filters: { name: Type.Optional(Type.String()) },
+      key: 'autoscale_pools',
+      item: PoolSchema,
+      list({ caller, query: { name } }, page) {
         let matching = selectPools(store.db)
-          .where('team_id', '=', request.caller.teamId)
+          .where('team_id', '=', caller.teamId)
           .where('deleted_at', 'is', null);
         if (name !== undefined) matching = matching.where('name', '=', name);
-        const [rows, { total }] = await Promise.all([
-          matching.orderBy('created_at').orderBy('id').limit(page.limit).offset(page.offset).execute(),
-          matching
-            .clearSelect()
-            .select((eb) => eb.fn.countAll<number>().as('total'))
-            .executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'autoscale_pools', rows.map(poolView), total);
+        return selectPage(matching.orderBy('created_at').orderBy('id'), page);
       },
+      view: poolView,
     }),
     operation({
       id: 'autoscalepools_create',
@@ -136,62 +128,37 @@ export function autoscaleOperations(deps: AutoscaleDeps): Operation[] {
       status: 202,
       async handler(request) {
         await visible(request);
-        if (String(request.headers['x-dangerous']).toLowerCase() !== 'true') {
-          throw new ApiError(
-            'bad_request',
-            'The header X-Dangerous: true is needed to destroy the Droplets of a pool.',
-          );
-        }
+        checkDangerous(request, 'the Droplets of a pool');
         await deletePoolAndMembers(deps, request, request.params.autoscale_pool_id);
       },
     }),
-    operation({
+    listOperation({
       id: 'autoscalepools_list_members',
-      method: 'GET',
       path: '/v2/droplets/autoscale/{autoscale_pool_id}/members',
       summary: 'List the droplets of an autoscale pool',
       scopes: ['droplet:read'],
       params,
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ droplets: Type.Array(MemberSchema), ...PageEnvelope }),
-      async handler(request) {
-        const pool = await visible(request);
-        const page = pageOf(request.query);
-        const [members, total] = await Promise.all([
-          poolMembers(store.db, pool.id, page),
-          countMembers(store.db, pool.id),
-        ]);
-        const views = members.map((member) => memberView(member, pool.usage));
-        return paginated(request, page, 'droplets', views, total);
+      key: 'droplets',
+      item: MemberSchema,
+      async list(request, page) {
+        const { id, usage } = await visible(request);
+        const { rows, total } = await selectPage(selectMembers(store.db, id), page);
+        return { rows: rows.map((member) => memberView(member, usage)), total };
       },
     }),
-    operation({
+    listOperation({
       id: 'autoscalepools_list_history',
-      method: 'GET',
       path: '/v2/droplets/autoscale/{autoscale_pool_id}/history',
       summary: 'List what an autoscale pool has decided, newest first',
       scopes: ['droplet:read'],
       params,
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ history: Type.Array(HistorySchema), ...PageEnvelope }),
-      async handler(request) {
-        const pool = await visible(request);
-        const page = pageOf(request.query);
-        const events = store.db.selectFrom('autoscale_history').where('pool_id', '=', pool.id);
-        const [rows, { total }] = await Promise.all([
-          events
-            .selectAll()
-            .orderBy('created_at', 'desc')
-            .orderBy('id')
-            .limit(page.limit)
-            .offset(page.offset)
-            .execute(),
-          events.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'history', rows.map(historyView), total);
+      key: 'history',
+      item: HistorySchema,
+      async list(request, page) {
+        const { id } = await visible(request);
+        return selectPage(selectHistory(store.db, id), page);
       },
+      view: historyView,
     }),
   ];
 }

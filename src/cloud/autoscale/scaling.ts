@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../control/clock.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { createDroplets, type DropletContext, dismissDroplet, removeDroplet } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
+import { createDroplets, dismissDroplet, removeDroplet } from '../droplets/index.ts';
 import { lockable } from '../pending/index.ts';
 import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
@@ -12,7 +13,7 @@ import { memberOrder, namePrefix } from './template.ts';
 export interface ScalingDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 /** How many droplets one order makes. */

@@ -1,11 +1,11 @@
 /** What a pool's members are made from. */
 import { type Static, Type } from 'typebox';
-import { invalid, quoted } from '../../http/errors.ts';
+import { invalid } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
-import type { DropletContext } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
-import { findRegion } from '../regions/index.ts';
+import { findRegion, unknownRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames } from '../tags/index.ts';
 import { findVpc } from '../vpcs/index.ts';
@@ -55,15 +55,10 @@ export async function parseTemplate(
   db: Queryable,
   teamId: string,
   request: Static<typeof TemplateRequest>,
-  context: DropletContext,
+  context: CloudContext,
 ): Promise<PoolTemplate> {
   const region = request.region ? findRegion(request.region) : undefined;
-  if (!region) {
-    throw invalid(
-      'droplet_template.region',
-      `${quoted(request.region)} is not a region. GET /v2/regions lists them.`,
-    );
-  }
+  if (!region) throw unknownRegion('droplet_template.region', request.region);
   const template: PoolTemplate = {
     name: request.name ?? '',
     region: region.slug,

@@ -1,8 +1,10 @@
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation, type Request } from '../../http/operation.ts';
 import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
 import { countOf } from '../../store/counters.ts';
+import { selectPage } from '../../store/page.ts';
 import type { Store } from '../../store/store.ts';
 import { ImageSchema, imageViews } from '../images/index.ts';
 import { policyOf, policyView, supportedPolicies } from './policy.ts';
@@ -65,39 +67,28 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
 
   /** GET of the images that were saved of one droplet: of those that are ready, oldest first. */
   const savedList = (type: 'backup' | 'snapshot') =>
-    operation({
+    listOperation({
       id: `droplets_list_${type}s`,
-      method: 'GET',
       path: `/v2/droplets/{droplet_id}/${type}s`,
       summary: `List the ${type}s of a droplet`,
       scopes: ['droplet:read'],
       params,
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ [`${type}s`]: Type.Array(ImageSchema), ...PageEnvelope }),
-      async handler(request) {
-        const id = await visible(request, request.params.droplet_id);
-        const page = pageOf(request.query);
+      key: `${type}s`,
+      item: ImageSchema,
+      async list(request, page) {
+        const { teamId } = request.caller;
         const saved = store.db
           .selectFrom('images')
-          .where('team_id', '=', request.caller.teamId)
-          .where('droplet_id', '=', id)
+          .select('id')
+          .where('team_id', '=', teamId)
+          .where('droplet_id', '=', await visible(request, request.params.droplet_id))
           .where('type', '=', type)
           .where('status', '=', 'available')
           .where('deleted_at', 'is', null);
-        const [rows, { total }] = await Promise.all([
-          saved.select('id').orderBy('id').limit(page.limit).offset(page.offset).execute(),
-          saved.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-        ]);
+        const { rows, total } = await selectPage(saved.orderBy('id'), page);
         const ids = rows.map((row) => row.id);
         const imageOf = await imageViews(store.db, ids);
-        return paginated(
-          request,
-          page,
-          `${type}s`,
-          ids.flatMap((each) => imageOf(each, request.caller.teamId) ?? []),
-          total,
-        );
+        return { rows: ids.flatMap((id) => imageOf(id, teamId) ?? []), total };
       },
     });
 
@@ -144,10 +135,11 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
       async handler(request) {
         const { teamId } = request.caller;
         const page = pageOf(request.query);
-        const [rows, total] = await Promise.all([
-          ofTeam(teamId).select(policyColumns).orderBy('id').limit(page.limit).offset(page.offset).execute(),
-          countOf(store.db, teamId, 'droplet'),
-        ]);
+        const { rows, total } = await selectPage(
+          ofTeam(teamId).select(policyColumns).orderBy('id'),
+          page,
+          () => countOf(store.db, teamId, 'droplet'),
+        );
         const { links, meta } = paginated(request, page, 'policies', rows, total);
         return { policies: Object.fromEntries(rows.map((row) => [row.id, policyRecord(row)])), links, meta };
       },

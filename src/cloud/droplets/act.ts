@@ -5,9 +5,9 @@ import { invalid, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
+import type { CloudContext } from '../context.ts';
 import { beginOnDroplet, checkNothingPending, type LockedDroplet, lockDroplet } from '../pending/index.ts';
 import { type Ask, byTag, changeOf } from './changes.ts';
-import type { DropletContext } from './context.ts';
 import { dropletUrn } from './row.ts';
 import { lockTagged } from './tagged.ts';
 import { type Undo, undoColumns } from './undo.ts';
@@ -15,7 +15,7 @@ import { type Undo, undoColumns } from './undo.ts';
 export interface ActDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 interface Asked {

@@ -5,11 +5,11 @@ import type { Caller } from '../../http/operation.ts';
 import type { Tx } from '../../store/store.ts';
 import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';
+import type { CloudContext } from '../context.ts';
 import { isImageOf, newSavedImage, type OrderedImage, orderImage } from '../images/index.ts';
 import type { LockedDroplet } from '../pending/index.ts';
 import { findSize, orderableSize } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
-import type { DropletContext } from './context.ts';
 import { checkName } from './create.ts';
 import { newPassword, newRootAccess } from './root-access.ts';
 import type { DropletActionRequest } from './schema.ts';
@@ -33,7 +33,7 @@ export interface Acting {
   droplet: LockedDroplet;
   ask: Ask;
   at: Date;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 /** @throws ApiError where the request or the droplet's state does not allow it */
@@ -168,7 +168,7 @@ async function accessAfterRebuild(droplet: LockedDroplet, image: OrderedImage): 
 const imageIdOf = (image: number | string): number => (/^\d{1,15}$/.test(String(image)) ? Number(image) : 0);
 
 /** Where an image is to be used for a droplet's disk. */
-const placeOf = ({ region }: LockedDroplet, { imageHost: host }: DropletContext) => ({ region, host });
+const placeOf = ({ region }: LockedDroplet, { imageHost: host }: CloudContext) => ({ region, host });
 
 /** The disk that a droplet has, GiB. */
 const diskOf = (droplet: LockedDroplet): number => droplet.disk_gib ?? findSize(droplet.size)?.disk ?? 0;

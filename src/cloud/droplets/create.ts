@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { Static } from 'typebox';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
-import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
@@ -18,14 +18,14 @@ import {
   vpcPool,
 } from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
+import type { CloudContext, PublicNetwork } from '../context.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
-import { findRegion } from '../regions/index.ts';
+import { checkRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import { placeVolumes, volumesFor } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
-import type { DropletContext, PublicNetwork } from './context.ts';
 import { newRootAccess, type RootAccess } from './root-access.ts';
 import { type DropletRow, dropletRow, dropletUrn } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
@@ -33,7 +33,7 @@ import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePatt
 export interface CreateDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 export interface Created {
@@ -65,9 +65,7 @@ export async function createDroplets(
   const asked = namesOf(body);
   checkUserData(body.user_data);
   const size = orderableSize(body.size, deps.context.hostMemoryMib);
-  const region = findRegion(body.region);
-  if (!region)
-    throw invalid('region', `${quoted(body.region ?? '')} is not a region. GET /v2/regions lists them.`);
+  const region = checkRegion('region', body.region);
   const image = await orderImage(store.db, caller.teamId, body.image, {
     region: region.slug,
     host: deps.context.imageHost,

@@ -1,12 +1,24 @@
-export type { DropletContext, PublicNetwork } from './context.ts';
+import { dropletKind } from '../pending/index.ts';
+import type { Product } from '../product.ts';
+import { dropletReconciler } from './reconcile.ts';
+import { dropletsOperations } from './routes.ts';
+import { hostEntryInventory, machineInventory } from './sweep.ts';
+import { dropletTaggable } from './taggable.ts';
+import { continueDroplets, holdQuarantined } from './take-over.ts';
+
 export { type CreateDeps, createDroplets } from './create.ts';
 export { removeDroplet } from './destroy.ts';
 export { dismissDroplet, leavePool } from './members.ts';
-export { dropletReconciler } from './reconcile.ts';
-export { type DropletsDeps, dropletsOperations } from './routes.ts';
 export { instanceName, keptConsole } from './row.ts';
 export { DropletSchema } from './schema.ts';
-export { hostEntryInventory, machineInventory } from './sweep.ts';
-export { dropletTaggable } from './taggable.ts';
-export { continueDroplets, holdQuarantined } from './take-over.ts';
 export { dropletViews } from './view.ts';
+
+export const product: Product = {
+  operations: dropletsOperations,
+  reconcilers: (deps) => [dropletReconciler(deps)],
+  inventories: (deps) => [machineInventory(deps), hostEntryInventory(deps)],
+  taggable: { droplet: dropletTaggable },
+  watched: { droplet: dropletKind },
+  takeOver: continueDroplets,
+  holdQuarantined,
+};

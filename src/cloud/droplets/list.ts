@@ -1,10 +1,12 @@
 /** Which droplets a list shows, and how many there are in all. */
-import { sql } from 'kysely';
 import type pg from 'pg';
+import type { Listed } from '../../http/list.ts';
 import type { Page } from '../../http/pagination.ts';
+import { selectPage } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 
-export interface Listed {
+/** A droplet as a list finds it: what is shown of it is rendered once for each version. */
+export interface DropletVersion {
   id: number;
   version: number;
 }
@@ -24,11 +26,11 @@ export async function listDroplets(
   pool: pg.Pool,
   filter: DropletFilter,
   page: Page,
-): Promise<{ listed: Listed[]; total: number }> {
+): Promise<Listed<DropletVersion>> {
   const statement = statementFor(filter, page);
   const { rows } = await pool.query<{ id: number | null; version: number; total: number }>(statement);
   return {
-    listed: rows.flatMap(({ id, version }) => (id === null ? [] : [{ id, version }])),
+    rows: rows.flatMap(({ id, version }) => (id === null ? [] : [{ id, version }])),
     total: rows[0]?.total ?? 0,
   };
 }
@@ -37,23 +39,20 @@ export async function listDroplets(
  * One page of the team's droplets on the host of one of them, without it. One region is one host so far: all of the
  * team's other droplets there are neighbours.
  */
-export async function listNeighbours(
+export function listNeighbours(
   db: Queryable,
   teamId: string,
   dropletId: number,
   page: Page,
-): Promise<{ listed: Listed[]; total: number }> {
+): Promise<Listed<DropletVersion>> {
   const neighbours = db
     .selectFrom('droplets')
+    .select(['id', 'version'])
     .where('team_id', '=', teamId)
     .where('deleted_at', 'is', null)
     .where('region', '=', (eb) => eb.selectFrom('droplets').select('region').where('id', '=', dropletId))
     .where('id', '<>', dropletId);
-  const [listed, { total }] = await Promise.all([
-    neighbours.select(['id', 'version']).orderBy('id').limit(page.limit).offset(page.offset).execute(),
-    neighbours.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
-  ]);
-  return { listed, total };
+  return selectPage(neighbours.orderBy('id'), page);
 }
 
 function statementFor({ teamId, name, tag }: DropletFilter, page: Page): pg.QueryConfig {

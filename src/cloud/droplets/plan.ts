@@ -4,6 +4,7 @@
  * An action drives, observation rules otherwise: only while an action is pending does the plan change the machine.
  * Without one, a machine that was stopped behind our back (or from inside) is taken as it is found.
  */
+import type { Plan } from '../../control/converge.ts';
 import type { Instance, MachineSize } from '../../engine/compute/port.ts';
 
 export interface Desired {
@@ -57,24 +58,22 @@ export type Step =
   | { do: 'mark-boot' }
   | { do: 'delete' };
 
-export type Plan =
-  /** Take these, in order, and look again. */
-  | { steps: Step[] }
-  /** The engine is busy with it: look again soon. */
-  | { wait: string }
-  /** What is wanted is there, or what is there is taken for wanted. */
-  | { settled: 'active' | 'off' | 'gone' }
-  /** What is wanted cannot be had. `message` is for a person. */
-  | { failed: string; settled: 'off' };
+/**
+ * `active`, `off`: what is wanted is there, or what is there is taken for wanted. `failed`: what is wanted cannot be had,
+ * and the droplet is off; a text for a person.
+ */
+export type End = 'active' | 'off' | 'gone' | { failed: string };
+
+type DropletPlan = Plan<Step, End>;
 
 const lost =
   "The Droplet's machine is gone from the engine: it was deleted outside of Atoll. Destroy the Droplet and create it anew.";
 
-export function plan(desired: Desired, observed: Observed): Plan {
+export function plan(desired: Desired, observed: Observed): DropletPlan {
   if (desired.deleted) return planRemoval(observed);
   const { instance } = observed;
   if (!instance && desired.rootDone > 0) {
-    return desired.acting ? { failed: lost, settled: 'off' } : { settled: 'off' };
+    return { settled: desired.acting ? { failed: lost } : 'off' };
   }
   if (desired.rootDone === 0 && !desired.acting) {
     // The create failed: nothing of it may stay behind.
@@ -115,7 +114,7 @@ function planChanges(desired: Desired, instance: NonNullable<Observed['instance'
   return steps;
 }
 
-function planOn(desired: Desired, instance: Pick<Instance, 'state' | 'boot'>): Plan {
+function planOn(desired: Desired, instance: Pick<Instance, 'state' | 'boot'>): DropletPlan {
   const due = instance.boot < desired.boot;
   if (instance.state === 'running') {
     if (due) return { steps: [{ do: 'stop', mode: desired.stop }] };
@@ -124,12 +123,12 @@ function planOn(desired: Desired, instance: Pick<Instance, 'state' | 'boot'>): P
   return { steps: due ? [{ do: 'mark-boot' }, { do: 'start' }] : [{ do: 'start' }] };
 }
 
-function planOff(desired: Desired, instance: Pick<Instance, 'state'>): Plan {
+function planOff(desired: Desired, instance: Pick<Instance, 'state'>): DropletPlan {
   return instance.state === 'running' ? { steps: [{ do: 'stop', mode: desired.stop }] } : { settled: 'off' };
 }
 
 /** The machine goes first: its addresses must not be free while it can still use them. */
-function planRemoval(observed: Observed): Plan {
+function planRemoval(observed: Observed): DropletPlan {
   if (observed.instance) return { steps: [{ do: 'delete' }] };
   if (observed.published !== undefined) return { steps: [{ do: 'withdraw' }] };
   return { settled: 'gone' };

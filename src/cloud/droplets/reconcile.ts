@@ -1,8 +1,9 @@
 /** Brings one droplet to what is wanted: observe, plan, take the steps, look again; then write down what is. */
 import { sql } from 'kysely';
 import { endingAction } from '../../control/actions.ts';
+import { type ConvergeDeps, changed, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
-import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
+import type { Reconciler } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { digest } from '../../engine/host/digest.ts';
 import type { HostDroplet } from '../../engine/host/port.ts';
@@ -11,13 +12,13 @@ import { releaseAddresses } from '../addresses/index.ts';
 import { dropletKind } from '../pending/index.ts';
 import { freeVolumes, settlingVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
-import { type Desired, type Observed, type Plan, plan } from './plan.ts';
+import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
 import { twinsInQuarantine } from './quarantined.ts';
 import { type DropletRow, dropletRow, instanceName, machineSize } from './row.ts';
 import { type StepDeps, takeStep } from './steps.ts';
 import { type Undo, undoAction } from './undo.ts';
 
-export type DropletReconcilerOptions = StepDeps;
+export type DropletReconcilerOptions = StepDeps & ConvergeDeps;
 
 const whyNot = {
   exhausted: 'The host has no room for this. Destroy what is not needed, then try again.',
@@ -25,52 +26,21 @@ const whyNot = {
     'The engine refused this. A volume that is in use must be unmounted inside of the Droplet first; for anything else the operator finds the reason in: ./atoll logs',
 };
 
-/** No droplet needs more rounds than this; a plan that does is wrong, and the loop must not spin on it. */
-const rounds = 16;
+/** A droplet as it is wanted. */
+interface Target {
+  row: DropletRow;
+  entry: HostDroplet;
+  desired: Desired;
+}
 
-export function dropletReconciler(options: DropletReconcilerOptions): Reconciler {
-  const { compute, host, store, log, clock } = options;
+export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
+  const { compute, host, store, clock, context } = deps;
 
-  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
-    for (let round = 0; round < rounds && !run.signal.aborted; round++) {
-      const row = await dropletRow(store.db, Number(id));
-      if (!row || row.gone_at) return { forget: true };
-      const entry = hostEntry(row, options.context.network);
-      run.looking();
-      let observed: Observed | undefined;
-      let next: Plan;
-      try {
-        const desired = desiredOf(row, entry);
-        observed = await observe(row, desired.entry);
-        next = plan(desired, observed);
-        if ('wait' in next) throw new EngineError('busy', next.wait);
-        if ('steps' in next) {
-          for (const step of next.steps) {
-            if (step.do === 'publish' && observed.anothers)
-              throw new EngineError('rejected', 'the entry of its id is that of a machine in quarantine');
-            await takeStep(options, step, row, entry, run);
-          }
-          continue;
-        }
-      } catch (error) {
-        const reason = hopeless(error, run, whyNot);
-        if (!reason || row.pending_action_id === null || row.deleted_at) throw error;
-        log.warn(
-          { droplet: row.id, error: (error as Error).message },
-          'a step cannot be done, the action errs',
-        );
-        // A machine that could not be made is deleted: what it printed is kept for `atoll logs --droplet`.
-        const printed = await compute.console(instanceName(row)).catch(() => null);
-        const end = { message: reason, at: clock.now(), console: printed };
-        // A step that failed may have had its effect all the same: what it left decides what is put back.
-        const left = await observe(row, digest(entry)).catch(() => undefined);
-        await store.transaction((tx) => undoAction(tx, row, left, end));
-        continue;
-      }
-      if (!(await settle(row, observed, next))) continue;
-      return next.settled === 'gone' ? { forget: true } : undefined;
-    }
-    throw new EngineError('busy', 'the droplet did not settle');
+  async function targetOf(id: number): Promise<Target | undefined> {
+    const row = await dropletRow(store.db, id);
+    if (!row || row.gone_at) return undefined;
+    const entry = hostEntry(row, context.network);
+    return { row, entry, desired: desiredOf(row, entry) };
   }
 
   /** `expected`: the digest of the row's entry. */
@@ -103,24 +73,18 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     };
   }
 
-  /** Writes down what is. False where the row changed meanwhile: what was decided may be out of date. */
-  async function settle(
-    row: DropletRow,
-    observed: Observed,
-    next: Plan & { settled: string },
-  ): Promise<boolean> {
+  /** Writes down what is. False where the row changed meanwhile. */
+  async function settle(row: DropletRow, end: End, observed: Observed): Promise<boolean> {
     const at = clock.now();
-    const gone = next.settled === 'gone';
-    const status = next.settled === 'active' ? 'active' : 'off';
-    const power = next.settled === 'active' ? 'on' : 'off';
+    const gone = end === 'gone';
+    const status = end === 'active' ? 'active' : 'off';
+    const power = end === 'active' ? 'on' : 'off';
     const acting = row.pending_action_id !== null;
     // Also those that are deleted, which `volume_ids` leaves out: their bytes go only when no machine may have them.
     if (!acting && row.root_done === 0 && !observed.instance) await freeVolumes(store.db, row.id);
     if (!gone && !acting && row.status === status && row.power === power) return true;
-    if (acting && 'failed' in next) {
-      const end = { message: next.failed, at };
-      return store.transaction((tx) => undoAction(tx, row, observed, end));
-    }
+    if (acting && typeof end === 'object')
+      return store.transaction((tx) => undoAction(tx, row, observed, { message: end.failed, at }));
     const write = async (db: Queryable): Promise<boolean> => {
       const { rows } = await sql`
         with changed as (
@@ -144,5 +108,34 @@ export function dropletReconciler(options: DropletReconcilerOptions): Reconciler
     });
   }
 
-  return { kind: dropletKind, lane: 'quick', reconcile };
+  /** The pending action errs, and what it changed is put back. */
+  async function giveUp({ row, entry }: Target, message: string): Promise<boolean> {
+    if (row.pending_action_id === null || row.deleted_at) return false;
+    // A machine that could not be made is deleted: what it printed is kept for `atoll logs --droplet`.
+    const printed = await compute.console(instanceName(row)).catch(() => null);
+    const end = { message, at: clock.now(), console: printed };
+    // A step that failed may have had its effect all the same: what it left decides what is put back.
+    const left = await observe(row, digest(entry)).catch(() => undefined);
+    await store.transaction((tx) => undoAction(tx, row, left, end));
+    return true;
+  }
+
+  return converge<Target, Observed, Step, End>(deps, {
+    kind: dropletKind,
+    lane: 'quick',
+    row: (id) => targetOf(Number(id)),
+    observe: ({ row, desired }) => observe(row, desired.entry),
+    plan: ({ desired }, observed) => plan(desired, observed),
+    async take(step, { row, entry }, observed, run) {
+      if (step.do === 'publish' && observed.anothers)
+        throw new EngineError('rejected', 'the entry of its id is that of a machine in quarantine');
+      await takeStep(deps, step, row, entry, run);
+    },
+    async settle({ row }, end, observed) {
+      if (!(await settle(row, end, observed))) return changed;
+      return end === 'gone' ? { forget: true } : undefined;
+    },
+    why: (error, run) => hopeless(error, run, whyNot),
+    giveUp,
+  });
 }

@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
 import { invalid, notFound } from '../../http/errors.ts';
-import { type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
+import { listOperation, slicePage } from '../../http/list.ts';
+import { type Caller, type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
 import {
   maxPerPage,
   type Page,
@@ -12,16 +13,14 @@ import {
   paginated,
 } from '../../http/pagination.ts';
 import type { Store } from '../../store/store.ts';
-import { type ActedOn, ActionList, actionOf, actionView, pageOfActions } from '../actions/index.ts';
+import { actionHistory, actionView, beginOperation } from '../actions/index.ts';
+import type { CloudContext } from '../context.ts';
 import { actOnDroplet, actOnTagged } from './act.ts';
-import type { DropletContext } from './context.ts';
 import { createDroplets } from './create.ts';
 import { deleteDroplet, deleteTagged } from './destroy.ts';
-import { listDroplets, listNeighbours } from './list.ts';
+import { type DropletVersion, listDroplets, listNeighbours } from './list.ts';
 import {
-  ActionAnswer,
   ActionsAnswer,
-  DropletActionId,
   DropletActionRequest,
   DropletCreate,
   DropletCreated,
@@ -35,30 +34,26 @@ import { dropletTexts, dropletViewsOf } from './view.ts';
 export interface DropletsDeps {
   store: Store;
   clock: Clock;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 const DropletPage = Type.Object({ droplets: Type.Array(DropletSchema), ...PageEnvelope });
 const OptionalTag = Type.Object({ tag_name: Type.Optional(Type.String()) });
 
 /** What droplets have on DigitalOcean and never have here: kernels to choose; and firewalls, until there are any. */
-function emptyLists(
-  visible: (request: Pick<Request, 'caller'>, id: number) => Promise<unknown>,
-): Operation[] {
+function emptyLists(visible: (caller: Caller, id: number) => Promise<unknown>): Operation[] {
   const list = (key: 'kernels' | 'firewalls', scope: string) =>
-    operation({
+    listOperation({
       id: `droplets_list_${key}`,
-      method: 'GET',
       path: `/v2/droplets/{droplet_id}/${key}`,
       summary: `List the ${key} of a droplet`,
       scopes: [scope],
       params: DropletId,
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ [key]: Type.Array(Type.Unknown()), ...PageEnvelope }),
-      async handler(request) {
-        await visible(request, request.params.droplet_id);
-        return paginated(request, pageOf(request.query), key, [], 0);
+      key,
+      item: Type.Unknown(),
+      async list({ caller, params }, page) {
+        await visible(caller, params.droplet_id);
+        return slicePage([], page);
       },
     });
   return [list('kernels', 'droplet:read'), list('firewalls', 'firewall:read')];
@@ -80,14 +75,11 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
   const texts = dropletTexts(deps.context);
 
   /** The id and version of a droplet of the caller's. @throws ApiError 404 */
-  async function visible(
-    request: Pick<Request, 'caller'>,
-    id: number,
-  ): Promise<{ id: number; version: number }> {
-    const { rows } = await store.pool.query<{ id: number; version: number }>({
+  async function visible({ teamId }: Caller, id: number): Promise<DropletVersion> {
+    const { rows } = await store.pool.query<DropletVersion>({
       name: 'droplet-visible',
       text: 'select id, version from droplets where id = $1 and team_id = $2 and deleted_at is null',
-      values: [id, request.caller.teamId],
+      values: [id, teamId],
     });
     if (!rows[0]) throw notFound();
     return rows[0];
@@ -110,8 +102,8 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
         // There are no GPUs here, so no droplet has one.
         if (type === 'gpus') return paginated(request, page, 'droplets', [], 0);
         const filter = { teamId: request.caller.teamId, ...(tag ? { tag } : name ? { name } : {}) };
-        const { listed, total } = await listDroplets(store.pool, filter, page);
-        return pageOfDroplets(request, page, await texts.of(store.db, listed), total);
+        const { rows, total } = await listDroplets(store.pool, filter, page);
+        return pageOfDroplets(request, page, await texts.of(store.db, rows), total);
       },
     }),
     operation({
@@ -159,7 +151,7 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       status: 200,
       response: Type.Object({ droplet: DropletSchema }),
       async handler(request) {
-        const [text] = await texts.of(store.db, [await visible(request, request.params.droplet_id)]);
+        const [text] = await texts.of(store.db, [await visible(request.caller, request.params.droplet_id)]);
         if (text === undefined) throw notFound();
         return new RawJson(`{"droplet":${text}}`);
       },
@@ -185,45 +177,24 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
       status: 200,
       response: DropletPage,
       async handler(request) {
-        const own = await visible(request, request.params.droplet_id);
+        const own = await visible(request.caller, request.params.droplet_id);
         // The published operation has no pages, so that clients ask once: without these parameters a page is as long
         // as one can be.
         const page = pageOf({ per_page: maxPerPage, ...request.query });
-        const { listed, total } = await listNeighbours(store.db, request.caller.teamId, own.id, page);
-        return pageOfDroplets(request, page, await texts.of(store.db, listed), total);
+        const { rows, total } = await listNeighbours(store.db, request.caller.teamId, own.id, page);
+        return pageOfDroplets(request, page, await texts.of(store.db, rows), total);
       },
     }),
     ...emptyLists(visible),
-    operation({
-      id: 'dropletActions_list',
-      method: 'GET',
-      path: '/v2/droplets/{droplet_id}/actions',
-      summary: 'List the actions of a droplet',
-      scopes: ['droplet:read'],
-      params: DropletId,
-      query: PageQuery,
-      status: 200,
-      response: ActionList,
-      async handler(request) {
-        const { id } = await visible(request, request.params.droplet_id);
-        const page = pageOf(request.query);
-        const { rows, total } = await pageOfActions(store.db, droplet(request.caller.teamId, id), page);
-        return paginated(request, page, 'actions', rows.map(actionView), total);
-      },
-    }),
-    operation({
+    beginOperation({
       id: 'dropletActions_post',
-      method: 'POST',
       path: '/v2/droplets/{droplet_id}/actions',
       summary: 'Begin an action on a droplet',
       scopes: ['droplet:update'],
       params: DropletId,
       body: DropletActionRequest,
       status: 201,
-      response: ActionAnswer,
-      async handler(request) {
-        return { action: actionView(await actOnDroplet(deps, request, request.params.droplet_id)) };
-      },
+      act: (request) => actOnDroplet(deps, request, request.params.droplet_id),
     }),
     operation({
       id: 'dropletActions_post_byTag',
@@ -239,25 +210,16 @@ export function dropletsOperations(deps: DropletsDeps): Operation[] {
         return { actions: (await actOnTagged(deps, request, request.query.tag_name)).map(actionView) };
       },
     }),
-    operation({
-      id: 'dropletActions_get',
-      method: 'GET',
-      path: '/v2/droplets/{droplet_id}/actions/{action_id}',
-      summary: 'Get an action of a droplet',
+    ...actionHistory({
+      store,
+      ids: 'dropletActions',
+      path: '/v2/droplets/{droplet_id}',
+      params: DropletId,
       scopes: ['droplet:read'],
-      params: DropletActionId,
-      status: 200,
-      response: ActionAnswer,
-      async handler(request) {
-        const { droplet_id: id, action_id: actionId } = request.params;
-        return {
-          action: actionView(await actionOf(store.db, droplet(request.caller.teamId, id), actionId)),
-        };
-      },
+      name: 'a droplet',
+      types: ['droplet'],
+      resourceId: ({ droplet_id }) => String(droplet_id),
+      visible: ({ droplet_id }, caller) => visible(caller, droplet_id),
     }),
   ];
-
-  function droplet(teamId: string, dropletId: number): ActedOn {
-    return { teamId, types: ['droplet'], id: String(dropletId) };
-  }
 }

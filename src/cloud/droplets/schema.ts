@@ -75,8 +75,6 @@ export const DropletCreated = Type.Union([
 
 export const DropletId = Type.Object({ droplet_id: Type.Integer() });
 
-export const DropletActionId = Type.Object({ droplet_id: Type.Integer(), action_id: Type.Integer() });
-
 export const DropletListQuery = Type.Object({
   ...pageParameters,
   tag_name: Type.Optional(Type.String()),
@@ -119,5 +117,4 @@ export const DropletActionRequest = Type.Object({
   backup_policy: BackupPolicy,
 });
 
-export const ActionAnswer = Type.Object({ action: ActionSchema });
 export const ActionsAnswer = Type.Object({ actions: Type.Array(ActionSchema) });

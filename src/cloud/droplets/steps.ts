@@ -8,9 +8,9 @@ import type { Mail } from '../../engine/mail/port.ts';
 import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
+import type { CloudContext } from '../context.ts';
 import { diskSource, finishSave, savedDisk } from '../images/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
-import type { DropletContext } from './context.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
 import { refuseHeldVolumes } from './quarantined.ts';
@@ -26,7 +26,7 @@ export interface StepDeps extends DropletEngines {
   store: Store;
   clock: Clock;
   log: Log;
-  context: DropletContext;
+  context: CloudContext;
 }
 
 /** How long an operating system may take to shut down before the plug is pulled. */

@@ -3,10 +3,8 @@
  * the engines hold.
  */
 import { sql } from 'kysely';
-import type { Clock } from '../../control/clock.ts';
 import { quarantinedNames } from '../../control/quarantine.ts';
 import { pageSize } from '../../control/sweep.ts';
-import type { Log } from '../../log.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
 import {
@@ -18,20 +16,24 @@ import {
   raiseReservedVersions,
   vpcPool,
 } from '../addresses/index.ts';
+import type { CloudContext } from '../context.ts';
+import type { EngineDeps } from '../product.ts';
 import { machineKind } from './quarantined.ts';
 import { instanceName } from './row.ts';
-import { type DropletInventoryDeps, dropletIdOf, hostEntryKind } from './sweep.ts';
-
-export interface TakeOverDeps extends DropletInventoryDeps {
-  clock: Clock;
-  log: Log;
-}
+import { dropletIdOf, hostEntryKind } from './sweep.ts';
 
 /**
  * Ids, versions and generations go on above all that the engines have seen, so that nothing new is taken for something
  * that is there, and no host calls stale what is newest here.
  */
-export async function continueDroplets({ store, compute, host, log }: TakeOverDeps): Promise<void> {
+export async function continueDroplets({
+  store,
+  compute,
+  host,
+  log,
+  context,
+}: EngineDeps & { context: CloudContext }): Promise<void> {
+  await ensurePool(store.db, publicPool, context.network.ipv4);
   const [machines, { droplets, newest }] = await Promise.all([compute.list(), host.survey()]);
   const ids = [...machines.flatMap(({ urn }) => dropletIdOf(urn) ?? []), ...droplets.map(({ id }) => id)];
   await moveSequence(store.db, 'droplets_id_seq', Math.max(0, ...ids));
@@ -55,7 +57,7 @@ export async function continueDroplets({ store, compute, host, log }: TakeOverDe
  * next ones for done.
  */
 async function continueGenerations(
-  { db }: TakeOverDeps['store'],
+  { db }: EngineDeps['store'],
   machines: readonly { urn: string; name: string; boot: number; root: number }[],
 ): Promise<void> {
   for (let first = 0; first < machines.length; first += pageSize) {
@@ -76,7 +78,7 @@ async function continueGenerations(
 }
 
 /** Keeps the addresses of machines and host entries that are in quarantine from being given out. */
-export async function holdQuarantined({ store, compute, host, clock }: TakeOverDeps): Promise<void> {
+export async function holdQuarantined({ store, compute, host, clock }: EngineDeps): Promise<void> {
   const machines = await quarantinedNames(store.db, machineKind);
   const entries = await quarantinedNames(store.db, hostEntryKind);
   if (machines.size + entries.size === 0 && !(await holdsAddresses(store))) return;
@@ -98,7 +100,7 @@ export async function holdQuarantined({ store, compute, host, clock }: TakeOverD
 }
 
 /** The pools of those of these VPCs that the database knows. */
-async function ensureVpcPools({ db }: TakeOverDeps['store'], networks: readonly string[]): Promise<void> {
+async function ensureVpcPools({ db }: EngineDeps['store'], networks: readonly string[]): Promise<void> {
   const { rows } = await sql<{ id: string; ip_range: string }>`
     select id, ip_range from vpcs where id::text = any(${[...networks]}::text[])`.execute(db);
   for (const { id, ip_range } of rows) await ensurePool(db, vpcPool(id), ip_range);

@@ -3,11 +3,12 @@ import type { Static } from 'typebox';
 import type { Queryable } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import { nextBackupWindow } from '../backups/index.ts';
+import type { CloudContext, PublicNetwork } from '../context.ts';
 import { type ImageView, imageViews } from '../images/index.ts';
 import { regionView } from '../regions/index.ts';
 import { sizeView } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
-import type { DropletContext, PublicNetwork } from './context.ts';
+import type { DropletVersion } from './list.ts';
 import { type DropletRow, dropletRows, machineSize } from './row.ts';
 import type { DropletSchema } from './schema.ts';
 
@@ -17,7 +18,7 @@ export type DropletView = Static<typeof DropletSchema>;
 export function dropletView(
   row: DropletRow,
   image: ImageView,
-  { network, hostMemoryMib }: DropletContext,
+  { network, hostMemoryMib }: CloudContext,
 ): DropletView {
   const size = sizeView(row.size, hostMemoryMib);
   const { diskGib } = machineSize(row);
@@ -51,7 +52,7 @@ export function dropletView(
 export async function dropletViewsOf(
   db: Queryable,
   rows: DropletRow[],
-  context: DropletContext,
+  context: CloudContext,
 ): Promise<DropletView[]> {
   const imageOf = await imageViews(
     db,
@@ -66,7 +67,7 @@ export async function dropletViewsOf(
 
 /** The views of these droplets, for other products that show droplets; one that is gone is left out. */
 export const dropletViews =
-  (context: DropletContext) =>
+  (context: CloudContext) =>
   async (db: Queryable, ids: number[]): Promise<DropletView[]> =>
     ids.length === 0 ? [] : dropletViewsOf(db, await dropletRows(db, ids), context);
 
@@ -92,7 +93,7 @@ function networkOf6(address: string, network: PublicNetwork): DropletView['netwo
 /** Droplets as JSON text. */
 export interface DropletTexts {
   /** The texts of these droplets at these versions or newer, in the given order; one that is gone is left out. */
-  of(db: Queryable, wanted: { id: number; version: number }[]): Promise<string[]>;
+  of(db: Queryable, wanted: readonly DropletVersion[]): Promise<string[]>;
 }
 
 /**
@@ -100,7 +101,7 @@ export interface DropletTexts {
  * number of processes: a text is only used for the version that the database has just named, and the version rises
  * with everything that a view shows.
  */
-export function dropletTexts(context: DropletContext, capacity = 20_000): DropletTexts {
+export function dropletTexts(context: CloudContext, capacity = 20_000): DropletTexts {
   // A map keeps its order: what was used last stands last, and the first is the one to forget.
   const kept = new Map<number, { version: number; text: string }>();
   return {

@@ -1,1 +1,6 @@
-export { firewallsOperations } from './routes.ts';
+import type { Product } from '../product.ts';
+import { firewallsOperations } from './routes.ts';
+
+export const product: Product = {
+  operations: firewallsOperations,
+};

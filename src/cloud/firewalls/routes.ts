@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
-import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
+import { listOperation, slicePage } from '../../http/list.ts';
+import type { Operation } from '../../http/operation.ts';
 
 /**
  * GET /v2/firewalls: there are none, until they can be made. Ansible's droplet module asks for them before it does
@@ -8,18 +8,14 @@ import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/paginatio
  */
 export function firewallsOperations(): Operation[] {
   return [
-    operation({
+    listOperation({
       id: 'firewalls_list',
-      method: 'GET',
       path: '/v2/firewalls',
       summary: 'List the firewalls, of which there are none yet',
       scopes: ['firewall:read'],
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ firewalls: Type.Array(Type.Object({})), ...PageEnvelope }),
-      async handler(request) {
-        return paginated(request, pageOf(request.query), 'firewalls', [], 0);
-      },
+      key: 'firewalls',
+      item: Type.Object({}),
+      list: (_request, page) => slicePage([], page),
     }),
   ];
 }

@@ -3,7 +3,8 @@ import type { Static } from 'typebox';
 import { type Action, beginAction, endAction } from '../../control/actions.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
 import { audit } from '../../store/audit.ts';
-import { type Asked, checkRegion, type ImageCommandDeps, lockImage } from './commands.ts';
+import { checkRegion } from '../regions/index.ts';
+import { type Asked, type ImageCommandDeps, lockImage } from './commands.ts';
 import { type ImageRow, imageUrn } from './row.ts';
 import type { ImageActionRequest } from './schema.ts';
 
@@ -50,9 +51,12 @@ export function actOnImage(
 function effectOf(image: ImageRow, ask: Ask): { region: string; changes: Partial<ImageRow> } {
   if (ask.type === 'convert') {
     if (image.type !== 'backup') throw unprocessable('Only a backup can be converted into a snapshot.');
-    return { region: image.regions[0] ?? checkRegion(undefined), changes: { type: 'snapshot' } };
+    return {
+      region: image.regions[0] ?? checkRegion('region', undefined).slug,
+      changes: { type: 'snapshot' },
+    };
   }
   if (!ask.region) throw invalid('region', 'is missing: it says where to transfer the image.');
-  const region = checkRegion(ask.region);
+  const region = checkRegion('region', ask.region).slug;
   return { region, changes: { regions: [...new Set([...image.regions, region])] } };
 }

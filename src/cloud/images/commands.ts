@@ -6,7 +6,7 @@ import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/e
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { findRegion } from '../regions/index.ts';
+import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
@@ -35,7 +35,7 @@ export async function createCustomImage(
 ): Promise<ImageRow> {
   const { caller, body } = request;
   const url = checkUrl(body.url);
-  const region = checkRegion(body.region);
+  const region = checkRegion('region', body.region).slug;
   const tagNames = checkTagNames('tags', body.tags ?? []);
   return store.transaction(async (tx) => {
     const at = clock.now();
@@ -157,11 +157,4 @@ function checkUrl(text: string): string {
   if (url.username || url.password)
     throw invalid('url', 'holds a user name or password: give a public or presigned one.');
   return url.href;
-}
-
-/** The slug of a region that an image can be in: any. @throws ApiError 422 */
-export function checkRegion(text: string | undefined): string {
-  const region = findRegion(text);
-  if (region) return region.slug;
-  throw invalid('region', `${quoted(text ?? '')} is not a region. GET /v2/regions lists them.`);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { ImageHost } from '../context.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
-import { engineImageFor, type ImageHost, orderableImage } from './source.ts';
+import { engineImageFor, orderableImage } from './source.ts';
 import { imageView } from './view.ts';
 
 const image = (slug: string): Image => {

@@ -1,8 +1,15 @@
+import type { Product } from '../product.ts';
+import { missingImages } from './missing.ts';
+import { imageReconciler } from './reconcile.ts';
+import { imagesOperations } from './routes.ts';
+import { importedImageInventory, keptDiskInventory } from './sweep.ts';
+import { imageTaggable } from './taggable.ts';
+import { continueImages } from './take-over.ts';
+import { transferReconciler } from './transfer-letter.ts';
+
 export { type Image, images, resolveImage } from './catalogue.ts';
-export { type MissingImage, missingImages } from './missing.ts';
 export { type ImagesOfDroplet, imagesOf, isImageOf } from './of-droplet.ts';
-export { type ImageReconcilerOptions, imageKind, imageReconciler, importLimits } from './reconcile.ts';
-export { type ImagesDeps, imagesOperations } from './routes.ts';
+export { imageKind, importLimits } from './reconcile.ts';
 export { findOwnImage, imageUrn } from './row.ts';
 export {
   abandonSaves,
@@ -12,17 +19,22 @@ export {
   newSavedImage,
   savedDisk,
   savingImage,
+  snapshotsOf,
 } from './saved.ts';
 export {
   diskSource,
   engineImageFor,
-  type ImageHost,
   type OrderedImage,
   orderImage,
   simulatedImages,
 } from './source.ts';
-export { importedImageInventory, keptDiskInventory } from './sweep.ts';
-export { imageTaggable } from './taggable.ts';
-export { continueImages } from './take-over.ts';
-export { transferReconciler } from './transfer-letter.ts';
 export { ImageSchema, type ImageView, imageView, imageViews } from './view.ts';
+
+export const product: Product = {
+  operations: ({ context, ...deps }) => imagesOperations({ ...deps, imageHost: context.imageHost }),
+  reconcilers: (deps) => [imageReconciler(deps), transferReconciler(deps)],
+  inventories: (deps) => [keptDiskInventory(deps), importedImageInventory(deps)],
+  taggable: { image: imageTaggable },
+  takeOver: continueImages,
+  missingBytes: missingImages,
+};

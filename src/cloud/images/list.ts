@@ -1,6 +1,8 @@
 /** Which images a list shows, and how many there are in all. */
 import { sql } from 'kysely';
+import { type Listed, slicePage } from '../../http/list.ts';
 import type { Page } from '../../http/pagination.ts';
+import { selectPage } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 import { idsTagged } from '../tags/index.ts';
 import { applicationImages, type Image, images } from './catalogue.ts';
@@ -9,10 +11,10 @@ import { type ImageView, imageView, ownImageView } from './view.ts';
 
 export interface ImageFilter {
   teamId: string;
-  type?: 'distribution' | 'application';
+  type: 'distribution' | 'application' | undefined;
   /** Only images of the team's own. */
-  private?: boolean;
-  tag?: string;
+  own: boolean | undefined;
+  tag: string | undefined;
 }
 
 /** One page of the public images that `orderable` lets through, then the team's own, oldest first; and the total. */
@@ -21,23 +23,19 @@ export async function listImages(
   filter: ImageFilter,
   page: Page,
   orderable: (image: Image) => boolean,
-): Promise<{ views: ImageView[]; total: number }> {
+): Promise<Listed<ImageView>> {
   const publicOnes = publicImages(filter).filter(orderable);
-  const shown = publicOnes.slice(page.offset, page.offset + page.limit).map(({ id }) => imageView(id));
-  if (filter.type !== undefined) return { views: shown, total: publicOnes.length };
-  const own = ownImages(db, filter);
-  const [{ count }, rows] = await Promise.all([
-    own.clearSelect().select(sql<number>`count(*)`.as('count')).executeTakeFirstOrThrow(),
-    own
-      .orderBy('images.id')
-      .limit(page.limit - shown.length)
-      .offset(Math.max(0, page.offset - publicOnes.length))
-      .execute(),
-  ]);
-  return { views: [...shown, ...rows.map(ownImageView)], total: publicOnes.length + count };
+  const shown = slicePage(publicOnes, page);
+  const views = shown.rows.map(({ id }) => imageView(id));
+  if (filter.type !== undefined) return { rows: views, total: shown.total };
+  const own = await selectPage(ownImages(db, filter).orderBy('images.id'), {
+    limit: page.limit - views.length,
+    offset: Math.max(0, page.offset - shown.total),
+  });
+  return { rows: [...views, ...own.rows.map(ownImageView)], total: shown.total + own.total };
 }
 
-function publicImages({ type, private: own, tag }: ImageFilter): readonly Image[] {
+function publicImages({ type, own, tag }: ImageFilter): readonly Image[] {
   // Public images carry no tags.
   if (own || tag !== undefined) return [];
   if (type === 'distribution') return images;

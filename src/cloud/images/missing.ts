@@ -1,6 +1,8 @@
 /** Images that were taken or imported and whose bytes the engine does not have any more. */
+
 import type { Compute } from '../../engine/compute/port.ts';
 import type { Queryable } from '../../store/store.ts';
+import type { MissingBytes } from '../product.ts';
 import { customName, savedName } from './row.ts';
 
 interface Available {
@@ -27,18 +29,8 @@ export const missingImageText = (id: number, since: Date): string =>
   `${id} has been missing on its host since ${since.toISOString()}. It cannot be used until the operator has brought ` +
   'it back, which ./atoll doctor tells of.';
 
-/** An image whose bytes are missing, for the operator. */
-export interface MissingImage {
-  kind: 'image';
-  id: string;
-  name: string;
-  since: Date;
-  /** What the compute engine calls it. */
-  engineName: string;
-}
-
 /** All images whose bytes are missing, of all teams, the longest missing first; at most `most`. */
-export async function missingImages(db: Queryable, most: number): Promise<MissingImage[]> {
+export async function missingImages(db: Queryable, most: number): Promise<MissingBytes[]> {
   const rows = await db
     .selectFrom('images')
     .select(['id', 'nonce', 'type', 'name', 'missing_at'])
@@ -53,7 +45,7 @@ export async function missingImages(db: Queryable, most: number): Promise<Missin
       ? []
       : [
           {
-            kind: 'image' as const,
+            kind: 'image',
             id: String(row.id),
             name: row.name,
             since: row.missing_at,

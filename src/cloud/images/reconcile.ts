@@ -1,25 +1,23 @@
 /** Brings one image of a team's own to what is wanted: imported, or gone. */
-import type { Clock } from '../../control/clock.ts';
+import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { type Imported, type Importer, type ImportLimits, Unimportable } from '../../engine/importer/port.ts';
-import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import type { Named } from '../engine-name.ts';
 import { isHeld } from './missing.ts';
+import { type ImageEnd, type ImageRow, type ImageStep, planImage, type SeenImage } from './plan.ts';
 import { customName, savedName } from './row.ts';
 
 export const imageKind = 'image';
 
-export interface ImageReconcilerOptions {
+export interface ImageReconcilerOptions extends ConvergeDeps {
   store: Store;
-  clock: Clock;
-  log: Log;
   compute: Compute;
   importer: Importer;
   /** The most that an import may take; absent: `importLimits`. */
-  limits?: ImportLimits;
+  importLimits?: ImportLimits;
 }
 
 /** 20 GiB, an hour. */
@@ -30,42 +28,58 @@ const mostImports = 2;
 /** How often an import looks whether its image was deleted meanwhile, ms. */
 const lookMs = 2_000;
 
-export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
-  const { store, clock, log, compute, importer, limits = importLimits } = options;
-  const rowOf = (id: number) =>
-    store.db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst();
+export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
+  const { store, clock, log, compute, importer, importLimits: limits = importLimits } = deps;
+  const rowOf = (id: number): Promise<ImageRow | undefined> =>
+    store.db
+      .selectFrom('images')
+      .selectAll()
+      .where('id', '=', id)
+      .where('gone_at', 'is', null)
+      .executeTakeFirst();
 
-  async function reconcile(idText: string, run: Run): Promise<Outcome | void> {
-    const id = Number(idText);
-    const row = await rowOf(id);
-    if (!row) return { forget: true };
-    if (row.deleted_at) return remove(row);
-    if (row.status === 'available') return look(row);
-    if (row.type !== 'custom' || row.url === null) return undefined;
-    if (row.status !== 'NEW' && row.status !== 'pending') return undefined;
-    run.slow();
-    try {
-      await setStatus(id, { status: 'pending' });
-      const imported = await importUnlessDeleted(row, row.url, run.signal);
-      if (imported === undefined) return remove(row);
-      await setStatus(id, {
-        status: 'available',
-        bytes: imported.bytes,
-        min_disk_gib: imported.minDiskGib,
-      });
-    } catch (error) {
-      const reason = run.signal.aborted ? undefined : finalReason(error, run);
-      if (reason === undefined) throw error;
-      log.warn({ image: id, error: (error as Error).message }, 'an image cannot be imported');
-      await setStatus(id, { status: 'error', error_message: reason });
+  async function take(step: ImageStep, row: ImageRow, run: Run): Promise<SeenImage | void> {
+    if (step.do === 'delete') {
+      // Droplets made from it have a disk of their own.
+      if (row.type === 'custom') await compute.deleteImage(customName(row));
+      else await compute.deleteSaved(savedName(row));
+      return { deleted: true };
     }
-    // Deleted just now: the wake of that has seen to another run.
-    return undefined;
+    run.slow();
+    await setStatus(row.id, { status: 'pending' });
+    const imported = await importUnlessDeleted(row, step.url, run.signal);
+    return imported && { imported };
+  }
+
+  async function settle(row: ImageRow, end: ImageEnd, { imported }: SeenImage): Promise<Outcome | void> {
+    switch (end) {
+      case 'held':
+      case 'missing':
+        return noteHeld(row, end === 'held');
+      case 'imported':
+        return (
+          imported &&
+          setStatus(row.id, {
+            status: 'available',
+            bytes: imported.bytes,
+            min_disk_gib: imported.minDiskGib,
+          })
+        );
+      case 'not ours':
+        return;
+      case 'gone':
+        await store.db
+          .updateTable('images')
+          .set({ gone_at: clock.now() })
+          .where('id', '=', row.id)
+          .where('gone_at', 'is', null)
+          .execute();
+        return { forget: true };
+    }
   }
 
   /** Writes down whether the engine still has an image, or has it again. */
-  async function look(row: Named & { type: string; missing_at: Date | null }): Promise<void> {
-    const held = await isHeld(compute, row);
+  async function noteHeld(row: ImageRow, held: boolean): Promise<void> {
     if (held === (row.missing_at === null)) return;
     await store.db
       .updateTable('images')
@@ -120,20 +134,23 @@ export function imageReconciler(options: ImageReconcilerOptions): Reconciler {
       .execute();
   }
 
-  /** Removes what the engine has of a deleted image. Droplets made from it have a disk of their own. */
-  async function remove({ id, nonce, type }: Named & { type: string }): Promise<Outcome> {
-    if (type === 'custom') await compute.deleteImage(customName({ id, nonce }));
-    else await compute.deleteSaved(savedName({ id, nonce }));
-    await store.db
-      .updateTable('images')
-      .set({ gone_at: clock.now() })
-      .where('id', '=', id)
-      .where('gone_at', 'is', null)
-      .execute();
-    return { forget: true };
-  }
-
-  return { kind: imageKind, lane: 'quick', mostSlow: mostImports, reconcile };
+  return converge<ImageRow, SeenImage, ImageStep, ImageEnd>(deps, {
+    kind: imageKind,
+    lane: 'quick',
+    mostSlow: mostImports,
+    row: (id) => rowOf(Number(id)),
+    observe: async (row) =>
+      !row.deleted_at && row.status === 'available' ? { held: await isHeld(compute, row) } : {},
+    plan: planImage,
+    take: (step, row, _seen, run) => take(step, row, run),
+    settle,
+    why: finalReason,
+    async giveUp(row, reason) {
+      if (row.deleted_at || row.status === 'available') return false;
+      await setStatus(row.id, { status: 'error', error_message: reason });
+      return true;
+    },
+  });
 }
 
 const whyNot = {

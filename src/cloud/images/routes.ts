@@ -1,41 +1,30 @@
-import { Type } from 'typebox';
 import { importsAreOff } from '../../engine/importer/off.ts';
 import { ApiError, notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import {
-  type ActedOn,
-  ActionList,
-  ActionSchema,
-  actionOf,
-  actionView,
-  pageOfActions,
-} from '../actions/index.ts';
+import { actionHistory, beginOperation } from '../actions/index.ts';
+import type { ImageHost } from '../context.ts';
 import { actOnImage } from './act.ts';
 import { type Image, resolveImage } from './catalogue.ts';
 import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
 import { listImages } from './list.ts';
 import { findOwnImage } from './row.ts';
 import {
-  ImageActionId,
   ImageActionRequest,
   ImageAnswer,
   ImageCreate,
+  ImageFilters,
   ImageId,
-  ImageList,
-  ImageListQuery,
   ImageRef,
   ImageUpdate,
 } from './schema.ts';
-import { engineImageFor, type ImageHost } from './source.ts';
+import { engineImageFor } from './source.ts';
 import { transferOperations } from './transfer-routes.ts';
-import { type ImageView, imageView, ownImageView } from './view.ts';
+import { ImageSchema, type ImageView, imageView, ownImageView } from './view.ts';
 
 export interface ImagesDeps extends ImageCommandDeps {
   imageHost: ImageHost;
 }
-
-const ActionAnswer = Type.Object({ action: ActionSchema });
 
 /**
  * The operations of images, of their actions and of their transfers.
@@ -59,27 +48,16 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
   }
 
   return [
-    operation({
+    listOperation({
       id: 'images_list',
-      method: 'GET',
       path: '/v2/images',
       summary: 'List the images that droplets can be made of',
       scopes: ['image:read'],
-      query: ImageListQuery,
-      status: 200,
-      response: ImageList,
-      async handler(request) {
-        const { type, private: own, tag_name: tag } = request.query;
-        const filter = {
-          teamId: request.caller.teamId,
-          ...(type !== undefined && { type }),
-          ...(own !== undefined && { private: own }),
-          ...(tag !== undefined && { tag }),
-        };
-        const page = pageOf(request.query);
-        const { views, total } = await listImages(store.db, filter, page, orderable);
-        return paginated(request, page, 'images', views, total);
-      },
+      filters: ImageFilters,
+      key: 'images',
+      item: ImageSchema,
+      list: ({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) =>
+        listImages(store.db, { teamId, type, own, tag }, page, orderable),
     }),
     operation({
       id: 'images_create_custom',
@@ -132,57 +110,27 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       status: 204,
       handler: (request) => deleteImage(deps, request, request.params.image_id),
     }),
-    operation({
-      id: 'imageActions_list',
-      method: 'GET',
-      path: '/v2/images/{image_id}/actions',
-      summary: 'List the actions of an image',
-      scopes: ['image:read'],
-      params: ImageId,
-      query: PageQuery,
-      status: 200,
-      response: ActionList,
-      async handler(request) {
-        const { id } = await visible(request.caller.teamId, String(request.params.image_id));
-        const page = pageOf(request.query);
-        const { rows, total } = await pageOfActions(store.db, image(request.caller.teamId, id), page);
-        return paginated(request, page, 'actions', rows.map(actionView), total);
-      },
-    }),
-    operation({
+    beginOperation({
       id: 'imageActions_post',
-      method: 'POST',
       path: '/v2/images/{image_id}/actions',
       summary: 'Transfer an image to another region, or convert a backup into a snapshot',
       scopes: ['image:update'],
       params: ImageId,
       body: ImageActionRequest,
       status: 201,
-      response: ActionAnswer,
-      async handler(request) {
-        return { action: actionView(await actOnImage(deps, request, request.params.image_id)) };
-      },
+      act: (request) => actOnImage(deps, request, request.params.image_id),
     }),
-    operation({
-      id: 'imageActions_get',
-      method: 'GET',
-      path: '/v2/images/{image_id}/actions/{action_id}',
-      summary: 'Get an action of an image',
+    ...actionHistory({
+      store,
+      ids: 'imageActions',
+      path: '/v2/images/{image_id}',
+      params: ImageId,
       scopes: ['image:read'],
-      params: ImageActionId,
-      status: 200,
-      response: ActionAnswer,
-      async handler(request) {
-        const { image_id: id, action_id: actionId } = request.params;
-        return {
-          action: actionView(await actionOf(store.db, image(request.caller.teamId, id), actionId)),
-        };
-      },
+      name: 'an image',
+      types: ['image'],
+      resourceId: ({ image_id }) => String(image_id),
+      visible: ({ image_id }, { teamId }) => visible(teamId, String(image_id)),
     }),
     ...transferOperations(deps),
   ];
-
-  function image(teamId: string, imageId: number): ActedOn {
-    return { teamId, types: ['image'], id: String(imageId) };
-  }
 }

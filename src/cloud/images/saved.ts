@@ -124,3 +124,15 @@ export async function deleteImages(
     )
     select wake(${imageKind}, id::text, ${at}) from deleted`.execute(tx);
 }
+
+/** The snapshots of a droplet that are there. */
+export const snapshotsOf = (db: Queryable, dropletId: number): Promise<{ id: number; name: string }[]> =>
+  db
+    .selectFrom('images')
+    .select(['id', 'name'])
+    .where('droplet_id', '=', dropletId)
+    .where('type', '=', 'snapshot')
+    .where('status', '=', 'available')
+    .where('deleted_at', 'is', null)
+    .orderBy('id')
+    .execute();

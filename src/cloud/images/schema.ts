@@ -1,6 +1,5 @@
 import { Type } from 'typebox';
 import { keepEmpty } from '../../http/leniency.ts';
-import { PageEnvelope, pageParameters } from '../../http/pagination.ts';
 import { ImageSchema } from './view.ts';
 
 /** As the published document lists them; any other system is `Unknown`: see `distributionOf`. */
@@ -31,14 +30,12 @@ export function distributionOf(text: string): (typeof distributions)[number] {
 
 const Text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 
-export const ImageListQuery = Type.Object({
-  ...pageParameters,
+export const ImageFilters = {
   type: Type.Optional(Type.Enum(['distribution', 'application'])),
   private: Type.Optional(Type.Boolean({ description: 'Only images of your own.' })),
   tag_name: Type.Optional(Type.String()),
-});
+};
 
-export const ImageList = Type.Object({ images: Type.Array(ImageSchema), ...PageEnvelope });
 export const ImageAnswer = Type.Object({ image: ImageSchema });
 
 export const ImageCreate = Type.Object({
@@ -59,7 +56,6 @@ export const ImageUpdate = Type.Object({
 /** An id or, for public images, a slug. */
 export const ImageRef = Type.Object({ image_id: Type.String() });
 export const ImageId = Type.Object({ image_id: Type.Integer() });
-export const ImageActionId = Type.Object({ image_id: Type.Integer(), action_id: Type.Integer() });
 
 /** One of the two. */
 export const TransferOffer = Type.Object({

@@ -1,20 +1,10 @@
 import type { DiskSource } from '../../engine/compute/port.ts';
 import { invalid, quoted } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
+import type { ImageHost } from '../context.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
 import { missingImageText } from './missing.ts';
 import { customName, findOwnImage, savedName } from './row.ts';
-
-/** What a host can make droplets of. */
-export interface ImageHost {
-  mode: 'real' | 'simulated';
-  /** The operator's: slugs that stand for another one here. */
-  aliases: Readonly<Record<string, string>>;
-  /** Whether images are imported; absent: they are. */
-  imports?: boolean;
-  /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
-  available: readonly string[];
-}
 
 const engineName = (slug: string): string => slug.replace(/-x64$/, '');
 

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { anyOf } from '../../store/any-of.ts';
 import type { Queryable } from '../../store/store.ts';
+import { gigabytes } from '../gigabytes.ts';
 import { imageRegions } from '../regions/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { type Image, resolveImage } from './catalogue.ts';
@@ -78,9 +79,6 @@ export function ownImageView(row: ImageRow): ImageView {
     error_message: row.error_message,
   };
 }
-
-/** GiB with two decimals; what is there is never nothing. */
-const gigabytes = (bytes: number): number => Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
 
 /** An image as a team sees it; undefined where there is none. */
 export type ImageLookup = (id: number, teamId: string) => ImageView | undefined;

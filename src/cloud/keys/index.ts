@@ -1,3 +1,8 @@
-export type { KeysDeps } from './commands.ts';
+import type { Product } from '../product.ts';
+import { keysOperations } from './routes.ts';
+
 export { findKey, keysFor, type SshKey } from './queries.ts';
-export { keysOperations } from './routes.ts';
+
+export const product: Product = {
+  operations: keysOperations,
+};

@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
+import { selectPage } from '../../store/page.ts';
 import { createKey, deleteKey, type KeysDeps, renameKey } from './commands.ts';
 import { findKey, type SshKey } from './queries.ts';
 import { SshKeyCreate, SshKeySchema, SshKeyUpdate } from './schema.ts';
@@ -18,24 +19,18 @@ const keyView = ({ id, fingerprint, public_key, name }: SshKey) => ({ id, finger
 export function keysOperations(deps: KeysDeps): Operation[] {
   const { store } = deps;
   return [
-    operation({
+    listOperation({
       id: 'sshKeys_list',
-      method: 'GET',
       path,
       summary: 'List all SSH keys',
       scopes: ['ssh_key:read'],
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ ssh_keys: Type.Array(SshKeySchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const ofTeam = store.db.selectFrom('ssh_keys').where('team_id', '=', request.caller.teamId);
-        const [rows, { total }] = await Promise.all([
-          ofTeam.selectAll().orderBy('id').limit(page.limit).offset(page.offset).execute(),
-          ofTeam.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'ssh_keys', rows.map(keyView), total);
+      key: 'ssh_keys',
+      item: SshKeySchema,
+      list({ caller }, page) {
+        const ofTeam = store.db.selectFrom('ssh_keys').selectAll().where('team_id', '=', caller.teamId);
+        return selectPage(ofTeam.orderBy('id'), page);
       },
+      view: keyView,
     }),
     operation({
       id: 'sshKeys_create',

@@ -1,2 +1,8 @@
+import type { Product } from '../product.ts';
+import { oneClicksOperations } from './routes.ts';
+
 export { type Application, applications, applicationVendorData } from './catalogue.ts';
-export { oneClicksOperations } from './routes.ts';
+
+export const product: Product = {
+  operations: oneClicksOperations,
+};

@@ -1,38 +1,22 @@
 /** Assigning and unassigning addresses, and what became of it. */
-import { Type } from 'typebox';
 import { invalid, quoted } from '../../http/errors.ts';
-import { type Operation, operation } from '../../http/operation.ts';
-import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import {
-  type ActedOn,
-  ActionList,
-  ActionSchema,
-  actionOf,
-  actionView,
-  pageOfActions,
-} from '../actions/index.ts';
+import type { Operation } from '../../http/operation.ts';
+import { actionHistory, actionView, beginOperation } from '../actions/index.ts';
 import { type Asked, assign, type CommandDeps, unassign } from './commands.ts';
 import { parameterOf, textOf, visible } from './path.ts';
 import { floatingIp, type Product, reservedIp } from './product.ts';
-import type { ReservedIpRow } from './row.ts';
 import { AddressActionRequest, type AddressAsk } from './schema.ts';
 
 export function assignOperation(commands: CommandDeps, product: Product): Operation {
-  const params = parameterOf(product);
-  return operation({
+  return beginOperation({
     id: `${product.actions}_post`,
-    method: 'POST',
     path: `${product.path}/{${product.key}}/actions`,
     summary: `Assign a ${product.name} to a droplet, or unassign it`,
     scopes: ['reserved_ip:update'],
-    params,
+    params: parameterOf(product),
     body: AddressActionRequest,
     status: 201,
-    response: Type.Object({ action: ActionSchema }),
-    async handler(request) {
-      const action = await act(commands, request, product, textOf(product, request.params), request.body);
-      return { action: actionView(action) };
-    },
+    act: async (request) => act(commands, request, product, textOf(product, request.params), request.body),
   });
 }
 
@@ -46,50 +30,17 @@ function act(commands: CommandDeps, request: Asked, product: Product, ip: string
 }
 
 /** The actions of one address. Those begun under its other name are among them, by the name that is asked for. */
-export function actionHistory(commands: CommandDeps, product: Product): Operation[] {
-  const { db } = commands.store;
-  const params = parameterOf(product);
-  const address = (teamId: string, row: ReservedIpRow): ActedOn => ({
-    teamId,
+export function historyOperations({ store }: CommandDeps, product: Product): Operation[] {
+  return actionHistory({
+    store,
+    ids: product.actions,
+    path: `${product.path}/{${product.key}}`,
+    params: parameterOf(product),
+    scopes: ['reserved_ip:read'],
+    name: `a ${product.name}`,
     types: [reservedIp.resourceType, floatingIp.resourceType],
-    id: String(row.number),
+    resourceId: async (params, caller) =>
+      String((await visible(store.db, { caller }, product, textOf(product, params))).number),
+    view: (action) => ({ ...actionView(action), resource_type: product.resourceType }),
   });
-  const view = (action: Parameters<typeof actionView>[0]) => ({
-    ...actionView(action),
-    resource_type: product.resourceType,
-  });
-  return [
-    operation({
-      id: `${product.actions}_list`,
-      method: 'GET',
-      path: `${product.path}/{${product.key}}/actions`,
-      summary: `List the actions of a ${product.name}`,
-      scopes: ['reserved_ip:read'],
-      params,
-      query: PageQuery,
-      status: 200,
-      response: ActionList,
-      async handler(request) {
-        const row = await visible(db, request, product, textOf(product, request.params));
-        const page = pageOf(request.query);
-        const { rows, total } = await pageOfActions(db, address(request.caller.teamId, row), page);
-        return paginated(request, page, 'actions', rows.map(view), total);
-      },
-    }),
-    operation({
-      id: `${product.actions}_get`,
-      method: 'GET',
-      path: `${product.path}/{${product.key}}/actions/{action_id}`,
-      summary: `Get an action of a ${product.name}`,
-      scopes: ['reserved_ip:read'],
-      params: Type.Object({ ...params.properties, action_id: Type.Integer() }),
-      status: 200,
-      response: Type.Object({ action: ActionSchema }),
-      async handler(request) {
-        const { action_id: id, ...path } = request.params as Record<string, string> & { action_id: never };
-        const row = await visible(db, request, product, textOf(product, path));
-        return { action: view(await actionOf(db, address(request.caller.teamId, row), id)) };
-      },
-    }),
-  ];
 }

@@ -1,14 +1,16 @@
 /** Reserving an address: to a droplet, which gets it, or to a region. */
 import type { Action } from '../../control/actions.ts';
 import { wake } from '../../control/reconcile.ts';
-import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import { invalid, unprocessable } from '../../http/errors.ts';
+import { countRows } from '../../store/page.ts';
 import type { Tx } from '../../store/store.ts';
 import { teamLimit } from '../account/index.ts';
-import { type ReservedNetwork, reservedIpKind, takeReserved } from '../addresses/index.ts';
-import { findRegion } from '../regions/index.ts';
+import { reservedIpKind, takeReserved } from '../addresses/index.ts';
+import type { ReservedNetwork } from '../context.ts';
+import { checkRegion } from '../regions/index.ts';
 import { type Asked, type CommandDeps, lockTarget, note, setTarget } from './commands.ts';
 import type { Product } from './product.ts';
-import { countReservedIps, type ReservedIpRow } from './row.ts';
+import { type ReservedIpRow, selectReservedIps } from './row.ts';
 
 export interface ReserveDeps extends CommandDeps {
   /** Absent in a home that was made before there were reserved addresses. */
@@ -62,7 +64,7 @@ export function reserve(
 }
 
 async function checkLimit(tx: Tx, teamId: string, product: Product): Promise<void> {
-  const held = await countReservedIps(tx, teamId, product.family);
+  const held = await countRows(selectReservedIps(tx, teamId, product.family));
   if (held >= (await teamLimit(tx, teamId, 'reserved_ip_limit'))) {
     throw unprocessable(
       `creating this ${product.name} will exceed your ${product.name.toLowerCase()} limit. Release one first.`,
@@ -80,7 +82,5 @@ function regionOf(product: Product, given: string | undefined): string {
         : 'is needed: a reserved IPv6 is reserved to a region.',
     );
   }
-  const region = findRegion(given);
-  if (!region) throw invalid(regionField, `${quoted(given)} is not a region. GET /v2/regions lists them.`);
-  return region.slug;
+  return checkRegion(regionField, given).slug;
 }

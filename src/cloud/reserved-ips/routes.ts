@@ -1,14 +1,15 @@
 import { Type } from 'typebox';
 import { invalid } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation, type Request } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
-import type { DropletContext } from '../droplets/index.ts';
-import { actionHistory, assignOperation } from './action-routes.ts';
+import { selectPage } from '../../store/page.ts';
+import type { CloudContext } from '../context.ts';
+import { assignOperation, historyOperations } from './action-routes.ts';
 import { type CommandDeps, release } from './commands.ts';
 import { parameterOf, textOf, visible } from './path.ts';
 import { floatingIp, type Product, reservedIp, reservedIpv6 } from './product.ts';
 import { type ReserveDeps, type Reserved, reserve } from './reserve.ts';
-import { countReservedIps, listReservedIps, type ReservedIpRow } from './row.ts';
+import { type ReservedIpRow, selectReservedIps } from './row.ts';
 import {
   ReservedIpCreate,
   ReservedIpSchema,
@@ -19,7 +20,7 @@ import {
 import { type Droplets, defaultProject, dropletsAt, reservedIpView, reservedIpv6View } from './view.ts';
 
 export interface ReservedIpsDeps extends CommandDeps {
-  context: DropletContext;
+  context: CloudContext;
 }
 
 /** Reserved IPs under their name and the older one, floating IPs, and reserved IPv6. */
@@ -31,7 +32,7 @@ export function reservedIpsOperations(deps: ReservedIpsDeps): Operation[] {
       createOperation(commands, product),
       ...addressOperations(commands, context, product, ReservedIpSchema, reservedIpView),
       assignOperation(commands, product),
-      ...actionHistory(commands, product),
+      ...historyOperations(commands, product),
     ]),
     createIpv6Operation(commands),
     ...addressOperations(commands, context, reservedIpv6, ReservedIpv6Schema, reservedIpv6View),
@@ -92,7 +93,7 @@ function createIpv6Operation(commands: ReserveDeps): Operation {
 /** List, get and release: the same for all. */
 function addressOperations(
   commands: CommandDeps,
-  context: DropletContext,
+  context: CloudContext,
   product: Product,
   schema: typeof ReservedIpSchema | typeof ReservedIpv6Schema,
   view: (row: ReservedIpRow, droplets: Droplets) => object,
@@ -104,23 +105,17 @@ function addressOperations(
     return rows.map((row) => view(row, droplets));
   };
   return [
-    operation({
+    listOperation({
       id: `${product.operations}_list`,
-      method: 'GET',
       path: product.path,
       summary: `List all ${product.name} addresses`,
       scopes: ['reserved_ip:read'],
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ [`${product.key}s`]: Type.Array(schema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const asked = { teamId: request.caller.teamId, family: product.family };
-        const [rows, total] = await Promise.all([
-          listReservedIps(db, asked, page),
-          countReservedIps(db, asked.teamId, asked.family),
-        ]);
-        return paginated(request, page, `${product.key}s`, await viewsOf(request, rows), total);
+      key: `${product.key}s`,
+      item: schema,
+      async list(request, page) {
+        const held = selectReservedIps(db, request.caller.teamId, product.family);
+        const { rows, total } = await selectPage(held.orderBy('created_at').orderBy('ip'), page);
+        return { rows: await viewsOf(request, rows), total };
       },
     }),
     operation({

@@ -2,7 +2,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { type Selectable, sql } from 'kysely';
 import { notFound } from '../../http/errors.ts';
-import type { Page } from '../../http/pagination.ts';
 import type { ReservedIps } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { Family } from '../addresses/index.ts';
@@ -12,9 +11,10 @@ export type ReservedIpRow = Selectable<ReservedIps>;
 const isOf = (family: Family) => sql<boolean>`family(ip) = ${sql.lit(family)}`;
 
 /** A team's addresses of a family that are not released. */
-const held = (db: Queryable, teamId: string, family: Family) =>
+export const selectReservedIps = (db: Queryable, teamId: string, family: Family) =>
   db
     .selectFrom('reserved_ips')
+    .selectAll()
     .where('team_id', '=', teamId)
     .where(isOf(family))
     .where('deleted_at', 'is', null);
@@ -33,33 +33,10 @@ export async function findReservedIp(
   asked: { teamId: string; family: Family; ip: string },
   { lock = false } = {},
 ): Promise<ReservedIpRow> {
-  const row = await held(db, asked.teamId, asked.family)
-    .selectAll()
+  const row = await selectReservedIps(db, asked.teamId, asked.family)
     .where('ip', '=', addressOf(asked.ip, asked.family))
     .$if(lock, (query) => query.forUpdate())
     .executeTakeFirst();
   if (!row) throw notFound();
   return row;
-}
-
-export async function countReservedIps(db: Queryable, teamId: string, family: Family): Promise<number> {
-  const { total } = await held(db, teamId, family)
-    .select((eb) => eb.fn.countAll<number>().as('total'))
-    .executeTakeFirstOrThrow();
-  return total;
-}
-
-/** One page of a team's addresses, oldest first. */
-export function listReservedIps(
-  db: Queryable,
-  asked: { teamId: string; family: Family },
-  page: Page,
-): Promise<ReservedIpRow[]> {
-  return held(db, asked.teamId, asked.family)
-    .selectAll()
-    .orderBy('created_at')
-    .orderBy('ip')
-    .limit(page.limit)
-    .offset(page.offset)
-    .execute();
 }

@@ -2,7 +2,8 @@
 import type { Static } from 'typebox';
 import type { Caller } from '../../http/operation.ts';
 import type { Queryable } from '../../store/store.ts';
-import { type DropletContext, type DropletSchema, dropletViews } from '../droplets/index.ts';
+import type { CloudContext } from '../context.ts';
+import { type DropletSchema, dropletViews } from '../droplets/index.ts';
 import { regionView } from '../regions/index.ts';
 import { wireTime } from '../wire-time.ts';
 import type { ReservedIpRow } from './row.ts';
@@ -20,7 +21,7 @@ export async function dropletsAt(
   db: Queryable,
   caller: Caller,
   rows: ReservedIpRow[],
-  context: DropletContext,
+  context: CloudContext,
 ): Promise<Droplets> {
   if (!caller.scopes.some((scope) => scope === '*' || scope === 'droplet:read')) return new Map();
   const ids = rows.flatMap((row) =>

@@ -1,2 +1,8 @@
-export { deleteSnapshot, type SnapshotsDeps } from './delete.ts';
-export { snapshotsOperations } from './routes.ts';
+import type { Product } from '../product.ts';
+import { snapshotBelongings } from './belongings.ts';
+import { snapshotsOperations } from './routes.ts';
+
+export const product: Product = {
+  operations: snapshotsOperations,
+  belongings: snapshotBelongings,
+};

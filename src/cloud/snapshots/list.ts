@@ -1,14 +1,17 @@
 /** Snapshots of droplets and of volumes as one collection. */
 import { sql } from 'kysely';
+import type { Listed } from '../../http/list.ts';
+import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
+import { gigabytes } from '../gigabytes.ts';
 import { tagsOf } from '../tags/index.ts';
-import { gigabytes, type SnapshotView } from '../volumes/index.ts';
+import type { SnapshotView } from '../volumes/index.ts';
 import { wireTime } from '../wire-time.ts';
 
 export interface SnapshotFilter {
   teamId: string;
-  type?: 'droplet' | 'volume';
-  region?: string;
+  type?: 'droplet' | 'volume' | undefined;
+  region?: string | undefined;
   /** The id of the only one that is looked for. */
   id?: string;
 }
@@ -41,8 +44,8 @@ const snapshots = ({ teamId, type, region, id }: SnapshotFilter) => sql`
 export async function listSnapshots(
   db: Queryable,
   filter: SnapshotFilter,
-  page: { limit: number; offset: number },
-): Promise<{ views: SnapshotView[]; total: number }> {
+  page: PageOfRows,
+): Promise<Listed<SnapshotView>> {
   const [{ rows }, { rows: counted }] = await Promise.all([
     sql<Row>`
       select found.id, name, created_at, regions, resource_id, resource_type, min_disk_size, bytes,
@@ -51,11 +54,11 @@ export async function listSnapshots(
       order by created_at, found.id`.execute(db),
     sql<{ total: number }>`select count(*) as total from (${snapshots(filter)}) found`.execute(db),
   ]);
-  return { views: rows.map(view), total: counted[0]?.total ?? 0 };
+  return { rows: rows.map(view), total: counted[0]?.total ?? 0 };
 }
 
 const view = ({ bytes, created_at, ...row }: Row): SnapshotView => ({
   ...row,
   created_at: wireTime(created_at),
-  size_gigabytes: gigabytes(bytes),
+  size_gigabytes: bytes ? gigabytes(bytes) : 0,
 });

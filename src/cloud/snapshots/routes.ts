@@ -1,40 +1,31 @@
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, pageOf, pageParameters, paginated } from '../../http/pagination.ts';
 import { SnapshotSchema } from '../volumes/index.ts';
 import { checkIsSnapshot, deleteSnapshot, type SnapshotsDeps } from './delete.ts';
 import { listSnapshots } from './list.ts';
 
 const params = Type.Object({ snapshot_id: Type.String({ minLength: 1 }) });
 
-const SnapshotListQuery = Type.Object({
-  ...pageParameters,
-  resource_type: Type.Optional(Type.Enum(['droplet', 'volume'])),
-  // Not published, but sent by godo's ListVolumeSnapshotByRegion.
-  region: Type.Optional(Type.String()),
-});
-
 /** Snapshots of droplets and volumes alike: list, get, delete. */
 export function snapshotsOperations(deps: SnapshotsDeps): Operation[] {
   const { store } = deps;
   return [
-    operation({
+    listOperation({
       id: 'snapshots_list',
-      method: 'GET',
       path: '/v2/snapshots',
       summary: 'List all snapshots, or those of droplets or of volumes',
       scopes: ['snapshot:read'],
-      query: SnapshotListQuery,
-      status: 200,
-      response: Type.Object({ snapshots: Type.Array(SnapshotSchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const { resource_type: type, region } = request.query;
-        const filter = { teamId: request.caller.teamId, ...(type && { type }), ...(region && { region }) };
-        const { views, total } = await listSnapshots(store.db, filter, page);
-        return paginated(request, page, 'snapshots', views, total);
+      filters: {
+        resource_type: Type.Optional(Type.Enum(['droplet', 'volume'])),
+        // Not published, but sent by godo's ListVolumeSnapshotByRegion.
+        region: Type.Optional(Type.String()),
       },
+      key: 'snapshots',
+      item: SnapshotSchema,
+      list: ({ caller: { teamId }, query: { resource_type: type, region } }, page) =>
+        listSnapshots(store.db, { teamId, type, region }, page),
     }),
     operation({
       id: 'snapshots_get',
@@ -47,12 +38,12 @@ export function snapshotsOperations(deps: SnapshotsDeps): Operation[] {
       response: Type.Object({ snapshot: SnapshotSchema }),
       async handler({ caller, params: { snapshot_id: id } }) {
         const filter = { teamId: caller.teamId, id: id.toLowerCase() };
-        const { views } = await listSnapshots(store.db, filter, { limit: 1, offset: 0 });
-        if (!views[0]) {
+        const { rows } = await listSnapshots(store.db, filter, { limit: 1, offset: 0 });
+        if (!rows[0]) {
           await checkIsSnapshot(store.db, caller, id);
           throw notFound();
         }
-        return { snapshot: views[0] };
+        return { snapshot: rows[0] };
       },
     }),
     operation({

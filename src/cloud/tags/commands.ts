@@ -4,9 +4,10 @@ import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
+import { type TaggableResources, type TaggableType, taggableTypes } from '../product.ts';
 import { checkTagName } from './names.ts';
 import { ensureTags, findTag, type Tag, tagResources } from './tagging.ts';
-import { type TaggableResources, type TaggableType, taggable, taggableTypes } from './types.ts';
+import { taggable } from './types.ts';
 import { holds } from './view.ts';
 
 export interface TagsDeps {

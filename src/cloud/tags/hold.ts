@@ -1,22 +1,27 @@
+import { isUuid } from '../../http/formats.ts';
 import { anyOf } from '../../store/any-of.ts';
-import type { HoldResources } from './types.ts';
+import type { HoldResources } from '../product.ts';
 
 /** `HoldResources` of products whose rows have numbers. Ids may have leading zeros. */
 export const holdNumbered = (table: 'droplets' | 'images'): HoldResources =>
-  hold(table, /^\d{1,15}$/, (id) => String(Number(id)));
+  hold(
+    table,
+    (id) => /^\d{1,15}$/.test(id),
+    (id) => String(Number(id)),
+  );
 
 /** The same of products whose rows have uuids. */
 export const holdUuids = (table: 'volumes' | 'volume_snapshots'): HoldResources =>
-  hold(table, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, (id) => id.toLowerCase());
+  hold(table, isUuid, (id) => id.toLowerCase());
 
-/** `stored`: an id that fits the pattern, as the table has it. */
+/** `fits`: whether a text can be an id of the table; `stored`: one that can, as the table has it. */
 function hold(
   table: Parameters<typeof holdNumbered>[0] | Parameters<typeof holdUuids>[0],
-  pattern: RegExp,
+  fits: (id: string) => boolean,
   stored: (id: string) => string,
 ): HoldResources {
   return async (tx, teamId, ids) => {
-    const wanted = ids.filter((id) => pattern.test(id)).map((id) => [id, stored(id)] as const);
+    const wanted = ids.filter(fits).map((id) => [id, stored(id)] as const);
     if (wanted.length === 0) return new Map();
     const rows = await tx
       .selectFrom(table)

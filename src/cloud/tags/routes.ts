@@ -1,11 +1,12 @@
 import { type Static, Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
+import { selectPage } from '../../store/page.ts';
+import { taggableTypes } from '../product.ts';
 import { assignTag, createTag, deleteTag, type Resource, type TagsDeps, unassignTag } from './commands.ts';
 import { maxTagLength, tagPattern } from './names.ts';
 import { findTag } from './tagging.ts';
-import { taggableTypes } from './types.ts';
 import { TagSchema, tagViews } from './view.ts';
 
 const params = Type.Object({ tag_id: Type.String({ description: 'The name of the tag.' }) });
@@ -37,23 +38,17 @@ const resourcesOf = (body: Static<typeof TagResources>): Resource[] =>
 export function tagsOperations(deps: TagsDeps): Operation[] {
   const { store } = deps;
   return [
-    operation({
+    listOperation({
       id: 'tags_list',
-      method: 'GET',
       path: '/v2/tags',
       summary: 'List all tags',
       scopes: ['tag:read'],
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ tags: Type.Array(TagSchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
+      key: 'tags',
+      item: TagSchema,
+      async list(request, page) {
         const ofTeam = store.db.selectFrom('tags').where('team_id', '=', request.caller.teamId);
-        const [rows, { total }] = await Promise.all([
-          ofTeam.selectAll().orderBy('id').limit(page.limit).offset(page.offset).execute(),
-          ofTeam.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'tags', await tagViews(store.db, request, rows), total);
+        const { rows, total } = await selectPage(ofTeam.selectAll().orderBy('id'), page);
+        return { rows: await tagViews(store.db, request, rows), total };
       },
     }),
     operation({

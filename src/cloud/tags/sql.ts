@@ -1,6 +1,6 @@
 /** SQL by which products show the tags of what is theirs, and find what has one. */
 import { type RawBuilder, sql } from 'kysely';
-import type { TaggableType } from './types.ts';
+import type { TaggableType } from '../product.ts';
 
 /**
  * The names of a resource's tags, in their order.

@@ -2,7 +2,7 @@ import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import type { Tags } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
-import type { TaggableType } from './types.ts';
+import type { TaggableType } from '../product.ts';
 
 export type Tag = Selectable<Tags>;
 

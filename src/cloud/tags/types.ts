@@ -1,16 +1,4 @@
-import type { Tx } from '../../store/store.ts';
-
-/** What can be tagged, by the name that requests give it. */
-export const taggableTypes = [
-  'droplet',
-  'image',
-  'volume',
-  'volume_snapshot',
-  'database',
-  'load_balancer',
-] as const;
-
-export type TaggableType = (typeof taggableTypes)[number];
+import type { TaggableType } from '../product.ts';
 
 interface Taggable {
   /** What a tag's statistics call the type. */
@@ -40,17 +28,3 @@ export const taggable: Record<TaggableType, Taggable> = {
     update: 'load_balancer:update',
   },
 };
-
-/**
- * Which of these resources the team has: by what a client sent as their ids, any texts, the ids as they are stored.
- * They cannot be deleted before the transaction ends, so that no tag stays on what is gone. In one statement, and locked
- * in the order of their ids, so that two requests cannot wait for each other in a circle.
- */
-export type HoldResources = (
-  tx: Tx,
-  teamId: string,
-  ids: readonly string[],
-) => Promise<ReadonlyMap<string, string>>;
-
-/** One for each product there is; a type without one has no resources yet. */
-export type TaggableResources = Partial<Record<TaggableType, HoldResources>>;

@@ -3,8 +3,9 @@ import { type Static, Type } from 'typebox';
 import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Queryable } from '../../store/store.ts';
+import { type TaggableType, taggableTypes } from '../product.ts';
 import type { Tag } from './tagging.ts';
-import { type TaggableType, taggable, taggableTypes } from './types.ts';
+import { taggable } from './types.ts';
 
 const Statistics = {
   count: Type.Integer({ minimum: 0 }),

@@ -6,7 +6,7 @@ import { ApiError, conflict, invalid, quoted, unprocessable } from '../../http/e
 import { audit } from '../../store/audit.ts';
 import type { Tx } from '../../store/store.ts';
 import { teamLimit } from '../account/index.ts';
-import { findRegion } from '../regions/index.ts';
+import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
 import { missingText } from './missing.ts';
@@ -75,8 +75,7 @@ async function sourceOf(tx: Tx, { caller, body }: Asked & { body: Body }): Promi
 function regionOf(body: Body, source: SnapshotRow | undefined): string {
   if (!body.region && source) return source.region;
   if (!body.region) throw invalid('region', 'is missing: it says where the volume is to be.');
-  const region = findRegion(body.region);
-  if (!region) throw invalid('region', `${quoted(body.region)} is not a region. GET /v2/regions lists them.`);
+  const region = checkRegion('region', body.region);
   if (source && source.region !== region.slug)
     throw invalid('region', `differs from the snapshot's, which is in ${source.region} and cannot be moved.`);
   return region.slug;

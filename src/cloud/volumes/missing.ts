@@ -1,4 +1,5 @@
 /** Volumes and snapshots that were made and whose bytes are not there: what is written down of them, and who is told. */
+
 import { sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
 import { wake } from '../../control/reconcile.ts';
@@ -6,6 +7,7 @@ import type { EngineError } from '../../engine/errors.ts';
 import { unprocessable } from '../../http/errors.ts';
 import type { Log } from '../../log.ts';
 import type { Queryable, Store } from '../../store/store.ts';
+import type { MissingBytes } from '../product.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** How soon missing bytes are looked for again, ms: whoever brings them back has nothing else to do. */
@@ -68,16 +70,8 @@ export function checkBytes({ missing_at }: { missing_at: Date | null }): void {
   if (missing_at) throw unprocessable(missingText('volume', missing_at));
 }
 
-/** Something whose bytes are missing, for the operator. */
-export interface MissingBytes {
-  kind: 'volume' | 'volume snapshot';
-  id: string;
-  name: string;
-  since: Date;
-}
-
 /** All volumes and snapshots whose bytes are missing, of all teams, the longest missing first; at most `most`. */
-export async function missingBytes(db: Queryable, most: number): Promise<MissingBytes[]> {
+export async function missingVolumes(db: Queryable, most: number): Promise<MissingBytes[]> {
   const { rows } = await sql<MissingBytes>`
     select 'volume' as kind, id::text, name, missing_at as since from volumes
     where missing_at is not null and gone_at is null and deleted_at is null

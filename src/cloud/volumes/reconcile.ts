@@ -1,24 +1,22 @@
 /** Brings the bytes of a volume to what is wanted: there and large enough, or gone. */
 import { endAction } from '../../control/actions.ts';
-import type { Clock } from '../../control/clock.ts';
-import { hopeless } from '../../control/hopeless.ts';
+import { type ConvergeDeps, converge } from '../../control/converge.ts';
+import { hopeless, whyMissing } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
-import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { holdDroplets } from '../pending/index.ts';
 import { volumeDevice } from './device.ts';
 import { lookAgainMs } from './missing.ts';
+import { planVolume, type SeenVolume, type VolumeEnd, type VolumeStep } from './plan.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
 import { wakeDeletedSnapshot } from './snapshot-row.ts';
 import { volumeKind } from './wanted.ts';
 
-export interface VolumeReconcilerOptions {
+export interface VolumeReconcilerOptions extends ConvergeDeps {
   store: Store;
-  clock: Clock;
-  log: Log;
   host: Host;
   compute: Pick<Compute, 'list'>;
 }
@@ -32,45 +30,11 @@ const whyNot = {
   rejected: 'The host refused this. The operator finds the reason in: ./atoll logs',
 };
 
-export function volumeReconciler({ store, clock, log, host, compute }: VolumeReconcilerOptions): Reconciler {
-  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
-    const row = await selectVolumes(store.db).where('volumes.id', '=', id).executeTakeFirst();
-    if (!row || row.gone_at) return { forget: true };
-    if (row.deleted_at) return remove(row);
-    try {
-      await volumeDevice({ store, clock, log, host }, row, run);
-    } catch (error) {
-      if (error instanceof EngineError && error.kind === 'missing') return waitFor(row, error, run);
-      const reason = hopeless(error, run, whyNot);
-      if (!reason || !(await resizeOf(row))) throw error;
-      log.warn(
-        { volume: id, error: (error as Error).message },
-        'a volume cannot be resized, the action errs',
-      );
-      return undoResize(row, reason);
-    }
-    await endResize(row);
-    // A snapshot that was deleted is kept until what is made from it is there.
-    if (row.snapshot_id !== null) await wakeDeletedSnapshot(store.db, row.snapshot_id, clock.now());
-  }
+export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
+  const { store, clock, host, compute } = deps;
 
-  /** The bytes of a volume, or of the snapshot it is made from, are missing: nothing is made until they are back. */
-  async function waitFor(row: VolumeRow, error: EngineError, run: Run): Promise<Outcome> {
-    const reason = hopeless(error, run, whyNot);
-    if (reason) await undoResize(row, reason);
-    return { again: new Date(clock.now().getTime() + lookAgainMs) };
-  }
-
-  async function remove({ id, snapshot_id, droplet_id, held }: VolumeRow): Promise<Outcome | void> {
-    // Another volume gets the same device next, which this machine could then read.
-    if (held)
-      throw new EngineError('busy', `droplet ${droplet_id}, which may have volume ${id}, is not gone yet`);
-    const stranger = await strangerWith(id);
-    if (stranger)
-      throw new EngineError(
-        'busy',
-        `${stranger}, which is in quarantine, has volume ${id}: see ./atoll orphans`,
-      );
+  async function observe({ id, deleted_at }: VolumeRow): Promise<SeenVolume> {
+    if (!deleted_at) return {};
     const waiting = await store.db
       .selectFrom('volume_snapshots')
       .select('id')
@@ -78,12 +42,36 @@ export function volumeReconciler({ store, clock, log, host, compute }: VolumeRec
       .where('status', '=', 'pending')
       .where('deleted_at', 'is', null)
       .executeTakeFirst();
-    // Its last snapshots are yet to be taken: the one that is done wakes us.
-    if (waiting) return;
-    await host.deleteVolume(id);
-    await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+    return { stranger: await strangerWith(id), owesSnapshot: waiting !== undefined };
+  }
+
+  async function take(step: VolumeStep, row: VolumeRow, run: Run): Promise<SeenVolume> {
+    if (step.do === 'delete') {
+      await host.deleteVolume(row.id);
+      return { deleted: true };
+    }
+    try {
+      await volumeDevice(deps, row, run);
+      return { ensuredGib: row.size_gib };
+    } catch (error) {
+      // Nothing is made until they are back.
+      if (error instanceof EngineError && error.kind === 'missing') return { missing: true };
+      throw error;
+    }
+  }
+
+  async function settle(row: VolumeRow, end: VolumeEnd): Promise<Outcome | void> {
+    const { id, snapshot_id } = row;
+    if (end === 'owed') return;
+    if (end === 'missing') {
+      await undoResize(row, whyMissing);
+      return { again: new Date(clock.now().getTime() + lookAgainMs) };
+    }
+    if (end === 'there') await endResize(row);
+    else await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+    // A snapshot that was deleted is kept until what is made from it is there.
     if (snapshot_id !== null) await wakeDeletedSnapshot(store.db, snapshot_id, clock.now());
-    return { forget: true };
+    return end === 'gone' ? { forget: true } : undefined;
   }
 
   /** The machine that has a volume and that the database does not know: no row says what hangs on it. */
@@ -120,13 +108,13 @@ export function volumeReconciler({ store, clock, log, host, compute }: VolumeRec
     });
   }
 
-  /** The volume is as large as it was found, and the action errs. */
-  async function undoResize(row: VolumeRow, message: string): Promise<void> {
+  /** The volume is as large as it was found, and the action errs. False where none is pending. */
+  async function undoResize(row: VolumeRow, message: string): Promise<boolean> {
     const action = await resizeOf(row);
+    if (action === undefined) return false;
     // A host that does not answer has grown it or will: it is as large as was asked for then.
     const there = await host.volumes().catch(() => undefined);
     const found = there?.volumes.find(({ id }) => id === row.id);
-    if (action === undefined) return;
     await store.transaction(async (tx) => {
       await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
       await tx
@@ -137,7 +125,23 @@ export function volumeReconciler({ store, clock, log, host, compute }: VolumeRec
         .execute();
       await endAction(tx, action, { status: 'errored', at: clock.now(), message });
     });
+    return true;
   }
 
-  return { kind: volumeKind, lane: 'quick', mostSlow: mostCopies, reconcile };
+  return converge<VolumeRow, SeenVolume, VolumeStep, VolumeEnd>(deps, {
+    kind: volumeKind,
+    lane: 'quick',
+    mostSlow: mostCopies,
+    row: (id) =>
+      selectVolumes(store.db)
+        .where('volumes.id', '=', id)
+        .where('volumes.gone_at', 'is', null)
+        .executeTakeFirst(),
+    observe,
+    plan: planVolume,
+    take: (step, row, _seen, run) => take(step, row, run),
+    settle,
+    why: (error, run) => hopeless(error, run, whyNot),
+    giveUp: async (row, reason) => !row.deleted_at && undoResize(row, reason),
+  });
 }

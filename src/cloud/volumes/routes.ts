@@ -1,14 +1,14 @@
-import { sql } from 'kysely';
 import { Type } from 'typebox';
 import { invalid, notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, pageOf, paginated } from '../../http/pagination.ts';
 import { actionRoutes } from './action-routes.ts';
 import type { VolumesDeps } from './context.ts';
 import { createVolume } from './create.ts';
 import { deleteVolume } from './delete.ts';
-import { findVolume, selectVolumes } from './row.ts';
-import { VolumeCreate, VolumeId, VolumeListQuery, VolumeNameQuery, VolumeSchema } from './schema.ts';
+import { listVolumes } from './list.ts';
+import { findVolume } from './row.ts';
+import { VolumeCreate, VolumeFilters, VolumeId, VolumeNameQuery, VolumeSchema } from './schema.ts';
 import { snapshotRoutes } from './snapshot-routes.ts';
 import { volumeView } from './view.ts';
 
@@ -18,43 +18,16 @@ const OneVolume = Type.Object({ volume: VolumeSchema });
 export function volumesOperations(deps: VolumesDeps): Operation[] {
   const { store } = deps;
   return [
-    operation({
+    listOperation({
       id: 'volumes_list',
-      method: 'GET',
       path: '/v2/volumes',
       summary: 'List all volumes, by name, by region, or by both',
       scopes: ['api:read', 'api:write', 'block_storage:read'],
-      query: VolumeListQuery,
-      status: 200,
-      response: Type.Object({ volumes: Type.Array(VolumeSchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const { name, region } = request.query;
-        const own = store.db
-          .selectFrom('volumes')
-          .where('volumes.team_id', '=', request.caller.teamId)
-          .where('volumes.deleted_at', 'is', null)
-          .$if(name !== undefined, (query) => query.where('volumes.name', '=', name ?? ''))
-          .$if(region !== undefined, (query) =>
-            query.where('volumes.region', '=', region?.toLowerCase() ?? ''),
-          );
-        const [ids, { total }] = await Promise.all([
-          own
-            .select('id')
-            .orderBy('created_at')
-            .orderBy('id')
-            .limit(page.limit)
-            .offset(page.offset)
-            .execute(),
-          own.select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow(),
-        ]);
-        const rows = await selectVolumes(store.db)
-          .where('volumes.id', '=', (any) => any.fn.any(any.val(ids.map(({ id }) => id))))
-          .orderBy('volumes.created_at')
-          .orderBy('volumes.id')
-          .execute();
-        return paginated(request, page, 'volumes', rows.map(volumeView), total);
-      },
+      filters: VolumeFilters,
+      key: 'volumes',
+      item: VolumeSchema,
+      list: ({ caller, query }, page) => listVolumes(store.db, caller, query, page),
+      view: volumeView,
     }),
     operation({
       id: 'volumes_create',

@@ -2,6 +2,7 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { VolumeAttachment } from '../../engine/compute/port.ts';
 import type { HostVolume } from '../../engine/host/port.ts';
+import { isUuid } from '../../http/formats.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Volumes } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
@@ -32,8 +33,6 @@ export const selectVolumes = (db: Queryable) =>
 
 /** Which volume a request means. */
 export type VolumeReference = { id: string } | { name: string; region?: string };
-
-const isUuid = (text: string): boolean => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 
 /** The caller's volumes that a reference may mean: one at most by id, or by name in a region. */
 function meant(db: Queryable, caller: Pick<Caller, 'teamId'>, reference: VolumeReference) {

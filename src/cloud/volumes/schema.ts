@@ -1,6 +1,5 @@
 /** Shapes of the requests and answers about volumes. Lenient in what is taken, strict in what is sent. */
 import { Type } from 'typebox';
-import { pageParameters } from '../../http/pagination.ts';
 import { RegionSchema } from '../regions/index.ts';
 
 /** GiB: 16 TiB, as on DigitalOcean. */
@@ -38,19 +37,14 @@ export const SnapshotSchema = Type.Object({
 
 const uuid = { format: 'uuid' };
 export const VolumeId = Type.Object({ volume_id: Type.String(uuid) });
-export const VolumeActionId = Type.Object({ volume_id: Type.String(uuid), action_id: Type.Integer() });
 export const SnapshotId = Type.Object({ snapshot_id: Type.String(uuid) });
 
-export const VolumeListQuery = Type.Object({
-  ...pageParameters,
+export const VolumeFilters = {
   name: Type.Optional(Type.String()),
   region: Type.Optional(Type.String()),
-});
+};
 
-export const VolumeNameQuery = Type.Object({
-  name: Type.Optional(Type.String()),
-  region: Type.Optional(Type.String()),
-});
+export const VolumeNameQuery = Type.Object(VolumeFilters);
 
 const Tags = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()]));
 const Gib = Type.Optional(Type.Integer({ minimum: 1, maximum: maxVolumeGib }));

@@ -1,4 +1,5 @@
 /** Takes the snapshots of volumes, and deletes them. */
+import { converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { wake } from '../../control/reconcile.ts';
@@ -7,47 +8,38 @@ import { volumeDevice } from './device.ts';
 import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
-import { copyPatienceMs } from './snapshot-gate.ts';
+import { planSnapshot, type SeenSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
 import { emptyBytes, type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** A snapshot that cannot be taken disappears: there is nobody to tell why. */
 const notTold = { exhausted: 'no room', rejected: 'refused' };
 
-export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
-  const { store, clock, log, host } = options;
-  async function reconcile(id: string, run: Run): Promise<Outcome | void> {
-    const row = await selectSnapshots(store.db).where('id', '=', id).executeTakeFirst();
-    if (!row || row.gone_at) return { forget: true };
-    const wanting = row.deleted_at && row.status !== 'error' ? await wantsFrom(id) : undefined;
-    // One that is deleted is still taken where a volume is to be made from it.
-    if (row.deleted_at && !(wanting && row.status === 'pending')) {
-      return wanting ? waitFor(wanting, row, run) : remove(row);
-    }
-    if (row.status !== 'pending') return look(row);
-    try {
-      const { bytes } = await take(row, run);
-      await finish(row, { status: 'available', bytes: Math.max(0, Math.round(bytes - emptyBytes(row))) });
-    } catch (error) {
-      if (!hopeless(error, run, notTold)) throw error;
-      log.warn({ snapshot: id, error: (error as Error).message }, 'a volume snapshot cannot be taken');
-      // A snapshot without bytes would be trusted: it is better not there.
-      await finish(row, { status: 'error', deleted_at: clock.now() });
+export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
+  const { store, clock, log, host } = deps;
+
+  async function takeStep(step: SnapshotStep, row: SnapshotRow, run: Run): Promise<SeenSnapshot> {
+    switch (step.do) {
+      case 'take':
+        return { taken: (await take(row, run)).bytes };
+      case 'look':
+        return { found: await look(row) };
+      case 'delete':
+        await host.deleteVolumeSnapshot(row.id);
+        return { deleted: true };
     }
   }
 
   /** Looks whether the bytes of one that was taken are still there: it is never taken again. */
-  async function look({ id, volume_id, missing_at }: SnapshotRow): Promise<Outcome | void> {
+  async function look({ id, volume_id }: SnapshotRow): Promise<'there' | 'missing'> {
     try {
       await host.snapshotVolume(volume_id, id, { make: false });
+      return 'there';
     } catch (error) {
       if (!(error instanceof EngineError && error.kind === 'missing')) throw error;
-      await snapshotIsMissing({ store, clock, log }, id, error);
-      return { again: new Date(clock.now().getTime() + lookAgainMs) };
+      await snapshotIsMissing(deps, id, error);
+      return 'missing';
     }
-    if (missing_at === null) return;
-    log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
-    await store.db.updateTable('volume_snapshots').set({ missing_at: null }).where('id', '=', id).execute();
   }
 
   async function take(row: SnapshotRow, run: Run): Promise<{ bytes: number }> {
@@ -57,7 +49,7 @@ export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 
       .executeTakeFirst();
     if (!volume) throw new EngineError('rejected', `volume ${row.volume_id} is gone`);
     run.slow();
-    await volumeDevice({ store, clock, log, host }, volume, run, { forSnapshot: true });
+    await volumeDevice(deps, volume, run, { forSnapshot: true });
     return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
@@ -78,21 +70,33 @@ export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 
     });
   }
 
-  /** The volume that is made wakes us; this is for one that a droplet's run has made. */
-  function waitFor(volume: string, { id }: SnapshotRow, { waited }: Run): Outcome {
-    const reason = `volume ${volume} is yet to be made from snapshot ${id}`;
-    const since = waited?.for === reason ? waited.since : clock.now();
-    return { waiting: { for: reason, until: new Date(since.getTime() + copyPatienceMs) } };
-  }
-
-  async function remove({ id, volume_id }: SnapshotRow): Promise<Outcome> {
-    await host.deleteVolumeSnapshot(id);
-    await store.transaction(async (tx) => {
-      const gone_at = clock.now();
-      await tx.updateTable('volume_snapshots').set({ gone_at }).where('id', '=', id).execute();
-      await wake(tx, volumeKind, volume_id, gone_at);
-    });
-    return { forget: true };
+  async function settle(row: SnapshotRow, end: SnapshotEnd, seen: SeenSnapshot): Promise<Outcome | void> {
+    const { id, volume_id, missing_at } = row;
+    switch (end) {
+      case 'taken':
+        return finish(row, {
+          status: 'available',
+          bytes: Math.max(0, Math.round((seen.taken ?? 0) - emptyBytes(row))),
+        });
+      case 'missing':
+        return { again: new Date(clock.now().getTime() + lookAgainMs) };
+      case 'there':
+        if (missing_at === null) return;
+        log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
+        await store.db
+          .updateTable('volume_snapshots')
+          .set({ missing_at: null })
+          .where('id', '=', id)
+          .execute();
+        return;
+      case 'gone':
+        await store.transaction(async (tx) => {
+          const gone_at = clock.now();
+          await tx.updateTable('volume_snapshots').set({ gone_at }).where('id', '=', id).execute();
+          await wake(tx, volumeKind, volume_id, gone_at);
+        });
+        return { forget: true };
+    }
   }
 
   /** A volume that wants its first bytes from the snapshot and has none yet. */
@@ -107,5 +111,25 @@ export function volumeSnapshotReconciler(options: Omit<VolumeReconcilerOptions, 
     return wanting?.id;
   }
 
-  return { kind: volumeSnapshotKind, lane: 'quick', mostSlow: mostCopies, reconcile };
+  /** A snapshot without bytes would be trusted: it is better not there. */
+  async function giveUp(row: SnapshotRow): Promise<boolean> {
+    if (row.status !== 'pending' || (row.deleted_at && !(await wantsFrom(row.id)))) return false;
+    await finish(row, { status: 'error', deleted_at: clock.now() });
+    return true;
+  }
+
+  return converge<SnapshotRow, SeenSnapshot, SnapshotStep, SnapshotEnd>(deps, {
+    kind: volumeSnapshotKind,
+    lane: 'quick',
+    mostSlow: mostCopies,
+    row: (id) =>
+      selectSnapshots(store.db).where('id', '=', id).where('gone_at', 'is', null).executeTakeFirst(),
+    observe: async (row) =>
+      row.deleted_at && row.status !== 'error' ? { wanting: await wantsFrom(row.id) } : {},
+    plan: planSnapshot,
+    take: (step, row, _seen, run) => takeStep(step, row, run),
+    settle,
+    why: (error, run) => hopeless(error, run, notTold),
+    giveUp,
+  });
 }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
 import type { VolumesDeps } from './context.ts';
 import { SnapshotCreate, SnapshotId, SnapshotSchema, VolumeId } from './schema.ts';
 import { findSnapshot, snapshotView } from './snapshot-row.ts';
@@ -13,21 +13,16 @@ const OneSnapshot = Type.Object({ snapshot: SnapshotSchema });
 export function snapshotRoutes(deps: VolumesDeps): Operation[] {
   const { store } = deps;
   return [
-    operation({
+    listOperation({
       id: 'volumeSnapshots_list',
-      method: 'GET',
       path: '/v2/volumes/{volume_id}/snapshots',
       summary: 'List the snapshots of a volume',
       scopes: ['block_storage_snapshot:read'],
       params: VolumeId,
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ snapshots: Type.Array(SnapshotSchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const { rows, total } = await listSnapshots(store.db, request.caller, request.params.volume_id, page);
-        return paginated(request, page, 'snapshots', rows.map(snapshotView), total);
-      },
+      key: 'snapshots',
+      item: SnapshotSchema,
+      list: ({ caller, params }, page) => listSnapshots(store.db, caller, params.volume_id, page),
+      view: snapshotView,
     }),
     operation({
       id: 'volumeSnapshots_create',

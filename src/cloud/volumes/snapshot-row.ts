@@ -1,9 +1,11 @@
 /** Snapshots of volumes as the database has them. */
 import { type Selectable, sql } from 'kysely';
 import type { Static } from 'typebox';
+import { isUuid } from '../../http/formats.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { VolumeSnapshots } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { gigabytes } from '../gigabytes.ts';
 import { tagsOf } from '../tags/index.ts';
 import { wireTime } from '../wire-time.ts';
 import type { SnapshotSchema } from './schema.ts';
@@ -28,17 +30,13 @@ export async function findSnapshot(
   id: string,
   lock?: 'lock',
 ): Promise<SnapshotRow | undefined> {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) return undefined;
+  if (!isUuid(id)) return undefined;
   const own = selectSnapshots(db)
     .where('id', '=', id)
     .where('team_id', '=', caller.teamId)
     .where('deleted_at', 'is', null);
   return (lock ? own.forUpdate('volume_snapshots') : own).executeTakeFirst();
 }
-
-/** Bytes as the size of a snapshot, to the hundredth: as images show theirs, and 0 until it is known, or of an empty one. */
-export const gigabytes = (bytes: number | null): number =>
-  bytes === null || bytes === 0 ? 0 : Math.max(0.01, Math.round((bytes / 1024 ** 3) * 100) / 100);
 
 const MIB = 1024 ** 2;
 
@@ -55,7 +53,7 @@ export function emptyBytes({
   return 0;
 }
 
-/** A volume's snapshot as the API shows it; its size is 0 until it is taken. */
+/** A volume's snapshot as the API shows it; its size is 0 until it is taken, and where it is empty. */
 export function snapshotView(row: SnapshotRow): SnapshotView {
   return {
     id: row.id,
@@ -65,7 +63,7 @@ export function snapshotView(row: SnapshotRow): SnapshotView {
     resource_id: row.volume_id,
     resource_type: 'volume',
     min_disk_size: row.size_gib,
-    size_gigabytes: gigabytes(row.bytes),
+    size_gigabytes: row.bytes ? gigabytes(row.bytes) : 0,
     tags: row.tags,
   };
 }

@@ -2,8 +2,10 @@
 import { sql } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
+import type { Listed } from '../../http/list.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
+import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { checkTagNames, ensureTags, tagResources, untagResource } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
@@ -86,8 +88,8 @@ export async function listSnapshots(
   db: Queryable,
   caller: Caller,
   volumeId: string,
-  page: { limit: number; offset: number },
-): Promise<{ rows: SnapshotRow[]; total: number }> {
+  page: PageOfRows,
+): Promise<Listed<SnapshotRow>> {
   const volume = await db
     .selectFrom('volumes')
     .select(({ selectFrom }) =>

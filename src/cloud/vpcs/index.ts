@@ -1,5 +1,12 @@
+import type { Product } from '../product.ts';
+import { vpcsOperations } from './routes.ts';
+import { vpcNetworkInventory } from './sweep.ts';
+
 export { defaultRange, defaultVpc } from './defaults.ts';
 export { findVpc, type Vpc } from './queries.ts';
-export { type VpcsDeps, vpcsOperations } from './routes.ts';
-export { vpcNetworkInventory } from './sweep.ts';
 export { VpcSchema, type VpcView, vpcView } from './view.ts';
+
+export const product: Product = {
+  operations: vpcsOperations,
+  inventories: (deps) => [vpcNetworkInventory(deps)],
+};

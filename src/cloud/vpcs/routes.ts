@@ -1,7 +1,8 @@
 import { Type } from 'typebox';
 import { notFound } from '../../http/errors.ts';
+import { listOperation } from '../../http/list.ts';
 import { type Operation, operation } from '../../http/operation.ts';
-import { PageEnvelope, PageQuery, pageOf, paginated } from '../../http/pagination.ts';
+import { selectPage } from '../../store/page.ts';
 import type { Store } from '../../store/store.ts';
 import { findVpc } from './queries.ts';
 import { VpcSchema, vpcView } from './view.ts';
@@ -13,30 +14,18 @@ export interface VpcsDeps {
 /** GET /v2/vpcs and GET /v2/vpcs/{vpc_id}. */
 export function vpcsOperations({ store }: VpcsDeps): Operation[] {
   return [
-    operation({
+    listOperation({
       id: 'vpcs_list',
-      method: 'GET',
       path: '/v2/vpcs',
       summary: 'List all VPCs',
       scopes: ['vpc:read'],
-      query: PageQuery,
-      status: 200,
-      response: Type.Object({ vpcs: Type.Array(VpcSchema), ...PageEnvelope }),
-      async handler(request) {
-        const page = pageOf(request.query);
-        const ofTeam = store.db.selectFrom('vpcs').where('team_id', '=', request.caller.teamId);
-        const [rows, { total }] = await Promise.all([
-          ofTeam
-            .selectAll()
-            .orderBy('created_at')
-            .orderBy('id')
-            .limit(page.limit)
-            .offset(page.offset)
-            .execute(),
-          ofTeam.select((eb) => eb.fn.countAll<number>().as('total')).executeTakeFirstOrThrow(),
-        ]);
-        return paginated(request, page, 'vpcs', rows.map(vpcView), total);
+      key: 'vpcs',
+      item: VpcSchema,
+      list({ caller }, page) {
+        const ofTeam = store.db.selectFrom('vpcs').selectAll().where('team_id', '=', caller.teamId);
+        return selectPage(ofTeam.orderBy('created_at').orderBy('id'), page);
       },
+      view: vpcView,
     }),
     operation({
       id: 'vpcs_get',

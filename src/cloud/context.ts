@@ -1,0 +1,37 @@
+/** Where the products run: what every Atoll has of its own. */
+
+/** The public network that every droplet is on. */
+export interface PublicNetwork {
+  /** CIDR; the first address is the gateway. */
+  ipv4: string;
+  ipv6: string;
+  /** What droplets ask for names. */
+  nameservers: string[];
+}
+
+/** The ranges, as CIDR, that reserved addresses come from. */
+export interface ReservedNetwork {
+  ipv4: string;
+  ipv6: string;
+}
+
+/** What a host can make droplets of. */
+export interface ImageHost {
+  mode: 'real' | 'simulated';
+  /** The operator's: slugs that stand for another one here. */
+  aliases: Readonly<Record<string, string>>;
+  /** Whether images are imported; absent: they are. */
+  imports?: boolean;
+  /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
+  available: readonly string[];
+}
+
+/** What a droplet can be made of here, and what surrounds it. */
+export interface CloudContext {
+  network: PublicNetwork;
+  /** Absent in a home that was made before there were reserved addresses, until its next `up`. */
+  reservedNetwork?: ReservedNetwork;
+  imageHost: ImageHost;
+  /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
+  hostMemoryMib: number | undefined;
+}

@@ -1,0 +1,39 @@
+/** What to do next about a volume: pure. */
+import type { Plan } from '../../control/converge.ts';
+import type { VolumeRow } from './row.ts';
+
+export interface SeenVolume {
+  /** A machine in quarantine that has it: no row says what is attached to that one. */
+  stranger?: string | undefined;
+  /** One of its snapshots is yet to be taken. */
+  owesSnapshot?: boolean;
+  /** As large as this its bytes were found, or made, in this run. GiB. */
+  ensuredGib?: number;
+  /** The bytes that it had, or that it is made from, were not found in this run. */
+  missing?: boolean;
+  /** Its bytes were deleted in this run. */
+  deleted?: boolean;
+}
+
+export type VolumeStep = { do: 'ensure' } | { do: 'delete' };
+/** `owed`: the snapshot that is taken wakes us. */
+export type VolumeEnd = 'there' | 'missing' | 'owed' | 'gone';
+
+type Wanted = Pick<VolumeRow, 'id' | 'size_gib' | 'deleted_at' | 'held' | 'droplet_id'>;
+
+export function planVolume(row: Wanted, seen: SeenVolume): Plan<VolumeStep, VolumeEnd> {
+  if (row.deleted_at) return planRemoval(row, seen);
+  if (seen.missing) return { settled: 'missing' };
+  return seen.ensuredGib === row.size_gib ? { settled: 'there' } : { steps: [{ do: 'ensure' }] };
+}
+
+function planRemoval(
+  { id, held, droplet_id }: Wanted,
+  { stranger, owesSnapshot, deleted }: SeenVolume,
+): Plan<VolumeStep, VolumeEnd> {
+  if (deleted) return { settled: 'gone' };
+  // Another volume gets the same device next, which this machine could then read.
+  if (held) return { wait: `droplet ${droplet_id}, which may have volume ${id}, is not gone yet` };
+  if (stranger) return { wait: `${stranger}, which is in quarantine, has volume ${id}: see ./atoll orphans` };
+  return owesSnapshot ? { settled: 'owed' } : { steps: [{ do: 'delete' }] };
+}
