@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { instanceName } from '../cloud/droplets/index.ts';
+import { keptConsole } from '../cloud/droplets/index.ts';
 import { type Config, paths, readConfig } from '../config.ts';
 import { systemClock } from '../control/clock.ts';
 import { openEngines } from '../engines.ts';
@@ -50,17 +50,11 @@ Shows the end of a process's log.
 /** The console of a droplet's machine or, where that is gone or never came up, what was kept of it. */
 async function consoleOf(home: string, config: Config, droplet: string): Promise<string> {
   if (!/^\d{1,15}$/.test(droplet)) throw usageError(`--droplet ${droplet}: the id of a droplet is needed`);
-  const kept = await withStore(home, config, ({ db }) =>
-    db
-      .selectFrom('droplets')
-      .select(['id', 'nonce', 'console'])
-      .where('id', '=', Number(droplet))
-      .executeTakeFirst(),
-  );
+  const kept = await withStore(home, config, ({ db }) => keptConsole(db, Number(droplet)));
   if (!kept) throw new Error(`There is no droplet ${droplet}: doctl compute droplet list shows them.`);
   const engines = await openEngines(home, config, systemClock);
   try {
-    const printed = await engines.compute.console(instanceName(kept)).catch(() => '');
+    const printed = await engines.compute.console(kept.machine).catch(() => '');
     return printed || kept.console || 'It has printed nothing.\n';
   } finally {
     await engines.close();

@@ -2,7 +2,8 @@
  * What the engines hold and no row explains: after a restore of an older dump, on a wrong database, or of an Atoll of
  * before. It is written down once, left as it is, and removed by nobody but the operator (`atoll orphans`).
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
+import { anyOf } from '../store/any-of.ts';
 import type { Queryable } from '../store/store.ts';
 
 export interface Quarantined {
@@ -18,6 +19,25 @@ export interface Quarantined {
 export async function quarantinedNames(db: Queryable, kind: string): Promise<Set<string>> {
   const rows = await db.selectFrom('quarantined').select('name').where('kind', '=', kind).execute();
   return new Set(rows.map(({ name }) => name));
+}
+
+/** SQL of that. */
+export const quarantinedNamesSql = (kind: string): RawBuilder<unknown> =>
+  sql`select name from quarantined where kind = ${kind}`;
+
+/** Those of these URNs that something of a kind in quarantine bears. */
+export async function quarantinedUrns(
+  db: Queryable,
+  kind: string,
+  urns: readonly string[],
+): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom('quarantined')
+    .select('urn')
+    .where('kind', '=', kind)
+    .where(anyOf('urn', urns))
+    .execute();
+  return new Set(rows.map(({ urn }) => urn));
 }
 
 /** All that is in quarantine, by kind and name. */

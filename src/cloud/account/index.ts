@@ -2,7 +2,8 @@ import type { Product } from '../product.ts';
 import { accountOperations } from './routes.ts';
 
 export { bootstrap, firstTeam } from './bootstrap.ts';
-export { createToken, listTokens, type NewToken, revokeToken, type Token } from './tokens.ts';
+export { emailOf, findTeam, teamLimit } from './teams.ts';
+export { createToken, listTokens, mayInTeam, type NewToken, revokeToken, type Token } from './tokens.ts';
 
 export const product: Product = {
   operations: accountOperations,

@@ -69,7 +69,7 @@ function checkScopes(scopes: readonly string[]): void {
 
 /** The tokens of a team that are still good, oldest first. */
 export async function listTokens(db: Queryable, teamId: string, clock: Clock): Promise<Token[]> {
-  const rows = await good(db, teamId, clock)
+  const rows = await good(db, teamId, clock.now())
     .select(['id', 'name', 'scopes', 'created_at', 'expires_at', 'last_used_at'])
     .orderBy('created_at')
     .orderBy('id')
@@ -94,7 +94,7 @@ export async function revokeToken(
   idOrName: string,
   clock: Clock,
 ): Promise<string> {
-  const found = await good(db, teamId, clock)
+  const found = await good(db, teamId, clock.now())
     .select('id')
     .where((is) => is.or([is('name', '=', idOrName), is(sql`id::text`, '=', idOrName)]))
     .execute();
@@ -106,9 +106,22 @@ export async function revokeToken(
   return token.id;
 }
 
-const good = (db: Queryable, teamId: string, clock: Clock) =>
+/** Whether a person may do in a team what needs a scope: their tokens of the team say so. */
+export async function mayInTeam(
+  db: Queryable,
+  { userId, teamId, scope, at }: { userId: string; teamId: string; scope: string; at: Date },
+): Promise<boolean> {
+  const token = await good(db, teamId, at)
+    .select('id')
+    .where('user_id', '=', userId)
+    .where(sql<boolean>`scopes && array['*', ${scope}]`)
+    .executeTakeFirst();
+  return token !== undefined;
+}
+
+const good = (db: Queryable, teamId: string, at: Date) =>
   db
     .selectFrom('tokens')
     .where('team_id', '=', teamId)
     .where('revoked_at', 'is', null)
-    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', clock.now())]));
+    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', at)]));

@@ -18,5 +18,6 @@ export {
   releaseReservedIps,
   reservedAddressKind,
   reservedIpKind,
+  reservedIpOf,
   takeReserved,
 } from './reserved.ts';

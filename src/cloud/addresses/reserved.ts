@@ -4,6 +4,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { endAction } from '../../control/actions.ts';
+import { quarantinedNamesSql } from '../../control/quarantine.ts';
 import { wake } from '../../control/reconcile.ts';
 import { unprocessable } from '../../http/errors.ts';
 import type { Tx } from '../../store/store.ts';
@@ -38,17 +39,18 @@ export async function takeReserved(tx: Tx, family: Family, network: ReservedNetw
     .forUpdate()
     .executeTakeFirstOrThrow();
   const usable = usableAddresses(range, family);
+  const inQuarantine = quarantinedNamesSql(reservedAddressKind);
   // Among one more candidates than are held, one is free.
   const { rows } = await sql<{ ip: string; offset: number }>`
     select ip, "offset" from (
       select n, ${at(range, sql`candidate`)} as ip, candidate as "offset"
       from (select (select count(*) from reserved_ips where ip <<= ${range}::inet)
-          + (select count(*) from quarantined where kind = ${reservedAddressKind}) as held) counted,
+          + (select count(*) from (${inQuarantine}) names) as held) counted,
         lateral (select n, ${firstOffset} + (${next - firstOffset}::bigint + n) % ${usable}::bigint as candidate
           from generate_series(0, least(held, ${usable - 1}::bigint)) n) candidates
     ) candidates
     where not exists (select from reserved_ips r where r.ip = candidates.ip::inet)
-      and not exists (select from quarantined q where q.kind = ${reservedAddressKind} and q.name = candidates.ip)
+      and not exists (select from (${inQuarantine}) held where held.name = candidates.ip)
     order by n limit 1`.execute(tx);
   const free = rows[0];
   if (!free) {
@@ -89,6 +91,11 @@ export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): P
     await wake(tx, reservedIpKind, ip, at);
   }
 }
+
+/** SQL for the reserved address that leads to a droplet; null where none does. `droplet`: the column of its id. */
+export const reservedIpOf = (family: Family, droplet: string): RawBuilder<string | null> =>
+  sql<string | null>`(select host(ip) from reserved_ips r where r.droplet_id = ${sql.ref(droplet)}
+    and family(ip) = ${sql.lit(family)} and r.deleted_at is null)`;
 
 /** Raises the versions of all reserved addresses, for hosts that have seen newer ones. */
 export async function raiseReservedVersions(tx: Tx): Promise<void> {

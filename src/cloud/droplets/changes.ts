@@ -6,7 +6,7 @@ import type { Tx } from '../../store/store.ts';
 import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext } from '../context.ts';
-import { newSavedImage, type OrderedImage, orderImage } from '../images/index.ts';
+import { isImageOf, newSavedImage, type OrderedImage, orderImage } from '../images/index.ts';
 import type { LockedDroplet } from '../pending/index.ts';
 import { findSize, orderableSize } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
@@ -72,20 +72,14 @@ const changes: Record<string, ChangeFor> = {
   restore: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
       throw invalid('image', 'is missing: the id of the backup or snapshot to restore.');
-    const kept = await tx
-      .selectFrom('images')
-      .select('id')
-      .where('id', '=', imageIdOf(ask.image))
-      .where('droplet_id', '=', droplet.id)
-      .where('deleted_at', 'is', null)
-      .executeTakeFirst();
-    if (!kept) {
+    const imageId = imageIdOf(ask.image);
+    if (!(await isImageOf(tx, droplet.id, imageId))) {
       throw invalid(
         'image',
         `${quoted(String(ask.image))} is not a backup or snapshot of this Droplet. To use another image, rebuild.`,
       );
     }
-    return newDisk(droplet, await orderImage(tx, caller.teamId, kept.id, placeOf(droplet, context)));
+    return newDisk(droplet, await orderImage(tx, caller.teamId, imageId, placeOf(droplet, context)));
   },
   snapshot: async ({ tx, caller, droplet, ask, at }) => {
     await newSavedImage(tx, {

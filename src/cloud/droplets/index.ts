@@ -9,7 +9,7 @@ import { continueDroplets, holdQuarantined } from './take-over.ts';
 export { type CreateDeps, createDroplets } from './create.ts';
 export { removeDroplet } from './destroy.ts';
 export { dismissDroplet, leavePool } from './members.ts';
-export { instanceName } from './row.ts';
+export { instanceName, keptConsole } from './row.ts';
 export { DropletSchema } from './schema.ts';
 export { dropletViews } from './view.ts';
 

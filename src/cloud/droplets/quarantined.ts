@@ -1,6 +1,5 @@
 /** What a machine in quarantine has is left to it, whatever the rows of this database say of the same thing. */
-import { sql } from 'kysely';
-import { quarantinedNames } from '../../control/quarantine.ts';
+import { quarantinedNames, quarantinedUrns } from '../../control/quarantine.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Queryable, Store } from '../../store/store.ts';
@@ -14,9 +13,7 @@ export const machineKind = 'machine';
  * entry of such an id is that machine's, which would lose its network with it.
  */
 export async function twinsInQuarantine(db: Queryable, ids: readonly number[]): Promise<Set<number>> {
-  const { rows } = await sql<{ urn: string }>`select urn from quarantined
-    where kind = ${machineKind} and urn = any(${ids.map(dropletUrn)}::text[])`.execute(db);
-  const urns = new Set(rows.map(({ urn }) => urn));
+  const urns = await quarantinedUrns(db, machineKind, ids.map(dropletUrn));
   return new Set(ids.filter((id) => urns.has(dropletUrn(id))));
 }
 

@@ -4,22 +4,22 @@ import type { MachineSize } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { reservedIpOf } from '../addresses/index.ts';
 import { type Named, nameInEngine } from '../engine-name.ts';
+import { type ImagesOfDroplet, imagesOf } from '../images/index.ts';
 import { findSize } from '../sizes/index.ts';
 import { tagsOf } from '../tags/index.ts';
+import { volumeIdsOf } from '../volumes/index.ts';
 
-export type DropletRow = Selectable<Droplets> & {
-  tags: string[];
-  /** The range of its VPC. */
-  vpc_range: string;
-  volume_ids: string[];
-  snapshot_ids: number[];
-  backup_ids: number[];
-  /** The images that are still to be kept of it. */
-  pending_save_ids: number[];
-  reserved_ipv4: string | null;
-  reserved_ipv6: string | null;
-};
+export type DropletRow = Selectable<Droplets> &
+  ImagesOfDroplet & {
+    tags: string[];
+    /** The range of its VPC. */
+    vpc_range: string;
+    volume_ids: string[];
+    reserved_ipv4: string | null;
+    reserved_ipv6: string | null;
+  };
 
 /** The rows of these droplets, whoever owns them, in ascending order of id; ids without a droplet are left out. */
 export const dropletRows = (db: Queryable, ids: number[]): Promise<DropletRow[]> =>
@@ -33,30 +33,32 @@ export const dropletRow = (db: Queryable, id: number): Promise<DropletRow | unde
   selectDroplets(db).where('droplets.id', '=', id).executeTakeFirst();
 
 function selectDroplets(db: Queryable) {
-  const reserved = (family: 4 | 6) =>
-    sql<string | null>`(select host(ip) from reserved_ips r where r.droplet_id = droplets.id
-      and family(ip) = ${sql.lit(family)} and r.deleted_at is null)`;
   return db
     .selectFrom('droplets')
     .innerJoin('vpcs', 'vpcs.id', 'droplets.vpc_id')
-    .innerJoinLateral(imagesOfDroplet, (join) => join.onTrue())
+    .innerJoinLateral(imagesOf('droplets.id').as<'saved'>(sql`saved`), (join) => join.onTrue())
     .selectAll(['droplets', 'saved'])
     .select('vpcs.ip_range as vpc_range')
     .select([
       tagsOf('droplet', 'droplets.id').as('tags'),
-      sql<string[]>`array(select volumes.id::text from volumes where volumes.droplet_id = droplets.id
-        and volumes.deleted_at is null order by volumes.created_at, volumes.id)`.as('volume_ids'),
-      reserved(4).as('reserved_ipv4'),
-      reserved(6).as('reserved_ipv6'),
+      volumeIdsOf('droplets.id').as('volume_ids'),
+      reservedIpOf(4, 'droplets.id').as('reserved_ipv4'),
+      reservedIpOf(6, 'droplets.id').as('reserved_ipv6'),
     ]);
 }
 
-/** Its images by what they are, read once. */
-const imagesOfDroplet = sql<Pick<DropletRow, 'snapshot_ids' | 'backup_ids' | 'pending_save_ids'>>`(
-  select coalesce(array_agg(id order by id) filter (where status = 'available' and type = 'snapshot'), '{}') snapshot_ids,
-    coalesce(array_agg(id order by id) filter (where status = 'available' and type = 'backup'), '{}') backup_ids,
-    coalesce(array_agg(id order by id) filter (where status = 'pending'), '{}') pending_save_ids
-  from images where images.droplet_id = droplets.id and images.deleted_at is null)`.as<'saved'>(sql`saved`);
+/** What a droplet's machine is called, and what was kept of its console. */
+export async function keptConsole(
+  db: Queryable,
+  id: number,
+): Promise<{ machine: string; console: string | null } | undefined> {
+  const row = await db
+    .selectFrom('droplets')
+    .select(['id', 'nonce', 'console'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row && { machine: instanceName(row), console: row.console };
+}
 
 /** CPUs, memory and disk of a droplet. The disk stays what it was made with until a resize makes it larger. */
 export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): MachineSize {

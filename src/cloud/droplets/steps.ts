@@ -9,7 +9,7 @@ import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
-import { diskSource, finishSave, imageUrn, savedName } from '../images/index.ts';
+import { diskSource, finishSave, savedDisk } from '../images/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
@@ -118,13 +118,7 @@ Log in with it over SSH or at the console, and then change it with: passwd`,
 
 /** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
 async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
-  const image = await store.db
-    .selectFrom('images')
-    .select(['id', 'nonce'])
-    .where('id', '=', imageId)
-    .executeTakeFirstOrThrow();
-  const saved = { urn: imageUrn(imageId), name: savedName(image) };
-  const { bytes } = await compute.save(instanceName(row), saved);
+  const { bytes } = await compute.save(instanceName(row), await savedDisk(store.db, imageId));
   await finishSave(store.db, imageId, { bytes });
 }
 

@@ -8,14 +8,16 @@ import { continueImages } from './take-over.ts';
 import { transferReconciler } from './transfer-letter.ts';
 
 export { type Image, images, resolveImage } from './catalogue.ts';
+export { type ImagesOfDroplet, imagesOf, isImageOf } from './of-droplet.ts';
 export { imageKind, importLimits } from './reconcile.ts';
-export { customName, imageUrn, savedName } from './row.ts';
+export { findOwnImage, imageUrn } from './row.ts';
 export {
   abandonSaves,
   deleteImages,
   finishSave,
   type NewSavedImage,
   newSavedImage,
+  savedDisk,
   savingImage,
   snapshotsOf,
 } from './saved.ts';

@@ -18,11 +18,17 @@ export function selectImages(db: Queryable) {
   return db.selectFrom('images').selectAll('images').select(tagsOf('image', 'images.id').as('tags'));
 }
 
-/** The team's image of this id, unless it is deleted. */
-export async function findOwnImage(db: Queryable, teamId: string, id: number): Promise<ImageRow | undefined> {
+/** The team's image of this id, unless it is deleted; with `lock`, it stays as it is until the transaction ends. */
+export async function findOwnImage(
+  db: Queryable,
+  teamId: string,
+  id: number,
+  lock?: 'lock',
+): Promise<ImageRow | undefined> {
   return selectImages(db)
     .where('images.id', '=', id)
     .where('images.team_id', '=', teamId)
     .where('images.deleted_at', 'is', null)
+    .$if(lock !== undefined, (query) => query.forUpdate('images'))
     .executeTakeFirst();
 }

@@ -4,6 +4,7 @@ import type { Queryable, Tx } from '../../store/store.ts';
 import { untagging } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
+import { imageUrn, savedName } from './row.ts';
 
 export interface NewSavedImage {
   teamId: string;
@@ -68,6 +69,16 @@ export async function finishSave(
   if (changed && 'bytes' in result) return;
   // What is left of it is cleared away; of one that was deleted meanwhile, the disk was kept after the first clean-up.
   await sql`select wake(${imageKind}, id::text, deleted_at) from images where id = ${imageId}`.execute(db);
+}
+
+/** What a disk that is kept of a droplet is in the engine. */
+export async function savedDisk(db: Queryable, imageId: number): Promise<{ urn: string; name: string }> {
+  const image = await db
+    .selectFrom('images')
+    .select(['id', 'nonce'])
+    .where('id', '=', imageId)
+    .executeTakeFirstOrThrow();
+  return { urn: imageUrn(imageId), name: savedName(image) };
 }
 
 /** Ends whatever is still to be kept of a droplet: it never came to be. */

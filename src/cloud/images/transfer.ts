@@ -10,6 +10,7 @@ import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { ImageTransfers } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
+import { emailOf, findTeam, mayInTeam } from '../account/index.ts';
 import { untagResource } from '../tags/index.ts';
 import { type Asked, type ImageCommandDeps, lockImage } from './commands.ts';
 import { imageUrn } from './row.ts';
@@ -136,7 +137,7 @@ async function endTransfer(
 const sentBy = (caller: Caller) => sql<boolean>`team_id = ${caller.teamId}`;
 
 const offeredTo = (caller: Caller) => sql<boolean>`(recipient_team_id = ${caller.teamId}
-  or lower(recipient_email) = (select lower(email) from users where users.id = ${caller.userId}))`;
+  or lower(recipient_email) = ${emailOf(caller.userId)})`;
 
 /** @throws ApiError 422 where there is not exactly one, or it is no team that could take the image */
 async function recipientOf(
@@ -150,25 +151,15 @@ async function recipientOf(
   if (email !== undefined) return { recipient_email: email };
   if (team === undefined)
     throw invalid('recipient_uuid', 'is missing: give the UUID of a team, or a recipient_email.');
-  const found = await db.selectFrom('teams').select('id').where('id', '=', team).executeTakeFirst();
+  const found = await findTeam(db, team);
   if (!found) throw invalid('recipient_uuid', 'is not the UUID of a team.');
   if (found.id === caller.teamId) throw invalid('recipient_uuid', 'is the team that has the image already.');
   return { recipient_team_id: found.id };
 }
 
-/** Whether the caller could accept for another team: what a person may do in a team, their tokens of it say. */
-async function mayAccept(db: Queryable, { userId }: Caller, teamId: string, at: Date): Promise<boolean> {
-  const token = await db
-    .selectFrom('tokens')
-    .select('id')
-    .where('user_id', '=', userId)
-    .where('team_id', '=', teamId)
-    .where('revoked_at', 'is', null)
-    .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', at)]))
-    .where(sql<boolean>`scopes && array['*', 'image:create']`)
-    .executeTakeFirst();
-  return token !== undefined;
-}
+/** Whether the caller could accept for another team. */
+const mayAccept = (db: Queryable, { userId }: Caller, teamId: string, at: Date): Promise<boolean> =>
+  mayInTeam(db, { userId, teamId, scope: 'image:create', at });
 
 function pendingTransfer(db: Queryable, imageId: number): Promise<{ id: number } | undefined> {
   return db

@@ -4,6 +4,7 @@ import { wake } from '../../control/reconcile.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
 import { countRows } from '../../store/page.ts';
 import type { Tx } from '../../store/store.ts';
+import { teamLimit } from '../account/index.ts';
 import { reservedIpKind, takeReserved } from '../addresses/index.ts';
 import type { ReservedNetwork } from '../context.ts';
 import { checkRegion } from '../regions/index.ts';
@@ -64,12 +65,7 @@ export function reserve(
 
 async function checkLimit(tx: Tx, teamId: string, product: Product): Promise<void> {
   const held = await countRows(selectReservedIps(tx, teamId, product.family));
-  const { reserved_ip_limit: limit } = await tx
-    .selectFrom('teams')
-    .select('reserved_ip_limit')
-    .where('id', '=', teamId)
-    .executeTakeFirstOrThrow();
-  if (held >= limit) {
+  if (held >= (await teamLimit(tx, teamId, 'reserved_ip_limit'))) {
     throw unprocessable(
       `creating this ${product.name} will exceed your ${product.name.toLowerCase()} limit. Release one first.`,
     );

@@ -3,7 +3,7 @@ import { ApiError, notFound } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { audit } from '../../store/audit.ts';
 import type { Queryable, Store } from '../../store/store.ts';
-import { deleteImages, imageUrn } from '../images/index.ts';
+import { deleteImages, findOwnImage, imageUrn } from '../images/index.ts';
 import { deleteVolumeSnapshot } from '../volumes/index.ts';
 
 export interface SnapshotsDeps {
@@ -17,15 +17,11 @@ export const isImageId = (id: string): boolean => /^\d{1,15}$/.test(id);
 /** @throws ApiError 400 where the team has an image of this id that is no snapshot */
 export async function checkIsSnapshot(db: Queryable, caller: Caller, id: string): Promise<void> {
   if (!isImageId(id)) return;
-  const image = await db
-    .selectFrom('images')
-    .select('type')
-    .where('id', '=', Number(id))
-    .where('team_id', '=', caller.teamId)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirst();
-  if (image && image.type !== 'snapshot') throw new ApiError('bad_request', 'the resource is not a snapshot');
+  const image = await findOwnImage(db, caller.teamId, Number(id));
+  if (image && image.type !== 'snapshot') throw notASnapshot();
 }
+
+const notASnapshot = () => new ApiError('bad_request', 'the resource is not a snapshot');
 
 /** Deletes a snapshot of a droplet or of a volume; `operation` is for the audit trail. @throws ApiError 404, 400 where it is another kind of image */
 export function deleteSnapshot(
@@ -36,18 +32,9 @@ export function deleteSnapshot(
   if (!isImageId(id)) return deleteVolumeSnapshot(deps, request, id);
   const { caller, operation } = request;
   return deps.store.transaction(async (tx) => {
-    await checkIsSnapshot(tx, caller, id);
-    const image = await tx
-      .selectFrom('images')
-      .select('id')
-      .where('id', '=', Number(id))
-      .where('team_id', '=', caller.teamId)
-      .where('type', '=', 'snapshot')
-      .where('status', '=', 'available')
-      .where('deleted_at', 'is', null)
-      .forUpdate()
-      .executeTakeFirst();
-    if (!image) throw notFound();
+    const image = await findOwnImage(tx, caller.teamId, Number(id), 'lock');
+    if (image && image.type !== 'snapshot') throw notASnapshot();
+    if (image?.status !== 'available') throw notFound();
     const at = deps.clock.now();
     await deleteImages(tx, [image.id], at);
     await audit(tx, { caller, requestId: request.id, operation, urn: imageUrn(image.id), at });

@@ -5,6 +5,7 @@ import { wake } from '../../control/reconcile.ts';
 import { ApiError, conflict, invalid, quoted, unprocessable } from '../../http/errors.ts';
 import { audit } from '../../store/audit.ts';
 import type { Tx } from '../../store/store.ts';
+import { teamLimit } from '../account/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
 import type { Asked, VolumesDeps } from './context.ts';
@@ -90,21 +91,16 @@ function sizeOf(body: Body, source: SnapshotRow | undefined): number {
 
 /** The team's row is locked, so that two creates at once cannot both take the last place. */
 async function checkLimit(tx: Tx, teamId: string): Promise<void> {
-  const { volume_limit } = await tx
-    .selectFrom('teams')
-    .select('volume_limit')
-    .where('id', '=', teamId)
-    .forNoKeyUpdate()
-    .executeTakeFirstOrThrow();
+  const limit = await teamLimit(tx, teamId, 'volume_limit', 'lock');
   const { count } = await tx
     .selectFrom('volumes')
     .select(sql<number>`count(*)`.as('count'))
     .where('team_id', '=', teamId)
     .where('deleted_at', 'is', null)
     .executeTakeFirstOrThrow();
-  if (count < volume_limit) return;
+  if (count < limit) return;
   throw new ApiError(
     'forbidden',
-    `failed to create volume: volume/snapshot capacity limit exceeded. The account may have ${volume_limit} volumes; delete some first.`,
+    `failed to create volume: volume/snapshot capacity limit exceeded. The account may have ${limit} volumes; delete some first.`,
   );
 }

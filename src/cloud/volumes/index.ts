@@ -10,7 +10,7 @@ import { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
 export { freeVolumes, leaveVolumes, placeVolumes, releaseVolumes, settlingVolumes } from './place.ts';
-export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeUrn } from './row.ts';
+export { attachedVolumes, attachment, hostVolume, type VolumeRow, volumeIdsOf, volumeUrn } from './row.ts';
 export { SnapshotSchema } from './schema.ts';
 export { awaitSnapshots } from './snapshot-gate.ts';
 export { emptyBytes, findSnapshot, type SnapshotView, snapshotView } from './snapshot-row.ts';

@@ -1,5 +1,5 @@
 /** Volumes as the database has them, with what their views and commands need. */
-import { type Selectable, sql } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { VolumeAttachment } from '../../engine/compute/port.ts';
 import type { HostVolume } from '../../engine/host/port.ts';
 import { isUuid } from '../../http/formats.ts';
@@ -74,6 +74,11 @@ export function attachedVolumes(db: Queryable, dropletId: number): Promise<Volum
     .orderBy('volumes.id')
     .execute();
 }
+
+/** SQL for the ids of a droplet's volumes, the oldest first. `droplet`: the column of its id. */
+export const volumeIdsOf = (droplet: string): RawBuilder<string[]> =>
+  sql<string[]>`array(select volumes.id::text from volumes where volumes.droplet_id = ${sql.ref(droplet)}
+    and volumes.deleted_at is null order by volumes.created_at, volumes.id)`;
 
 /** A volume as a machine gets it. `device`: the host's. */
 export function attachment(row: Selectable<Volumes>, device: string): VolumeAttachment {
