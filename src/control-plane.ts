@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { CloudContext } from './cloud/context.ts';
 import { cloudOperations, holdQuarantined, inventoriesOf, reconcilersOf, watched } from './cloud/index.ts';
 import type { Clock } from './control/clock.ts';
+import type { AroundStep } from './control/converge.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
 import type { Lease } from './control/loops.ts';
@@ -53,6 +54,8 @@ export interface ControlPlaneOptions {
   acceptDatabase?: boolean;
   /** How long rows are kept; absent: `defaultRetention`. */
   retention?: Retention;
+  /** Done around each step of every kind: for tests. */
+  aroundStep?: AroundStep;
 }
 
 export interface ControlPlane {
@@ -108,6 +111,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       importer: guard.port(options.importer),
       ...(options.importLimits && { importLimits: options.importLimits }),
       context,
+      ...(options.aroundStep && { aroundStep: options.aroundStep }),
     }),
     workers: options.workers,
     ...(options.slowWorkers !== undefined && { slowWorkers: options.slowWorkers }),

@@ -5,6 +5,7 @@ import { createToken } from '../../src/cloud/account/index.ts';
 import type { CloudContext } from '../../src/cloud/context.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
 import { type Clock, systemClock } from '../../src/control/clock.ts';
+import type { AroundStep } from '../../src/control/converge.ts';
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import {
@@ -58,7 +59,7 @@ export interface TestAtoll {
 export interface TestAtollOptions {
   clock?: Clock;
   /** Puts something between the loop and an engine. */
-  wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host };
+  wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host; aroundStep?(): AroundStep };
   rateLimit?: { perHour: number; perMinute: number };
   /** `false`: as with `--custom-images off`. */
   imports?: boolean;
@@ -98,6 +99,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       importer: options.imports === false ? noImporter : importer,
       mail: { send: async (letter) => void letters.set(letter.name, letter) },
       host: options.wrap?.host?.(host) ?? host,
+      ...(options.wrap?.aroundStep && { aroundStep: options.wrap.aroundStep() }),
       clock,
       log: options.log ?? pino({ level: 'silent' }),
       mode: options.real ? 'real' : 'simulated',
