@@ -16,5 +16,6 @@ export {
   releaseReservedIps,
   reservedAddressKind,
   reservedIpKind,
+  reservedIpUrn,
   takeReserved,
 } from './reserved.ts';

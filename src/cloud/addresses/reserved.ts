@@ -4,7 +4,7 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { endAction } from '../../control/actions.ts';
-import { wake } from '../../control/reconcile.ts';
+import type { Change } from '../../control/command.ts';
 import { unprocessable } from '../../http/errors.ts';
 import type { Tx } from '../../store/store.ts';
 import { ensurePool, firstOffset, splitRange } from './pools.ts';
@@ -22,6 +22,9 @@ export const reservedAddressKind = 'reserved address';
 
 /** What the loop calls a reserved address; its id is the address. */
 export const reservedIpKind = 'reserved_ip';
+
+export const reservedIpUrn = (ip: string): string =>
+  `do:${ip.includes(':') ? 'reservedipv6' : 'reservedip'}:${ip}`;
 
 /** More than anybody reserves: of an IPv6 range only the first of this many are given out. */
 const mostAddresses = 2 ** 32;
@@ -71,9 +74,9 @@ export async function takeReserved(tx: Tx, family: Family, network: ReservedNetw
 
 /**
  * Takes the reserved addresses off a droplet that is being deleted, in its transaction. The team keeps them; what
- * was pending on them errs.
+ * was pending on them errs. Answers what changes by that.
  */
-export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): Promise<void> {
+export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): Promise<Change[]> {
   const held = await tx
     .selectFrom('reserved_ips')
     .select(['ip', 'pending_action_id'])
@@ -91,8 +94,13 @@ export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): P
       .set({ droplet_id: null, pending_action_id: null })
       .where('ip', '=', ip)
       .execute();
-    await wake(tx, reservedIpKind, ip, at);
   }
+  return held.map(({ ip }) => ({
+    urn: reservedIpUrn(ip),
+    change: 'changed',
+    besides: true,
+    wake: [reservedIpKind, ip],
+  }));
 }
 
 const at = (range: string, offset: RawBuilder<unknown>): RawBuilder<string> =>

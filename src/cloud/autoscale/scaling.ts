@@ -2,10 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { beginAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
+import { command } from '../../control/command.ts';
 import type { Caller } from '../../http/operation.ts';
+import { recordEvent } from '../../store/events.ts';
 import type { Store, Tx } from '../../store/store.ts';
-import { createDroplets, type DropletContext, removeDroplet } from '../droplets/index.ts';
-import { beginOnDroplet, lockable } from '../pending/index.ts';
+import { createDroplets, type DropletContext, destroyOperation, removeDroplet } from '../droplets/index.ts';
+import { beginOnDroplet, dropletUrn, lockable, wakeDroplet } from '../pending/index.ts';
 import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
 import { memberOrder, namePrefix } from './template.ts';
@@ -91,15 +93,23 @@ export async function dismissMember(deps: ScalingDeps, pool: Pool, member: Membe
       .set({ power: 'off', stop: 'graceful' })
       .where('id', '=', droplet.id)
       .execute();
-    await beginOnDroplet(tx, droplet, action.id, at);
+    await beginOnDroplet(tx, droplet, action.id);
+    await recordEvent(tx, {
+      at,
+      teamId: pool.team_id,
+      urn: dropletUrn(droplet.id),
+      change: 'changed',
+      actionId: action.id,
+    });
+    await wakeDroplet(tx, droplet.id, at);
   });
 }
 
 /** Destroys a member, unless it is gone already. */
 export async function removeMember(deps: ScalingDeps, pool: Pool, member: Member): Promise<void> {
   const caller = ownerOf(pool);
-  await deps.store.transaction(async (tx) => {
-    const droplet = await lockable(tx, caller).where('id', '=', member.id).executeTakeFirst();
-    if (droplet) await removeDroplet(tx, deps, { caller, id: requestId(pool) }, droplet);
+  await command(deps, { caller, id: requestId(pool) }, destroyOperation, async (removal) => {
+    const droplet = await lockable(removal.tx, caller).where('id', '=', member.id).executeTakeFirst();
+    if (droplet) await removeDroplet(removal, droplet);
   });
 }

@@ -1,9 +1,10 @@
 /** Beginning a backup: the image that is to be kept, and the action that the droplet's own reconciler carries out. */
 import { type Selectable, sql } from 'kysely';
+import { insertEvents } from '../../store/events.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { distributionSql } from '../images/index.ts';
-import { dropletKind } from '../pending/index.ts';
+import { dropletKind, dropletUrn } from '../pending/index.ts';
 import { findSize } from '../sizes/index.ts';
 
 export type BackedUp = Pick<
@@ -39,7 +40,9 @@ export async function beginBackup(
       insert into actions (id, team_id, type, resource_type, resource_id, region, started_at)
       overriding system value
       select pending_action_id, ${teamId}, 'backup', 'droplet', ${String(id)}, ${region}, ${at} from changed
-    )
+    ), told as (${insertEvents(sql`
+      select ${at}::timestamptz, ${teamId}::uuid, ${dropletUrn(id)}, 'changed', pending_action_id
+      from changed`)})
     select wake(${dropletKind}, ${String(id)}, ${at}) from changed`.execute(db);
   return rows.length > 0;
 }

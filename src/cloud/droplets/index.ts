@@ -1,6 +1,6 @@
 export type { DropletContext, PublicNetwork } from './context.ts';
 export { type CreateDeps, createDroplets } from './create.ts';
-export { removeDroplet } from './destroy.ts';
+export { destroyOperation, removeDroplet } from './destroy.ts';
 export { dropletReconciler } from './reconcile.ts';
 export { type DropletsDeps, dropletsOperations } from './routes.ts';
 export { instanceName } from './row.ts';

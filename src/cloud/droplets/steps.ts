@@ -9,12 +9,13 @@ import type { Log } from '../../log.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import { diskSource, finishSave, imageUrn, savedName } from '../images/index.ts';
+import { dropletUrn } from '../pending/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import type { DropletContext } from './context.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
 import { refuseHeldVolumes } from './quarantined.ts';
-import { type DropletRow, dropletUrn, instanceName, machineSize } from './row.ts';
+import { type DropletRow, instanceName, machineSize } from './row.ts';
 
 export interface DropletEngines {
   compute: Compute;
@@ -117,7 +118,7 @@ Log in with it over SSH or at the console, and then change it with: passwd`,
 }
 
 /** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
-async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
+async function save({ compute, store, clock }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
   const image = await store.db
     .selectFrom('images')
     .select(['id', 'nonce'])
@@ -125,7 +126,7 @@ async function save({ compute, store }: StepDeps, row: DropletRow, imageId: numb
     .executeTakeFirstOrThrow();
   const saved = { urn: imageUrn(imageId), name: savedName(image) };
   const { bytes } = await compute.save(instanceName(row), saved);
-  await finishSave(store.db, imageId, { bytes });
+  await finishSave(store.db, imageId, { bytes, at: clock.now() });
 }
 
 async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): Promise<InstanceSpec> {

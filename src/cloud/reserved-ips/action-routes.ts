@@ -1,5 +1,6 @@
 /** Assigning and unassigning addresses, and what became of it. */
 import { Type } from 'typebox';
+import type { Asked } from '../../control/command.ts';
 import { invalid, quoted } from '../../http/errors.ts';
 import { type Operation, operation } from '../../http/operation.ts';
 import { PageQuery, pageOf, paginated } from '../../http/pagination.ts';
@@ -11,7 +12,7 @@ import {
   actionView,
   pageOfActions,
 } from '../actions/index.ts';
-import { type Asked, assign, type CommandDeps, unassign } from './commands.ts';
+import { assign, type CommandDeps, unassign } from './commands.ts';
 import { parameterOf, textOf, visible } from './path.ts';
 import { floatingIp, type Product, reservedIp } from './product.ts';
 import type { ReservedIpRow } from './row.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { ApiError, notFound } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import { deleteImages, imageUrn } from '../images/index.ts';
 import { deleteVolumeSnapshot } from '../volumes/index.ts';
@@ -30,12 +30,12 @@ export async function checkIsSnapshot(db: Queryable, caller: Caller, id: string)
 /** Deletes a snapshot of a droplet or of a volume; `operation` is for the audit trail. @throws ApiError 404, 400 where it is another kind of image */
 export function deleteSnapshot(
   deps: SnapshotsDeps,
-  request: { caller: Caller; id: string; operation: string },
+  request: Asked & { operation: string },
   id: string,
 ): Promise<void> {
   if (!isImageId(id)) return deleteVolumeSnapshot(deps, request, id);
   const { caller, operation } = request;
-  return deps.store.transaction(async (tx) => {
+  return command(deps, request, operation, async ({ tx, at, changed }) => {
     await checkIsSnapshot(tx, caller, id);
     const image = await tx
       .selectFrom('images')
@@ -48,8 +48,7 @@ export function deleteSnapshot(
       .forUpdate()
       .executeTakeFirst();
     if (!image) throw notFound();
-    const at = deps.clock.now();
     await deleteImages(tx, [image.id], at);
-    await audit(tx, { caller, requestId: request.id, operation, urn: imageUrn(image.id), at });
+    changed({ urn: imageUrn(image.id), change: 'deleted' });
   });
 }

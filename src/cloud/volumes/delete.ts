@@ -1,23 +1,21 @@
 /** Deleting volumes, and what deleting a droplet does to its volumes. */
 import { sql } from 'kysely';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, type Change, command } from '../../control/command.ts';
 import { conflict, notFound } from '../../http/errors.ts';
-import { audit } from '../../store/audit.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { untagResource } from '../tags/index.ts';
-import type { Asked, VolumesDeps } from './context.ts';
+import type { VolumesDeps } from './context.ts';
 import { lockVolume, type VolumeReference, volumeUrn } from './row.ts';
 import { volumeKind } from './wanted.ts';
 
 /** Deletes a volume: invisible at once; the loop deletes the bytes. @throws ApiError 404, 409 while it is attached */
 export function deleteVolume(
-  { store, clock }: VolumesDeps,
+  deps: VolumesDeps,
   request: Asked & { operation: string },
   reference: VolumeReference,
 ): Promise<void> {
-  const { caller, operation } = request;
-  return store.transaction(async (tx) => {
-    const volume = await lockVolume(tx, caller, reference);
+  return command(deps, request, request.operation, async ({ tx, at, changed }) => {
+    const volume = await lockVolume(tx, request.caller, reference);
     if (!volume) throw notFound();
     if (volume.attached)
       throw conflict(
@@ -25,11 +23,9 @@ export function deleteVolume(
       );
     if (volume.pending_action_id !== null)
       throw conflict('The volume has a pending event. Please wait for its action to end before deleting.');
-    const at = clock.now();
     await untagResource(tx, 'volume', volume.id);
     await tx.updateTable('volumes').set({ deleted_at: at }).where('id', '=', volume.id).execute();
-    await audit(tx, { caller, requestId: request.id, operation, urn: volumeUrn(volume.id), at });
-    await wake(tx, volumeKind, volume.id, at);
+    changed({ urn: volumeUrn(volume.id), change: 'deleted', wake: [volumeKind, volume.id] });
   });
 }
 
@@ -38,15 +34,18 @@ export function deleteVolume(
  *
  * The volumes show as detached at once. A machine may have them still, also one that was made by half: their rows keep
  * the droplet until that machine is gone, so that no other can have them before: see `held` in row.ts, and `freeVolumes`.
+ * Answers what changes by that.
  */
-export async function releaseVolumes(tx: Tx, dropletId: number): Promise<void> {
-  await sql`
+export async function releaseVolumes(tx: Tx, dropletId: number): Promise<Change[]> {
+  const { rows } = await sql<{ id: string }>`
     update volumes v set
       droplet_id = d.id,
       pending_action_id = case when v.pending_action_id = d.pending_action_id then null else v.pending_action_id end
     from droplets d
     where d.id = ${dropletId} and v.deleted_at is null
-      and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)`.execute(tx);
+      and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)
+    returning v.id`.execute(tx);
+  return rows.map(({ id }) => ({ urn: volumeUrn(id), change: 'changed', besides: true }));
 }
 
 /** Frees the volumes of a droplet that was never made, once nothing of its machine is left. */
