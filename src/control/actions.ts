@@ -1,6 +1,7 @@
 /** Actions: something that was asked of a resource, and how it went. Begun by commands, ended by the loop. */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Caller } from '../http/operation.ts';
+import { insertEndedEvents } from '../store/events.ts';
 import type { Actions } from '../store/schema.ts';
 import type { Queryable } from '../store/store.ts';
 
@@ -15,6 +16,8 @@ export interface NewAction {
   resourceId: string | RawBuilder<string>;
   region: string;
   at: Date;
+  /** It is completed as soon as it is written down. */
+  done?: true;
 }
 
 export interface ActionEnd {
@@ -38,25 +41,33 @@ export const nextActionId = sql<number>`nextval('actions_id_seq')`;
 
 /** SQL that begins an action, for a statement that does more: one for each row of `from`, whose columns it may name. */
 export const beginningAction = (
-  { id, caller, type, resourceType, resourceId, region, at }: NewAction & { id: RawBuilder<number> },
+  { id, caller, type, resourceType, resourceId, region, at, done }: NewAction & { id: RawBuilder<number> },
   from: RawBuilder<unknown>,
 ): RawBuilder<unknown> => sql`
-  insert into actions (id, team_id, user_id, token_id, type, resource_type, resource_id, region, started_at)
+  insert into actions (id, team_id, user_id, token_id, type, resource_type, resource_id, region, started_at, status,
+    completed_at)
   overriding system value
   select ${id}, ${caller.teamId}::uuid, ${caller.userId}::uuid, ${caller.tokenId}::uuid, ${type}, ${resourceType},
-    ${resourceId}, ${region}, ${at}::timestamptz
+    ${resourceId}, ${region}, ${at}::timestamptz, ${done ? 'completed' : 'in-progress'}, ${done ? at : null}::timestamptz
   from ${from}`;
 
-/** Ends an action, unless it has ended already. */
+/**
+ * Ends an action, unless it has ended already, and tells of it by an event of its resource. To be called after the
+ * resource was changed, in one transaction with that.
+ */
 export async function endAction(tx: Queryable, id: number, end: ActionEnd): Promise<void> {
-  await endingAction(id, end).execute(tx);
+  await sql`with ended as (${endingAction(id, end)}) ${insertEndedEvents('ended')}`.execute(tx);
 }
 
-/** SQL that ends an action, for a statement that does more: where `condition` holds. An id of null is no action. */
+/**
+ * SQL that ends an action, as a part of a statement that does more, and answers its row for `insertEndedEvents`: where
+ * `condition` holds. An id of null is no action.
+ */
 export const endingAction = (
   id: number | null,
   { status, at, message = null }: ActionEnd,
   condition: RawBuilder<boolean> = sql`true`,
 ): RawBuilder<unknown> => sql`
-  update actions set status = ${status}, completed_at = ${at}, message = ${message}
-  where id = ${id} and status = 'in-progress' and ${condition}`;
+  update actions set status = ${status}, completed_at = ${at}::timestamptz, message = ${message}
+  where id = ${id} and status = 'in-progress' and ${condition}
+  returning *`;

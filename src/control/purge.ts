@@ -1,6 +1,6 @@
 /**
  * Deletes rows that nobody needs any more, so that nothing grows for ever: of things that have long been gone, and of
- * actions and audit past their time. In small statements, each of its own, beside all other work.
+ * actions, audit and events past their time. In small statements, each of its own, beside all other work.
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { Log } from '../log.ts';
@@ -14,11 +14,12 @@ export interface Retention {
   /** Ended actions, and offers of images that were ended. */
   actions: number;
   audit: number;
+  events: number;
   /** Tokens that are revoked or have expired. */
   tokens: number;
 }
 
-export const defaultRetention: Retention = { gone: 7, actions: 365, audit: 365, tokens: 30 };
+export const defaultRetention: Retention = { gone: 7, actions: 365, audit: 365, events: 1, tokens: 30 };
 
 /** How many rows a statement deletes at most. */
 const batch = 1_000;
@@ -69,7 +70,7 @@ const untag = (type: string) => sql`untagged as (delete from taggings
   where resource_type = ${type} and resource_id in (select id::text from doomed))`;
 
 /** By table, in this order: what others refer to goes after them. */
-function statements({ gone, actions, audit, tokens }: Record<keyof Retention, Date>) {
+function statements({ gone, actions, audit, events, tokens }: Record<keyof Retention, Date>) {
   return {
     image_transfers: sql`${doomed('image_transfers', 'id', sql`ended_at < ${actions}`)}, ${drop('image_transfers')}`,
     // A droplet that is there shows the image that it was made from.
@@ -122,6 +123,8 @@ function statements({ gone, actions, audit, tokens }: Record<keyof Retention, Da
         on conflict (team_id, kind, slot) do update set n = c.n + excluded.n
       )`,
     audit: sql`${doomed('audit', 'id', sql`at < ${audit}`)}, ${drop('audit')}`,
+    events: sql`doomed as materialized (select xid, id from events where at < ${events} limit ${sql.lit(batch)}),
+      deleted as (delete from events where (xid, id) in (select xid, id from doomed))`,
     tokens: sql`${doomed('tokens', 'id', sql`expires_at < ${tokens} or revoked_at < ${tokens}`)}, ${drop('tokens')}`,
     // A resource that is settled needs no row until it is woken again.
     reconcile: sql`doomed as materialized (select kind, id from reconcile

@@ -156,6 +156,20 @@ export interface Droplets {
   vpc_id: string;
 }
 
+export interface Events {
+  action_id: number | null;
+  at: Date;
+  change: string;
+  id: Generated<number>;
+  kind: Generated<string>;
+  team_id: string;
+  token_id: string | null;
+  urn: string;
+  user_id: string | null;
+  version: number | null;
+  xid: Generated<string>;
+}
+
 export interface Images {
   bytes: number | null;
   created_at: Date;
@@ -346,6 +360,7 @@ export interface DB {
   counters: Counters;
   droplet_blocks: DropletBlocks;
   droplets: Droplets;
+  events: Events;
   image_transfers: ImageTransfers;
   images: Images;
   loops: Loops;

@@ -3,9 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
 import { defaultRetention, purge } from '../../src/control/purge.ts';
 import { silentLog } from '../../src/log.ts';
+import { type Event, type EventCursor, readEvents } from '../../src/store/events.ts';
 import { idle } from '../faults/crash-harness.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
+import { publicKey } from '../support/ssh-key.ts';
 import { days, hours, seldom } from '../support/time.ts';
 import { until } from '../support/until.ts';
 import { createVolume } from '../support/volumes.ts';
@@ -26,6 +28,7 @@ type Table =
   | 'volume_snapshots'
   | 'actions'
   | 'audit'
+  | 'events'
   | 'tokens'
   | 'reconcile';
 const count = async (table: Table): Promise<number> =>
@@ -99,6 +102,33 @@ describe('purging', () => {
     expect(await count('actions')).toBe(1);
     expect(await total()).toBe(1);
     expect(await count('audit')).toBe(0);
+  });
+
+  it('deletes events after a day, and a reader goes on from where it was', async () => {
+    let cursor: EventCursor | undefined;
+    // Transactions of other databases of the server hold back what can be read.
+    const next = async (): Promise<Event> => {
+      let found: Event | undefined;
+      await until(async () => {
+        const read = await readEvents(atoll.database.store.db, { after: cursor, limit: 1 });
+        cursor = read.next;
+        [found] = read.events;
+        return found !== undefined;
+      });
+      return found as Event;
+    };
+    const createKey = async (name: string) =>
+      (await atoll.api.expect(201, 'POST', '/v2/account/keys', { name, public_key: publicKey() })).ssh_key.id;
+    const first = await createKey('first');
+    expect(await next()).toMatchObject({ urn: `do:sshkey:${first}`, change: 'created' });
+    await clock.advance(hours(23));
+    await purgeNow();
+    expect(await count('events')).toBe(1);
+    await clock.advance(hours(2));
+    await purgeNow();
+    expect(await count('events')).toBe(0);
+    const second = await createKey('second');
+    expect(await next()).toMatchObject({ urn: `do:sshkey:${second}`, change: 'created' });
   });
 
   it('keeps the image of a droplet that is there, and deletes more than one batch of rows', async () => {

@@ -19,5 +19,6 @@ export {
   reservedAddressKind,
   reservedIpKind,
   reservedIpOf,
+  reservedIpUrn,
   takeReserved,
 } from './reserved.ts';

@@ -4,8 +4,8 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import { endAction } from '../../control/actions.ts';
+import type { Change } from '../../control/command.ts';
 import { quarantinedNamesSql } from '../../control/quarantine.ts';
-import { wake } from '../../control/reconcile.ts';
 import { unprocessable } from '../../http/errors.ts';
 import type { Tx } from '../../store/store.ts';
 import type { ReservedNetwork } from '../context.ts';
@@ -18,6 +18,9 @@ export const reservedAddressKind = 'reserved address';
 
 /** What the loop calls a reserved address; its id is the address. */
 export const reservedIpKind = 'reserved_ip';
+
+export const reservedIpUrn = (ip: string): string =>
+  `do:${ip.includes(':') ? 'reservedipv6' : 'reservedip'}:${ip}`;
 
 /** More than anybody reserves: of an IPv6 range only the first of this many are given out. */
 const mostAddresses = 2 ** 32;
@@ -68,9 +71,9 @@ export async function takeReserved(tx: Tx, family: Family, network: ReservedNetw
 
 /**
  * Takes the reserved addresses off a droplet that is being deleted, in its transaction. The team keeps them; what
- * was pending on them errs.
+ * was pending on them errs. Answers what changes by that.
  */
-export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): Promise<void> {
+export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): Promise<Change[]> {
   const held = await tx
     .selectFrom('reserved_ips')
     .select(['ip', 'pending_action_id'])
@@ -88,8 +91,13 @@ export async function releaseReservedIps(tx: Tx, dropletId: number, at: Date): P
       .set({ droplet_id: null, pending_action_id: null })
       .where('ip', '=', ip)
       .execute();
-    await wake(tx, reservedIpKind, ip, at);
   }
+  return held.map(({ ip }) => ({
+    urn: reservedIpUrn(ip),
+    change: 'changed',
+    besides: true,
+    wake: [reservedIpKind, ip],
+  }));
 }
 
 /** SQL for the reserved address that leads to a droplet; null where none does. `droplet`: the column of its id. */

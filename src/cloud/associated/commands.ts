@@ -1,10 +1,10 @@
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { wake } from '../../control/reconcile.ts';
 import { invalid, notFound, quoted } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Store } from '../../store/store.ts';
-import { removeDroplet } from '../droplets/index.ts';
-import { lockDroplet } from '../pending/index.ts';
+import { destroyOperation, removeDroplet } from '../droplets/index.ts';
+import { dropletUrn, lockDroplet } from '../pending/index.ts';
 import { type Belonging, type BelongingKind, type Belongings, belongingKinds } from '../product.ts';
 import { type Destruction, readDestruction, writeDestruction } from './record.ts';
 import { belongingsOf } from './resources.ts';
@@ -18,11 +18,6 @@ export interface AssociatedDeps {
   belongings: readonly Belongings[];
 }
 
-interface Asked {
-  caller: Caller;
-  id: string;
-}
-
 export type Selection = Partial<Record<BelongingKind, string[] | null | undefined>>;
 
 /**
@@ -31,22 +26,22 @@ export type Selection = Partial<Record<BelongingKind, string[] | null | undefine
  * @throws ApiError 404; 422 naming what is no resource of the droplet, and then nothing is destroyed
  */
 export function destroyWith(
-  { store, clock, belongings }: AssociatedDeps,
+  deps: AssociatedDeps,
   request: Asked,
   dropletId: number,
   selection: Selection | 'all',
 ): Promise<void> {
   const { caller } = request;
-  return store.transaction(async (tx) => {
+  return command(deps, request, destroyOperation, async (destroying) => {
+    const { tx, at } = destroying;
     const droplet = await lockDroplet(tx, caller, dropletId);
-    const owned = await belongingsOf(belongings, tx, dropletId);
+    const owned = await belongingsOf(deps.belongings, tx, dropletId);
     const destruction: Destruction = {
       caller,
       requestId: request.id,
       droplet: { id: String(droplet.id), name: droplet.name },
       resources: selection === 'all' ? owned : chosen(owned, selection),
     };
-    const at = clock.now();
     await tx
       .insertInto('associated_destroys')
       .values({
@@ -56,7 +51,7 @@ export function destroyWith(
         started_at: at,
       })
       .execute();
-    await removeDroplet(tx, { clock }, request, droplet);
+    await removeDroplet(destroying, droplet);
     await wake(tx, associatedKind, String(dropletId), at);
   });
 }
@@ -76,16 +71,15 @@ function chosen(owned: Belonging[], selection: Selection): Belonging[] {
 }
 
 /** Tries again what could not be destroyed. @throws ApiError 404 where nothing was asked for */
-export function retryDestruction(
-  { store, clock }: AssociatedDeps,
-  request: Asked,
-  dropletId: number,
-): Promise<void> {
-  return store.transaction(async (tx) => {
+export function retryDestruction(deps: AssociatedDeps, request: Asked, dropletId: number): Promise<void> {
+  const operation = 'droplets_destroy_retryWithAssociatedResources';
+  return command(deps, request, operation, async ({ tx, changed }) => {
     const destruction = await readDestruction(tx, dropletId, request.caller.teamId);
     if (!destruction) throw notFound();
     const resources = destruction.resources.map(({ error_message: _ignored, ...resource }) => resource);
     await writeDestruction(tx, dropletId, { ...destruction, resources });
-    await wake(tx, associatedKind, String(dropletId), clock.now());
+    // Nothing of the droplet changes, which is gone.
+    const id = String(dropletId);
+    changed({ urn: dropletUrn(id), change: null, wake: [associatedKind, id] });
   });
 }

@@ -2,10 +2,9 @@
 import { sql } from 'kysely';
 import { type Static, Type } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, type Change, command } from '../../control/command.ts';
 import { conflict, invalid, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { leavePool } from '../droplets/index.ts';
@@ -27,22 +26,16 @@ export const PoolRequest = Type.Object({
 
 type Body = Static<typeof PoolRequest>;
 
-interface Asked {
-  caller: Caller;
-  id: string;
-}
-
 /** In the words that terraform looks for. */
 export const poolNotFound = (id: string) => notFound(`autoscale group with id ${id.slice(0, 100)} not found`);
 
 /** @throws ApiError 422 naming the field; then nothing was created */
 export async function createPool(deps: AutoscaleDeps, request: Asked & { body: Body }): Promise<Pool> {
-  const { store, clock, context } = deps;
+  const { store, context } = deps;
   const { caller, body } = request;
   const config = parseConfig(body.config);
   const template = await parseTemplate(store.db, caller.teamId, body.droplet_template, context);
-  return store.transaction(async (tx) => {
-    const at = clock.now();
+  return command(deps, request, 'autoscalepools_create', async ({ tx, at, changed }) => {
     const { id } = await tx
       .insertInto('autoscale_pools')
       .values({
@@ -57,7 +50,7 @@ export async function createPool(deps: AutoscaleDeps, request: Asked & { body: B
       })
       .returning('id')
       .executeTakeFirstOrThrow();
-    await changed(tx, request, 'autoscalepools_create', id, at);
+    changed(poolChange(id, 'created'));
     return visible(tx, caller, id);
   });
 }
@@ -72,18 +65,17 @@ export async function updatePool(
   request: Asked & { body: Body },
   id: string,
 ): Promise<Pool> {
-  const { store, clock, context } = deps;
+  const { store, context } = deps;
   const { caller, body } = request;
   const config = parseConfig(body.config);
   await visible(store.db, caller, id);
   const template = await parseTemplate(store.db, caller.teamId, body.droplet_template, context);
-  return store.transaction(async (tx) => {
+  return command(deps, request, 'autoscalepools_update', async ({ tx, at, changed }) => {
     const pool = await lock(tx, caller, id);
     if (pool.status === 'deleting') throw conflict('The autoscale pool is being deleted.');
     if (body.name !== pool.name) {
       throw invalid('name', `cannot be changed: this pool is called ${quoted(pool.name)}.`);
     }
-    const at = clock.now();
     const other = JSON.stringify(template) !== JSON.stringify({ ...template, ...pool.template });
     await tx
       .updateTable('autoscale_pools')
@@ -96,37 +88,31 @@ export async function updatePool(
       })
       .where('id', '=', id)
       .execute();
-    await changed(tx, request, 'autoscalepools_update', id, at);
+    changed(poolChange(id, 'changed'));
     return visible(tx, caller, id);
   });
 }
 
 /** Deletes a pool; its droplets stay, on their own from now on. @throws ApiError 404 */
-export function deletePool({ store, clock }: AutoscaleDeps, request: Asked, id: string): Promise<void> {
-  return store.transaction(async (tx) => {
+export function deletePool(deps: AutoscaleDeps, request: Asked, id: string): Promise<void> {
+  return command(deps, request, 'autoscalepools_delete', async ({ tx, at, changed }) => {
     await lock(tx, request.caller, id);
-    const at = clock.now();
     await leavePool(tx, id);
     await tx.updateTable('autoscale_pools').set({ deleted_at: at }).where('id', '=', id).execute();
-    await changed(tx, request, 'autoscalepools_delete', id, at);
+    changed(poolChange(id, 'deleted'));
   });
 }
 
 /** Deletes a pool and its droplets: it shows as `deleting` until the last is gone. @throws ApiError 404 */
-export function deletePoolAndMembers(
-  { store, clock }: AutoscaleDeps,
-  request: Asked,
-  id: string,
-): Promise<void> {
-  return store.transaction(async (tx) => {
+export function deletePoolAndMembers(deps: AutoscaleDeps, request: Asked, id: string): Promise<void> {
+  return command(deps, request, 'autoscalepools_delete_dangerous', async ({ tx, at, changed }) => {
     await lock(tx, request.caller, id);
-    const at = clock.now();
     await tx
       .updateTable('autoscale_pools')
       .set({ status: 'deleting', updated_at: at })
       .where('id', '=', id)
       .execute();
-    await changed(tx, request, 'autoscalepools_delete_dangerous', id, at);
+    changed(poolChange(id, 'changed'));
   });
 }
 
@@ -143,7 +129,8 @@ async function lock(tx: Tx, caller: Caller, id: string): Promise<Pool> {
   return visible(tx, caller, id);
 }
 
-async function changed(tx: Tx, { caller, id: requestId }: Asked, operation: string, id: string, at: Date) {
-  await audit(tx, { caller, requestId, operation, urn: poolUrn(id), at });
-  await wake(tx, autoscaleKind, id, at);
-}
+const poolChange = (id: string, change: Change['change']): Change => ({
+  urn: poolUrn(id),
+  change,
+  wake: [autoscaleKind, id],
+});

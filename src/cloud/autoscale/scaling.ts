@@ -1,10 +1,11 @@
 /** Adding members to a pool and taking them away. Each is one transaction, and done twice does no harm. */
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../control/clock.ts';
+import { command } from '../../control/command.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
-import { createDroplets, dismissDroplet, removeDroplet } from '../droplets/index.ts';
+import { createDroplets, destroyOperation, dismissDroplet, removeDroplet } from '../droplets/index.ts';
 import { lockable } from '../pending/index.ts';
 import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
@@ -84,8 +85,8 @@ export async function dismissMember(deps: ScalingDeps, pool: Pool, member: Membe
 /** Destroys a member, unless it is gone already. */
 export async function removeMember(deps: ScalingDeps, pool: Pool, member: Member): Promise<void> {
   const caller = ownerOf(pool);
-  await deps.store.transaction(async (tx) => {
-    const droplet = await lockable(tx, caller).where('id', '=', member.id).executeTakeFirst();
-    if (droplet) await removeDroplet(tx, deps, { caller, id: requestId(pool) }, droplet);
+  await command(deps, { caller, id: requestId(pool) }, destroyOperation, async (removal) => {
+    const droplet = await lockable(removal.tx, caller).where('id', '=', member.id).executeTakeFirst();
+    if (droplet) await removeDroplet(removal, droplet);
   });
 }

@@ -1,14 +1,19 @@
 /** Droplet actions: each is a change of what is wanted, plus a row in `actions` that the loop ends. */
 import { type Action, beginAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, type Command, command } from '../../control/command.ts';
 import { invalid, notFound, quoted } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
-import type { Store, Tx } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
-import { beginOnDroplet, checkNothingPending, type LockedDroplet, lockDroplet } from '../pending/index.ts';
+import {
+  beginOnDroplet,
+  checkNothingPending,
+  dropletKind,
+  dropletUrn,
+  type LockedDroplet,
+  lockDroplet,
+} from '../pending/index.ts';
 import { type Ask, byTag, changeOf } from './changes.ts';
-import { dropletUrn } from './row.ts';
 import { lockTagged } from './tagged.ts';
 import { type Undo, undoColumns } from './undo.ts';
 
@@ -18,24 +23,18 @@ export interface ActDeps {
   context: CloudContext;
 }
 
-interface Asked {
-  caller: Caller;
-  id: string;
-}
+const operationOf = ({ type }: Ask): string => `dropletActions_post.${type}`;
 
 async function apply(
-  tx: Tx,
-  deps: ActDeps,
-  request: Asked,
+  { tx, caller, at, changed }: Command,
+  context: CloudContext,
   droplet: LockedDroplet,
   ask: Ask,
 ): Promise<Action> {
   // Before all else: clients come again for minutes while an event is pending.
   const changeFor = changeOf(ask.type);
   checkNothingPending(droplet);
-  const at = deps.clock.now();
-  const { caller } = request;
-  const change = await changeFor({ tx, caller, droplet, ask, at, context: deps.context });
+  const change = await changeFor({ tx, caller, droplet, ask, at, context });
   const resource = { resourceType: 'droplet', resourceId: String(droplet.id), region: droplet.region };
   const action = await beginAction(tx, { caller, type: ask.type, ...resource, at });
   const undo = Object.fromEntries(
@@ -46,9 +45,9 @@ async function apply(
     .set({ ...change, undo: JSON.stringify(undo) })
     .where('id', '=', droplet.id)
     .execute();
-  await beginOnDroplet(tx, droplet, action.id, at);
-  const operation = `dropletActions_post.${ask.type}`;
-  await audit(tx, { caller, requestId: request.id, operation, urn: dropletUrn(droplet.id), at });
+  await beginOnDroplet(tx, droplet, action.id);
+  const id = String(droplet.id);
+  changed({ urn: dropletUrn(id), change: 'changed', action: action.id, wake: [dropletKind, id] });
   return action;
 }
 
@@ -58,8 +57,9 @@ export function actOnDroplet(
   request: Asked & { body: Ask },
   dropletId: number,
 ): Promise<Action> {
-  return deps.store.transaction(async (tx) =>
-    apply(tx, deps, request, await lockDroplet(tx, request.caller, dropletId), request.body),
+  const { caller, body } = request;
+  return command(deps, request, operationOf(body), async (acting) =>
+    apply(acting, deps.context, await lockDroplet(acting.tx, caller, dropletId), body),
   );
 }
 
@@ -70,11 +70,13 @@ export function actOnTagged(deps: ActDeps, request: Asked & { body: Ask }, tag: 
   if (!byTag.has(type)) {
     throw invalid('type', `${quoted(type)} cannot be asked of all Droplets with a tag: ask it of each.`);
   }
-  return deps.store.transaction(async (tx) => {
-    const droplets = await lockTagged(tx, request.caller, tag);
+  return command(deps, request, operationOf(request.body), async (acting) => {
+    const droplets = await lockTagged(acting.tx, request.caller, tag);
     if (droplets.length === 0) throw notFound(`No Droplet has the tag ${quoted(tag)}.`);
     const actions: Action[] = [];
-    for (const droplet of droplets) actions.push(await apply(tx, deps, request, droplet, request.body));
+    for (const droplet of droplets) {
+      actions.push(await apply(acting, deps.context, droplet, request.body));
+    }
     return actions;
   });
 }

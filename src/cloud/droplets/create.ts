@@ -3,9 +3,8 @@ import { sql } from 'kysely';
 import type { Static } from 'typebox';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import {
   exhausted,
@@ -21,13 +20,14 @@ import { enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext, PublicNetwork } from '../context.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
+import { dropletUrn } from '../pending/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
-import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
-import { placeVolumes, volumesFor } from '../volumes/index.ts';
+import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import { placeVolumes, volumesFor, volumeUrn } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import { newRootAccess, type RootAccess } from './root-access.ts';
-import { type DropletRow, dropletRow, dropletUrn } from './row.ts';
+import { type DropletRow, dropletRow } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
 
 export interface CreateDeps {
@@ -51,9 +51,7 @@ type Body = Static<typeof DropletCreate>;
  */
 export async function createDroplets(
   deps: CreateDeps,
-  request: {
-    caller: Caller;
-    id: string;
+  request: Asked & {
     body: Body;
     autoscalePool?: string;
     /** How many of the names may be created after all, found under a lock that the transaction keeps. */
@@ -90,8 +88,7 @@ export async function createDroplets(
     ...(body.monitoring ? ['monitoring'] : []),
   ];
 
-  return store.transaction(async (tx) => {
-    const at = clock.now();
+  return command(deps, request, 'droplets_create', async ({ tx, at, changed }) => {
     const names = request.room ? asked.slice(0, await request.room(tx)) : asked;
     // First: whoever waits for a place holds nothing that others wait for.
     await checkLimit(tx, caller.teamId, names.length);
@@ -104,6 +101,7 @@ export async function createDroplets(
     }
     const volumes = await volumesFor(tx, caller, region.slug, body.volumes ?? []);
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
+    changed(...newTags(tags));
     const created: Created = { droplets: [], actionIds: [] };
     for (const [index, name] of names.entries()) {
       const droplet = await insertDroplet(tx, deps, {
@@ -123,6 +121,7 @@ export async function createDroplets(
         at,
       });
       await placeVolumes(tx, volumes, droplet.id);
+      for (const volume of volumes) changed({ urn: volumeUrn(volume.id), change: 'changed', besides: true });
       if (policy) await enableBackups(tx, droplet, policy, at);
       if (request.autoscalePool) {
         await tx
@@ -133,13 +132,7 @@ export async function createDroplets(
       }
       if (body.ipv6) await addIpv6(tx, droplet, deps.context.network);
       if (tags.length > 0) await tagResources(tx, tags, 'droplet', [String(droplet.id)], clock);
-      await audit(tx, {
-        caller,
-        requestId: request.id,
-        operation: 'droplets_create',
-        urn: dropletUrn(droplet.id),
-        at,
-      });
+      changed({ urn: dropletUrn(droplet.id), change: 'created', action: droplet.actionId });
       const row = await dropletRow(tx, droplet.id);
       if (row) created.droplets.push(row);
       created.actionIds.push(droplet.actionId);

@@ -1,29 +1,24 @@
 /** Deleting droplets: invisible at once, in whatever state they are; the loop clears the engine. */
 import { beginAction, endAction } from '../../control/actions.ts';
-import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
-import type { Tx } from '../../store/store.ts';
+import { type Asked, type Command, command } from '../../control/command.ts';
 import { releaseReservedIps } from '../addresses/index.ts';
 import { wakeBackups } from '../backups/index.ts';
 import { abandonSaves } from '../images/index.ts';
-import { type LockedDroplet, lockDroplet, wakeDroplet } from '../pending/index.ts';
+import { dropletKind, dropletUrn, type LockedDroplet, lockDroplet } from '../pending/index.ts';
 import { untagResource } from '../tags/index.ts';
 import { releaseVolumes } from '../volumes/index.ts';
 import type { ActDeps } from './act.ts';
-import { dropletUrn } from './row.ts';
 import { lockTagged } from './tagged.ts';
 
-interface Asked {
-  caller: Caller;
-  id: string;
-}
+/** For the audit trail, whichever way a droplet is deleted. */
+export const destroyOperation = 'droplets_destroy';
 
 const interrupted = 'The Droplet was destroyed before this was done.';
 
 /** Deletes a droplet. Its volumes, reserved addresses, snapshots stay. @throws ApiError 404 */
 export function deleteDroplet(deps: ActDeps, request: Asked, dropletId: number): Promise<void> {
-  return deps.store.transaction(async (tx) =>
-    removeDroplet(tx, deps, request, await lockDroplet(tx, request.caller, dropletId)),
+  return command(deps, request, destroyOperation, async (deletion) =>
+    removeDroplet(deletion, await lockDroplet(deletion.tx, request.caller, dropletId)),
   );
 }
 
@@ -34,9 +29,9 @@ const batch = 100;
 export async function deleteTagged(deps: ActDeps, request: Asked, tag: string): Promise<void> {
   let after = 0;
   for (;;) {
-    const deleted = await deps.store.transaction(async (tx) => {
-      const droplets = await lockTagged(tx, request.caller, tag, { after, most: batch });
-      for (const droplet of droplets) await removeDroplet(tx, deps, request, droplet);
+    const deleted = await command(deps, request, destroyOperation, async (deletion) => {
+      const droplets = await lockTagged(deletion.tx, request.caller, tag, { after, most: batch });
+      for (const droplet of droplets) await removeDroplet(deletion, droplet);
       return droplets;
     });
     const last = deleted.at(-1);
@@ -45,14 +40,11 @@ export async function deleteTagged(deps: ActDeps, request: Asked, tag: string): 
   }
 }
 
-/** Deletes a locked droplet in the caller's transaction. */
+/** Deletes a locked droplet, as a part of a command. */
 export async function removeDroplet(
-  tx: Tx,
-  deps: Pick<ActDeps, 'clock'>,
-  { caller, id }: Asked,
+  { tx, caller, at, changed }: Command,
   droplet: LockedDroplet,
 ): Promise<void> {
-  const at = deps.clock.now();
   if (droplet.pending_action_id !== null) {
     await endAction(tx, droplet.pending_action_id, { status: 'errored', at, message: interrupted });
   }
@@ -60,8 +52,7 @@ export async function removeDroplet(
   const action = await beginAction(tx, { caller, type: 'destroy', ...resource, at });
   await abandonSaves(tx, droplet.id, { error: interrupted, at });
   await untagResource(tx, 'droplet', String(droplet.id));
-  await releaseVolumes(tx, droplet.id);
-  await releaseReservedIps(tx, droplet.id, at);
+  changed(...(await releaseVolumes(tx, droplet.id)), ...(await releaseReservedIps(tx, droplet.id, at)));
   await wakeBackups(tx, droplet.id, at);
   await tx
     .updateTable('droplets')
@@ -74,6 +65,10 @@ export async function removeDroplet(
     })
     .where('id', '=', droplet.id)
     .execute();
-  await audit(tx, { caller, requestId: id, operation: 'droplets_destroy', urn: dropletUrn(droplet.id), at });
-  await wakeDroplet(tx, droplet.id, at);
+  changed({
+    urn: dropletUrn(droplet.id),
+    change: 'deleted',
+    action: action.id,
+    wake: [dropletKind, String(droplet.id)],
+  });
 }

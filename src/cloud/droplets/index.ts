@@ -7,7 +7,7 @@ import { dropletTaggable } from './taggable.ts';
 import { continueDroplets, holdQuarantined } from './take-over.ts';
 
 export { type CreateDeps, createDroplets } from './create.ts';
-export { removeDroplet } from './destroy.ts';
+export { destroyOperation, removeDroplet } from './destroy.ts';
 export { dismissDroplet, leavePool } from './members.ts';
 export { instanceName, keptConsole } from './row.ts';
 export { DropletSchema } from './schema.ts';

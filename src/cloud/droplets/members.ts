@@ -1,7 +1,8 @@
 /** What an autoscale pool asks of the droplets that are its members. */
 import { beginAction } from '../../control/actions.ts';
+import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
-import { beginOnDroplet, type LockedDroplet } from '../pending/index.ts';
+import { beginOnDroplet, dropletUrn, type LockedDroplet, wakeDroplet } from '../pending/index.ts';
 
 /**
  * Shuts a locked droplet down in nobody's name: by that the pool knows that it is on its way out.
@@ -21,7 +22,10 @@ export async function dismissDroplet(tx: Tx, droplet: LockedDroplet, at: Date): 
     .set({ power: 'off', stop: 'graceful' })
     .where('id', '=', droplet.id)
     .execute();
-  await beginOnDroplet(tx, droplet, action.id, at);
+  await beginOnDroplet(tx, droplet, action.id);
+  const told = { teamId: droplet.team_id, urn: dropletUrn(droplet.id), actionId: action.id };
+  await recordEvent(tx, { at, ...told, change: 'changed' });
+  await wakeDroplet(tx, droplet.id, at);
 }
 
 /** The droplets of a pool that is deleted are on their own from now on. */

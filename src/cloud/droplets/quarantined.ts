@@ -3,7 +3,7 @@ import { quarantinedNames, quarantinedUrns } from '../../control/quarantine.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Queryable, Store } from '../../store/store.ts';
-import { dropletUrn } from './row.ts';
+import { dropletUrn } from '../pending/index.ts';
 
 /** The inventory's `kind` of machines. */
 export const machineKind = 'machine';

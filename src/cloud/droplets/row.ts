@@ -67,6 +67,5 @@ export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): 
   return { vcpus: size.vcpus, memoryMib: size.memory, diskGib: row.disk_gib ?? size.disk };
 }
 
-export const dropletUrn = (id: number | string): string => `do:droplet:${id}`;
 /** The machine's name in the engine. */
 export const instanceName = (row: Named): string => nameInEngine('droplet', row);

@@ -10,11 +10,12 @@ import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
 import { diskSource, finishSave, savedDisk } from '../images/index.ts';
+import { dropletUrn } from '../pending/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
 import { refuseHeldVolumes } from './quarantined.ts';
-import { type DropletRow, dropletUrn, instanceName, machineSize } from './row.ts';
+import { type DropletRow, instanceName, machineSize } from './row.ts';
 
 export interface DropletEngines {
   compute: Compute;
@@ -117,9 +118,9 @@ Log in with it over SSH or at the console, and then change it with: passwd`,
 }
 
 /** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
-async function save({ compute, store }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
+async function save({ compute, store, clock }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
   const { bytes } = await compute.save(instanceName(row), await savedDisk(store.db, imageId));
-  await finishSave(store.db, imageId, { bytes });
+  await finishSave(store.db, imageId, { bytes, at: clock.now() });
 }
 
 async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): Promise<InstanceSpec> {

@@ -1,10 +1,10 @@
 /** Image actions. Both change what is written down and nothing else, so they are completed when they are answered. */
 import type { Static } from 'typebox';
-import { type Action, beginAction, endAction } from '../../control/actions.ts';
+import { type Action, beginAction } from '../../control/actions.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
-import { audit } from '../../store/audit.ts';
 import { checkRegion } from '../regions/index.ts';
-import { type Asked, type ImageCommandDeps, lockImage } from './commands.ts';
+import { type ImageCommandDeps, lockImage } from './commands.ts';
 import { type ImageRow, imageUrn } from './row.ts';
 import type { ImageActionRequest } from './schema.ts';
 
@@ -16,18 +16,17 @@ type Ask = Static<typeof ImageActionRequest>;
  * @throws ApiError 403 for a public image, 404, 422
  */
 export function actOnImage(
-  { store, clock }: ImageCommandDeps,
+  deps: ImageCommandDeps,
   request: Asked & { body: Ask },
   imageId: number,
 ): Promise<Action> {
   const { caller, body } = request;
-  return store.transaction(async (tx) => {
+  return command(deps, request, `imageActions_post.${body.type}`, async ({ tx, at, changed }) => {
     const image = await lockImage(tx, caller, imageId);
     if (image.status !== 'available')
       throw unprocessable('Image is not available. Wait until its status is available.');
     const { region, changes } = effectOf(image, body);
     await tx.updateTable('images').set(changes).where('id', '=', image.id).execute();
-    const at = clock.now();
     const action = await beginAction(tx, {
       caller,
       type: body.type,
@@ -35,16 +34,10 @@ export function actOnImage(
       resourceId: String(image.id),
       region,
       at,
+      done: true,
     });
-    await endAction(tx, action.id, { status: 'completed', at });
-    await audit(tx, {
-      caller,
-      requestId: request.id,
-      operation: `imageActions_post.${body.type}`,
-      urn: imageUrn(image.id),
-      at,
-    });
-    return { ...action, status: 'completed', completed_at: at };
+    changed({ urn: imageUrn(image.id), change: 'changed', action: action.id });
+    return action;
   });
 }
 

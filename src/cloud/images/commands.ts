@@ -1,13 +1,12 @@
 /** Importing, changing and deleting images of a team's own. */
 import type { Static } from 'typebox';
 import type { Clock } from '../../control/clock.ts';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { checkRegion } from '../regions/index.ts';
-import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
+import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
 import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
@@ -19,26 +18,19 @@ export interface ImageCommandDeps {
   clock: Clock;
 }
 
-/** Who asks: of a request, what its audit row needs. */
-export interface Asked {
-  caller: Caller;
-  id: string;
-}
-
 /**
  * Begins the import of an image from an address; the loop fetches and converts it.
  * @throws ApiError 422 naming the field
  */
 export async function createCustomImage(
-  { store, clock }: ImageCommandDeps,
+  deps: ImageCommandDeps,
   request: Asked & { body: Static<typeof ImageCreate> },
 ): Promise<ImageRow> {
   const { caller, body } = request;
   const url = checkUrl(body.url);
   const region = checkRegion('region', body.region).slug;
   const tagNames = checkTagNames('tags', body.tags ?? []);
-  return store.transaction(async (tx) => {
-    const at = clock.now();
+  return command(deps, request, 'images_create_custom', async ({ tx, at, changed }) => {
     const { id } = await tx
       .insertInto('images')
       .values({
@@ -55,16 +47,9 @@ export async function createCustomImage(
       })
       .returning('id')
       .executeTakeFirstOrThrow();
-    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
-    await tagResources(tx, tags, 'image', [String(id)], clock);
-    await audit(tx, {
-      caller,
-      requestId: request.id,
-      operation: 'images_create_custom',
-      urn: imageUrn(id),
-      at,
-    });
-    await wake(tx, imageKind, String(id), at);
+    const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
+    await tagResources(tx, tags, 'image', [String(id)], deps.clock);
+    changed(...newTags(tags), { urn: imageUrn(id), change: 'created', wake: [imageKind, String(id)] });
     const row = await findOwnImage(tx, caller.teamId, id);
     if (!row) throw new Error(`Image ${id} was not made.`);
     return row;
@@ -72,30 +57,24 @@ export async function createCustomImage(
 }
 
 /** Changes what is given of name, distribution and description. @throws ApiError 403 for a public image, 404, 422 */
-export async function updateImage(
-  { store, clock }: ImageCommandDeps,
+export function updateImage(
+  deps: ImageCommandDeps,
   request: Asked & { body: Static<typeof ImageUpdate> },
   imageId: number,
 ): Promise<ImageRow> {
   const { caller, body } = request;
-  return store.transaction(async (tx) => {
+  return command(deps, request, 'images_update', async ({ tx, changed }) => {
     const image = await lockImage(tx, caller, imageId);
     if (body.name === undefined && body.distribution === undefined && body.description === undefined)
       throw unprocessable('name, distribution or description is missing: it says what to change.');
-    const changed = {
+    const values = {
       name: body.name ?? image.name,
       distribution: body.distribution === undefined ? image.distribution : distributionOf(body.distribution),
       description: body.description ?? image.description,
     };
-    await tx.updateTable('images').set(changed).where('id', '=', image.id).execute();
-    await audit(tx, {
-      caller,
-      requestId: request.id,
-      operation: 'images_update',
-      urn: imageUrn(image.id),
-      at: clock.now(),
-    });
-    return { ...image, ...changed };
+    await tx.updateTable('images').set(values).where('id', '=', image.id).execute();
+    changed({ urn: imageUrn(image.id), change: 'changed' });
+    return { ...image, ...values };
   });
 }
 
@@ -103,27 +82,15 @@ export async function updateImage(
  * Deletes an image; droplets made from it stay. @throws ApiError 403 for a public image, 404, 422 for one that is
  * deleted already (terraform takes just that message for success) or that a droplet is busy with
  */
-export async function deleteImage(
-  { store, clock }: ImageCommandDeps,
-  request: Asked,
-  imageId: number,
-): Promise<void> {
-  const { caller } = request;
-  await store.transaction(async (tx) => {
-    const image = await lockImage(tx, caller, imageId, { deleted: true });
+export function deleteImage(deps: ImageCommandDeps, request: Asked, imageId: number): Promise<void> {
+  return command(deps, request, 'images_delete', async ({ tx, at, changed }) => {
+    const image = await lockImage(tx, request.caller, imageId, { deleted: true });
     if (image.deleted_at) throw unprocessable('Image Can not delete an already deleted image.');
     if (image.type !== 'custom' && image.status === 'pending') {
       throw unprocessable('Image is still being taken of its Droplet. Delete it when it is available.');
     }
-    const at = clock.now();
     await deleteImages(tx, [image.id], at);
-    await audit(tx, {
-      caller,
-      requestId: request.id,
-      operation: 'images_delete',
-      urn: imageUrn(image.id),
-      at,
-    });
+    changed({ urn: imageUrn(image.id), change: 'deleted' });
   });
 }
 

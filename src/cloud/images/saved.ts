@@ -1,5 +1,6 @@
 /** Snapshots and backups: images whose disk the droplet's own reconciler keeps, and droplets are made from. */
 import { type RawBuilder, sql } from 'kysely';
+import { insertEvents } from '../../store/events.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { untagging } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
@@ -53,20 +54,20 @@ const distributionSql = (imageId: number): RawBuilder<string> =>
 export async function finishSave(
   db: Queryable,
   imageId: number,
-  result: { bytes: number } | { error: string; at: Date },
+  result: { bytes: number; at: Date } | { error: string; at: Date },
 ): Promise<void> {
-  const changes =
-    'bytes' in result
-      ? { status: 'available', bytes: result.bytes }
-      : { status: 'error', error_message: result.error, deleted_at: result.at };
-  const changed = await db
-    .updateTable('images')
-    .set(changes)
-    .where('id', '=', imageId)
-    .where('deleted_at', 'is', null)
-    .returning('id')
-    .executeTakeFirst();
-  if (changed && 'bytes' in result) return;
+  const kept = 'bytes' in result;
+  const [bytes, error] = kept ? [result.bytes, ''] : [null, result.error];
+  const { rows } = await sql`
+    with changed as (
+      update images set status = ${kept ? 'available' : 'error'}, bytes = coalesce(${bytes}::bigint, bytes),
+        error_message = ${error}, deleted_at = ${kept ? null : result.at}::timestamptz
+      where id = ${imageId} and deleted_at is null returning team_id
+    ), told as (${insertEvents(sql`
+      select ${result.at}::timestamptz, team_id, ${imageUrn(imageId)}, 'created', null::bigint
+      from changed where ${kept}`)})
+    select from changed`.execute(db);
+  if (rows.length > 0 && kept) return;
   // What is left of it is cleared away; of one that was deleted meanwhile, the disk was kept after the first clean-up.
   await sql`select wake(${imageKind}, id::text, deleted_at) from images where id = ${imageId}`.execute(db);
 }

@@ -4,15 +4,14 @@
  */
 import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Static } from 'typebox';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, type Command, command } from '../../control/command.ts';
 import { invalid, notFound, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { ImageTransfers } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { emailOf, findTeam, mayInTeam } from '../account/index.ts';
 import { untagResource } from '../tags/index.ts';
-import { type Asked, type ImageCommandDeps, lockImage } from './commands.ts';
+import { type ImageCommandDeps, lockImage } from './commands.ts';
 import { imageUrn } from './row.ts';
 import type { TransferAccept, TransferOffer, TransferRef } from './schema.ts';
 import { transferKind } from './transfer-letter.ts';
@@ -25,13 +24,13 @@ type Transfer = Selectable<ImageTransfers>;
  * @throws ApiError 403 for a public image, 404, 422
  */
 export function offerImage(
-  { store, clock }: ImageCommandDeps,
+  deps: ImageCommandDeps,
   request: Asked & { body: Static<typeof TransferOffer> },
   imageId: number,
 ): Promise<number> {
   const { caller, body } = request;
-  return store.transaction(async (tx) => {
-    const at = clock.now();
+  return command(deps, request, 'images_post_account_transfer_create', async (offer) => {
+    const { tx, at, changed } = offer;
     const image = await lockImage(tx, caller, imageId);
     if (image.type !== 'snapshot')
       throw unprocessable('Only a snapshot can be transferred to another account.');
@@ -45,19 +44,16 @@ export function offerImage(
       .values({ image_id: image.id, team_id: caller.teamId, ...recipient, created_at: at })
       .returning('id')
       .executeTakeFirstOrThrow();
-    await audit(tx, {
-      caller,
-      requestId: request.id,
-      operation: 'images_post_account_transfer_create',
-      urn: imageUrn(image.id),
-      at,
-    });
     const team = recipient.recipient_team_id;
-    if (!team) await wake(tx, transferKind, String(id), at);
-    else if (await mayAccept(tx, caller, team, at)) {
-      await moveImage(tx, { id, image_id: image.id }, team, at);
+    if (team && (await mayAccept(tx, caller, team, at))) {
+      await moveImage(offer, { id, image_id: image.id, team_id: caller.teamId }, team);
       return 0;
     }
+    changed({
+      urn: imageUrn(image.id),
+      change: 'changed',
+      ...(!team && { wake: [transferKind, String(id)] }),
+    });
     return id;
   });
 }
@@ -72,12 +68,12 @@ export function acceptImage(
   imageId: number,
 ): Promise<void> {
   const { teamId } = request.caller;
-  return endTransfer(deps, request, imageId, 'accept', async (tx, transfer, at) => {
+  return endTransfer(deps, request, imageId, 'accept', async (ending, transfer) => {
     if (request.body.recipient_uuid.toLowerCase() !== teamId)
       throw invalid('recipient_uuid', 'is not the team of this token: it can accept for its own team only.');
     if (transfer.team_id === teamId)
       throw invalid('recipient_uuid', 'is the team that has the image already.');
-    await moveImage(tx, transfer, teamId, at);
+    await moveImage(ending, transfer, teamId);
   });
 }
 
@@ -87,7 +83,7 @@ export const declineImage = (
   request: Asked & { body: Static<typeof TransferRef> },
   imageId: number,
 ): Promise<void> =>
-  endTransfer(deps, request, imageId, 'decline', (tx, { id }, at) => close(tx, id, 'declined', at));
+  endTransfer(deps, request, imageId, 'decline', (ending, transfer) => leave(ending, transfer, 'declined'));
 
 /** Takes an offer back. @throws ApiError 404 where the caller's team has made none, 422 where it has ended */
 export const cancelTransfer = (
@@ -95,18 +91,19 @@ export const cancelTransfer = (
   request: Asked & { body: Static<typeof TransferRef> },
   imageId: number,
 ): Promise<void> =>
-  endTransfer(deps, request, imageId, 'cancel', (tx, { id }, at) => close(tx, id, 'cancelled', at));
+  endTransfer(deps, request, imageId, 'cancel', (ending, transfer) => leave(ending, transfer, 'cancelled'));
 
-async function endTransfer(
-  { store, clock }: ImageCommandDeps,
+function endTransfer(
+  deps: ImageCommandDeps,
   request: Asked & { body: Static<typeof TransferRef> },
   imageId: number,
   way: 'accept' | 'decline' | 'cancel',
-  end: (tx: Tx, transfer: Transfer, at: Date) => Promise<void>,
+  end: (command: Command, transfer: Transfer) => Promise<void>,
 ): Promise<void> {
   const { caller } = request;
   const mine = way === 'cancel' ? sentBy(caller) : offeredTo(caller);
-  await store.transaction(async (tx) => {
+  return command(deps, request, `images_post_account_transfer_${way}`, async (ending) => {
+    const { tx } = ending;
     const find = () =>
       tx
         .selectFrom('image_transfers')
@@ -122,15 +119,7 @@ async function endTransfer(
     if (!transfer) throw notFound();
     if (transfer.status !== 'pending')
       throw unprocessable(`The transfer has been ${transfer.status} already.`);
-    const at = clock.now();
-    await end(tx, transfer, at);
-    await audit(tx, {
-      caller,
-      requestId: request.id,
-      operation: `images_post_account_transfer_${way}`,
-      urn: imageUrn(imageId),
-      at,
-    });
+    await end(ending, transfer);
   });
 }
 
@@ -172,10 +161,9 @@ function pendingTransfer(db: Queryable, imageId: number): Promise<{ id: number }
 
 /** What ties the image to its old team stays there: tags, and the droplet it was taken of. */
 async function moveImage(
-  tx: Tx,
-  { id, image_id }: Pick<Transfer, 'id' | 'image_id'>,
+  { tx, at, caller, changed }: Command,
+  { id, image_id, team_id: from }: Pick<Transfer, 'id' | 'image_id' | 'team_id'>,
   teamId: string,
-  at: Date,
 ): Promise<void> {
   await close(tx, id, 'accepted', at, { recipient_team_id: teamId });
   await untagResource(tx, 'image', String(image_id));
@@ -184,6 +172,22 @@ async function moveImage(
     .set({ team_id: teamId, droplet_id: null })
     .where('id', '=', image_id)
     .execute();
+  const urn = imageUrn(image_id);
+  const [left, arrived] = [from, teamId].map((team) => ({
+    teamId: team,
+    ...(team !== caller.teamId && { besides: true as const }),
+  }));
+  changed({ urn, change: 'deleted', ...left }, { urn, change: 'created', ...arrived });
+}
+
+/** The image stays with the team that has offered it. */
+async function leave(
+  { tx, at, changed }: Command,
+  { id, image_id, team_id: teamId }: Transfer,
+  how: 'declined' | 'cancelled',
+): Promise<void> {
+  await close(tx, id, how, at);
+  changed({ urn: imageUrn(image_id), change: 'changed', teamId });
 }
 
 async function close(

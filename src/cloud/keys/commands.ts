@@ -1,7 +1,6 @@
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { invalid, notFound, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { Store } from '../../store/store.ts';
 import { parsePublicKey } from './public-key.ts';
 import { isKey, type SshKey } from './queries.ts';
@@ -11,12 +10,6 @@ export interface KeysDeps {
   clock: Clock;
 }
 
-/** Who asks: of a request, what its audit row needs. */
-interface Asked {
-  caller: Caller;
-  id: string;
-}
-
 const urnOf = (key: { id: number }) => `do:sshkey:${key.id}`;
 
 /**
@@ -24,7 +17,7 @@ const urnOf = (key: { id: number }) => `do:sshkey:${key.id}`;
  * @throws ApiError 422 where it is no public key, or is in the account already
  */
 export async function createKey(
-  { store, clock }: KeysDeps,
+  deps: KeysDeps,
   request: Asked,
   given: { name: string; public_key: string },
 ): Promise<SshKey> {
@@ -35,8 +28,7 @@ export async function createKey(
       'is not an SSH public key: it should be of the format `type key [comment]`, such as a file ~/.ssh/*.pub has.',
     );
   }
-  return store.transaction(async (tx) => {
-    const at = clock.now();
+  return command(deps, request, 'sshKeys_create', async ({ tx, at, changed }) => {
     const key = await tx
       .insertInto('ssh_keys')
       .values({
@@ -50,19 +42,14 @@ export async function createKey(
       .returningAll()
       .executeTakeFirst();
     if (!key) throw unprocessable('SSH Key is already in use on your account');
-    await audit(tx, { ...request, requestId: request.id, operation: 'sshKeys_create', urn: urnOf(key), at });
+    changed({ urn: urnOf(key), change: 'created' });
     return key;
   });
 }
 
 /** Renames a key. @throws ApiError 404 */
-export async function renameKey(
-  { store, clock }: KeysDeps,
-  request: Asked,
-  identifier: string,
-  name: string,
-): Promise<SshKey> {
-  return store.transaction(async (tx) => {
+export function renameKey(deps: KeysDeps, request: Asked, identifier: string, name: string): Promise<SshKey> {
+  return command(deps, request, 'sshKeys_update', async ({ tx, changed }) => {
     const key = await tx
       .updateTable('ssh_keys')
       .set({ name })
@@ -70,26 +57,20 @@ export async function renameKey(
       .returningAll()
       .executeTakeFirst();
     if (!key) throw notFound();
-    const at = clock.now();
-    await audit(tx, { ...request, requestId: request.id, operation: 'sshKeys_update', urn: urnOf(key), at });
+    changed({ urn: urnOf(key), change: 'changed' });
     return key;
   });
 }
 
 /** Takes a key from the account; droplets that have it keep it. @throws ApiError 404 */
-export async function deleteKey(
-  { store, clock }: KeysDeps,
-  request: Asked,
-  identifier: string,
-): Promise<void> {
-  await store.transaction(async (tx) => {
+export function deleteKey(deps: KeysDeps, request: Asked, identifier: string): Promise<void> {
+  return command(deps, request, 'sshKeys_delete', async ({ tx, changed }) => {
     const key = await tx
       .deleteFrom('ssh_keys')
       .where(isKey(request.caller.teamId, identifier))
       .returning('id')
       .executeTakeFirst();
     if (!key) throw notFound();
-    const at = clock.now();
-    await audit(tx, { ...request, requestId: request.id, operation: 'sshKeys_delete', urn: urnOf(key), at });
+    changed({ urn: urnOf(key), change: 'deleted' });
   });
 }

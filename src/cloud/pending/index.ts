@@ -3,7 +3,9 @@ export { type BackupSchedule, beginningBackup, postponeBackup, setBackups } from
 export {
   beginOnDroplet,
   checkNothingPending,
+  dropletChanged,
   dropletKind,
+  dropletUrn,
   holdDroplets,
   type LockedDroplet,
   lockable,

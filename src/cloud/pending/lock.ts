@@ -1,5 +1,6 @@
 /** One action at a time: whoever wants to change a droplet locks its row, and finds nothing pending. */
 import type { Selectable } from 'kysely';
+import type { Change } from '../../control/command.ts';
 import { wake } from '../../control/reconcile.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
@@ -10,11 +11,21 @@ import type { Queryable, Tx } from '../../store/store.ts';
 /** The kind under which the control loop knows droplets. */
 export const dropletKind = 'droplet';
 
+export const dropletUrn = (id: number | string): string => `do:droplet:${id}`;
+
 export type LockedDroplet = Selectable<Droplets>;
 
 /** Marks a droplet for the loop to look at. */
 export const wakeDroplet = (db: Queryable, id: number, at: Date): Promise<void> =>
   wake(db, dropletKind, String(id), at);
+
+/** What a command changes of a droplet by changing what that shows, or by acting on it: the loop looks at it. */
+export const dropletChanged = (id: number): Change => ({
+  urn: dropletUrn(id),
+  change: 'changed',
+  besides: true,
+  wake: [dropletKind, String(id)],
+});
 
 /** The team's droplets, each locked until the transaction ends: two requests about one wait for each other. */
 export const lockable = (tx: Tx, caller: Caller) =>
@@ -60,7 +71,7 @@ export function checkNothingPending(droplet: Pick<LockedDroplet, 'pending_action
 }
 
 /**
- * Makes an action the pending one of a locked droplet, and wakes the loop. The action may be about another
+ * Makes an action the pending one of a locked droplet; the caller wakes the loop. The action may be about another
  * resource (a volume's attach) that changes the droplet.
  * @throws ApiError 422 where one is pending
  */
@@ -68,7 +79,6 @@ export async function beginOnDroplet(
   tx: Tx,
   droplet: Pick<LockedDroplet, 'id' | 'pending_action_id'>,
   actionId: number,
-  at: Date,
 ): Promise<void> {
   checkNothingPending(droplet);
   await tx
@@ -76,5 +86,4 @@ export async function beginOnDroplet(
     .set({ pending_action_id: actionId })
     .where('id', '=', droplet.id)
     .execute();
-  await wakeDroplet(tx, droplet.id, at);
 }

@@ -1,8 +1,9 @@
 /** Assigning and unassigning addresses, and what became of it. */
+import type { Asked } from '../../control/command.ts';
 import { invalid, quoted } from '../../http/errors.ts';
 import type { Operation } from '../../http/operation.ts';
 import { actionHistory, actionView, beginOperation } from '../actions/index.ts';
-import { type Asked, assign, type CommandDeps, unassign } from './commands.ts';
+import { assign, type CommandDeps, unassign } from './commands.ts';
 import { parameterOf, textOf, visible } from './path.ts';
 import { floatingIp, type Product, reservedIp } from './product.ts';
 import { AddressActionRequest, type AddressAsk } from './schema.ts';

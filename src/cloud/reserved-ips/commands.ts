@@ -1,25 +1,18 @@
 /** Commands on reserved addresses: each changes what is wanted; the loop puts it in force on the host. */
 import { type Action, beginAction, endAction } from '../../control/actions.ts';
 import type { Clock } from '../../control/clock.ts';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, type Change, type Command, command } from '../../control/command.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import { Overtaken, type Store, type Tx } from '../../store/store.ts';
-import { reservedIpKind } from '../addresses/index.ts';
-import { holdDroplets, type LockedDroplet, lockable, wakeDroplet } from '../pending/index.ts';
+import { reservedIpKind, reservedIpUrn } from '../addresses/index.ts';
+import { dropletChanged, holdDroplets, type LockedDroplet, lockable } from '../pending/index.ts';
 import type { Product } from './product.ts';
 import { findReservedIp, type ReservedIpRow } from './row.ts';
 
 export interface CommandDeps {
   store: Store;
   clock: Clock;
-}
-
-/** Who asks, and the request's id. */
-export interface Asked {
-  caller: Caller;
-  id: string;
 }
 
 /** Gives an address to a droplet, also if another has it. @throws ApiError 404, 422 */
@@ -30,8 +23,8 @@ export function assign(
   ip: string,
   dropletId: number,
 ): Promise<Action> {
-  return deps.store.transaction(async (tx) => {
-    const at = deps.clock.now();
+  return command(deps, request, `${product.operations}_assign`, async (assigning) => {
+    const { tx } = assigning;
     const row = await lockIdle(tx, request.caller, product, ip, dropletId);
     const droplet = await lockTarget(tx, request.caller, product, dropletId, row.ip);
     if (droplet.region !== row.region) {
@@ -40,20 +33,17 @@ export function assign(
         `names a Droplet in ${droplet.region}, but the ${product.name} is in ${row.region}.`,
       );
     }
-    await note(tx, request, product, 'assign', row.ip, at);
-    return setTarget(tx, request, product, row, droplet.id, at);
+    return setTarget(assigning, product, row, droplet.id);
   });
 }
 
 /** Takes an address off its droplet; the team keeps it. @throws ApiError 404, 422 */
 export function unassign(deps: CommandDeps, request: Asked, product: Product, ip: string): Promise<Action> {
-  return deps.store.transaction(async (tx) => {
-    const at = deps.clock.now();
-    const row = await lockIdle(tx, request.caller, product, ip);
+  return command(deps, request, `${product.operations}_unassign`, async (unassigning) => {
+    const row = await lockIdle(unassigning.tx, request.caller, product, ip);
     // Terraform takes just this status for "there is nothing to unassign".
     if (row.droplet_id === null) throw unprocessable(`The ${product.name} is not assigned to a Droplet.`);
-    await note(tx, request, product, 'unassign', row.ip, at);
-    return setTarget(tx, request, product, row, null, at);
+    return setTarget(unassigning, product, row, null);
   });
 }
 
@@ -63,8 +53,7 @@ export function unassign(deps: CommandDeps, request: Asked, product: Product, ip
  * @throws ApiError 404, 422
  */
 export function release(deps: CommandDeps, request: Asked, product: Product, ip: string): Promise<void> {
-  return deps.store.transaction(async (tx) => {
-    const at = deps.clock.now();
+  return command(deps, request, `${product.operations}_delete`, async ({ tx, at, changed }) => {
     const seen = await findReservedIp(tx, askedFor(request.caller, product, ip));
     const row = await lockSeen(tx, request.caller, product, seen);
     if (product.family === 6 && row.droplet_id !== null)
@@ -80,20 +69,18 @@ export function release(deps: CommandDeps, request: Asked, product: Product, ip:
       .set({ deleted_at: at, droplet_id: null, pending_action_id: null })
       .where('ip', '=', row.ip)
       .execute();
-    await note(tx, request, product, 'delete', row.ip, at);
-    await wake(tx, reservedIpKind, row.ip, at);
-    if (row.droplet_id !== null) await wakeDroplet(tx, row.droplet_id, at);
+    changed(addressChange(row.ip, 'deleted'));
+    if (row.droplet_id !== null) changed(dropletChanged(row.droplet_id));
   });
 }
 
-/** Writes down the droplet that an address is to lead to, with the action, and wakes all that are concerned. */
+/** Writes down the droplet that an address is to lead to, with the action, as a part of a command. */
 export async function setTarget(
-  tx: Tx,
-  { caller }: Asked,
+  { tx, caller, at, changed }: Command,
   product: Product,
   row: ReservedIpRow,
   dropletId: number | null,
-  at: Date,
+  change: Change['change'] = 'changed',
 ): Promise<Action> {
   const action = await beginAction(tx, {
     caller,
@@ -108,10 +95,10 @@ export async function setTarget(
     .set({ droplet_id: dropletId, pending_action_id: action.id })
     .where('ip', '=', row.ip)
     .execute();
-  await wake(tx, reservedIpKind, row.ip, at);
+  changed({ ...addressChange(row.ip, change), action: action.id });
   // Their metadata tells of it.
   for (const droplet of new Set([row.droplet_id, dropletId])) {
-    if (droplet !== null) await wakeDroplet(tx, droplet, at);
+    if (droplet !== null) changed(dropletChanged(droplet));
   }
   return action;
 }
@@ -188,12 +175,8 @@ export async function lockTarget(
   return droplet;
 }
 
-/** Writes a command into the audit trail. */
-export const note = (tx: Tx, request: Asked, product: Product, what: string, ip: string, at: Date) =>
-  audit(tx, {
-    caller: request.caller,
-    requestId: request.id,
-    operation: `${product.operations}_${what}`,
-    urn: `do:${product.urnType}:${ip}`,
-    at,
-  });
+export const addressChange = (ip: string, change: Change['change']): Change => ({
+  urn: reservedIpUrn(ip),
+  change,
+  wake: [reservedIpKind, ip],
+});

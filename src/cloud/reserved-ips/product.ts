@@ -10,7 +10,6 @@ export interface Product {
   operations: string;
   actions: string;
   resourceType: string;
-  urnType: string;
   /** In sentences. */
   name: string;
   /** How a request names the region. */
@@ -24,7 +23,6 @@ export const reservedIp: Product = {
   operations: 'reservedIPs',
   actions: 'reservedIPsActions',
   resourceType: 'reserved_ip',
-  urnType: 'reservedip',
   name: 'reserved IP',
   regionField: 'region',
 };
@@ -37,7 +35,6 @@ export const floatingIp: Product = {
   operations: 'floatingIPs',
   actions: 'floatingIPsAction',
   resourceType: 'floating_ip',
-  urnType: 'floatingip',
   name: 'floating IP',
 };
 
@@ -48,7 +45,6 @@ export const reservedIpv6: Product = {
   operations: 'reservedIPv6',
   actions: 'reservedIPv6Actions',
   resourceType: 'reserved_ipv6',
-  urnType: 'reservedipv6',
   name: 'reserved IPv6',
   regionField: 'region_slug',
 };

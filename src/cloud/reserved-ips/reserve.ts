@@ -1,14 +1,14 @@
 /** Reserving an address: to a droplet, which gets it, or to a region. */
 import type { Action } from '../../control/actions.ts';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
 import { countRows } from '../../store/page.ts';
 import type { Tx } from '../../store/store.ts';
 import { teamLimit } from '../account/index.ts';
-import { reservedIpKind, takeReserved } from '../addresses/index.ts';
+import { takeReserved } from '../addresses/index.ts';
 import type { ReservedNetwork } from '../context.ts';
 import { checkRegion } from '../regions/index.ts';
-import { type Asked, type CommandDeps, lockTarget, note, setTarget } from './commands.ts';
+import { addressChange, type CommandDeps, lockTarget, setTarget } from './commands.ts';
 import type { Product } from './product.ts';
 import { type ReservedIpRow, selectReservedIps } from './row.ts';
 
@@ -37,9 +37,8 @@ export function reserve(
   if (!network)
     throw unprocessable('This Atoll has no range of reserved addresses yet: run ./atoll up again.');
   const region = wish.dropletId === undefined ? regionOf(product, wish.region) : undefined;
-  return deps.store.transaction(async (tx) => {
-    const at = deps.clock.now();
-    const { caller } = request;
+  return command(deps, request, `${product.operations}_create`, async (reserving) => {
+    const { tx, at, caller, changed } = reserving;
     const droplet =
       wish.dropletId === undefined ? undefined : await lockTarget(tx, caller, product, wish.dropletId);
     const ip = await takeReserved(tx, product.family, network);
@@ -55,10 +54,11 @@ export function reserve(
       })
       .returningAll()
       .executeTakeFirstOrThrow();
-    await note(tx, request, product, 'create', ip, at);
-    await wake(tx, reservedIpKind, ip, at);
-    if (!droplet) return { row };
-    const action = await setTarget(tx, request, product, row, droplet.id, at);
+    if (!droplet) {
+      changed(addressChange(ip, 'created'));
+      return { row };
+    }
+    const action = await setTarget(reserving, product, row, droplet.id, 'created');
     return { row: { ...row, droplet_id: droplet.id, pending_action_id: action.id }, action };
   });
 }

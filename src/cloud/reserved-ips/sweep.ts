@@ -4,7 +4,7 @@ import type { Found, Inventory, Resource } from '../../control/sweep.ts';
 import type { Host } from '../../engine/host/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
-import { reservedAddressKind, reservedIpKind } from '../addresses/index.ts';
+import { reservedAddressKind, reservedIpKind, reservedIpUrn } from '../addresses/index.ts';
 import { wantedAddresses } from './wanted.ts';
 
 export interface ReservedIpInventoryDeps {
@@ -32,7 +32,7 @@ export function reservedIpInventory({ store, host }: ReservedIpInventoryDeps): I
     kind: reservedAddressKind,
     found: async () =>
       (await host.addresses()).map(({ ip, target = null }) => ({
-        urn: `do:${ip.includes(':') ? 'reservedipv6' : 'reservedip'}:${ip}`,
+        urn: reservedIpUrn(ip),
         name: ip,
         target,
         async remove() {

@@ -1,7 +1,7 @@
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { ApiError, notFound } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import { deleteImages, findOwnImage, imageUrn } from '../images/index.ts';
 import { deleteVolumeSnapshot } from '../volumes/index.ts';
@@ -26,17 +26,16 @@ const notASnapshot = () => new ApiError('bad_request', 'the resource is not a sn
 /** Deletes a snapshot of a droplet or of a volume; `operation` is for the audit trail. @throws ApiError 404, 400 where it is another kind of image */
 export function deleteSnapshot(
   deps: SnapshotsDeps,
-  request: { caller: Caller; id: string; operation: string },
+  request: Asked & { operation: string },
   id: string,
 ): Promise<void> {
   if (!isImageId(id)) return deleteVolumeSnapshot(deps, request, id);
   const { caller, operation } = request;
-  return deps.store.transaction(async (tx) => {
+  return command(deps, request, operation, async ({ tx, at, changed }) => {
     const image = await findOwnImage(tx, caller.teamId, Number(id), 'lock');
     if (image && image.type !== 'snapshot') throw notASnapshot();
     if (image?.status !== 'available') throw notFound();
-    const at = deps.clock.now();
     await deleteImages(tx, [image.id], at);
-    await audit(tx, { caller, requestId: request.id, operation, urn: imageUrn(image.id), at });
+    changed({ urn: imageUrn(image.id), change: 'deleted' });
   });
 }

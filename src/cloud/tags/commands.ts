@@ -1,12 +1,12 @@
 import type { Clock } from '../../control/clock.ts';
+import { type Asked, type Change, command } from '../../control/command.ts';
 import { ApiError, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
-import { audit } from '../../store/audit.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { type TaggableResources, type TaggableType, taggableTypes } from '../product.ts';
 import { checkTagName } from './names.ts';
-import { ensureTags, findTag, type Tag, tagResources } from './tagging.ts';
+import { ensureTags, findTag, type Tag, tagResources, tagUrn } from './tagging.ts';
 import { taggable } from './types.ts';
 import { holds } from './view.ts';
 
@@ -16,34 +16,30 @@ export interface TagsDeps {
   resources: TaggableResources;
 }
 
-/** Who asks: of a request, what its audit row needs. */
-interface Asked {
-  caller: Caller;
-  id: string;
-}
-
 export interface Resource {
   type: TaggableType;
   id: string;
 }
 
-const urnOf = (tag: Tag) => `do:tag:${tag.name}`;
+const changeOf = ({ type, id }: Resource): Change => ({
+  urn: `do:${taggable[type].urn}:${id}`,
+  change: 'changed',
+  besides: true,
+});
 
 /** Makes a tag; one that is there already, whatever the case of its letters, is answered as it is. */
-export async function createTag({ store, clock }: TagsDeps, request: Asked, name: string): Promise<Tag> {
-  return store.transaction(async (tx) => {
-    const [tag] = await ensureTags(tx, request.caller.teamId, [name], clock);
+export function createTag(deps: TagsDeps, request: Asked, name: string): Promise<Tag> {
+  return command(deps, request, 'tags_create', async ({ tx, changed }) => {
+    const [tag] = await ensureTags(tx, request.caller.teamId, [name], deps.clock);
     if (!tag) throw new Error(`Tag ${name} was neither found nor made.`);
-    const at = clock.now();
-    await audit(tx, { ...request, requestId: request.id, operation: 'tags_create', urn: urnOf(tag), at });
+    changed({ urn: tagUrn(tag), change: tag.made ? 'created' : null });
     return tag;
   });
 }
 
 /** Deletes a tag and takes it off what has it; the resources stay. @throws ApiError 404 */
-export async function deleteTag(deps: TagsDeps, request: Asked, name: string): Promise<void> {
-  const { store, clock } = deps;
-  await store.transaction(async (tx) => {
+export function deleteTag(deps: TagsDeps, request: Asked, name: string): Promise<void> {
+  return command(deps, request, 'tags_delete', async ({ tx, changed }) => {
     const tag = await lockTag(tx, request.caller.teamId, name);
     const tagged = await tx
       .selectFrom('taggings')
@@ -52,8 +48,8 @@ export async function deleteTag(deps: TagsDeps, request: Asked, name: string): P
       .execute();
     await hold(tx, deps, request.caller, tagged);
     await tx.deleteFrom('tags').where('id', '=', tag.id).execute();
-    const at = clock.now();
-    await audit(tx, { ...request, requestId: request.id, operation: 'tags_delete', urn: urnOf(tag), at });
+    changed({ urn: tagUrn(tag), change: 'deleted' });
+    for (const resource of tagged) changed(changeOf(resource));
   });
 }
 
@@ -69,26 +65,22 @@ export async function assignTag(
   name: string,
   resources: readonly Resource[],
 ): Promise<void> {
-  const { store, clock } = deps;
   mayChange(request.caller, resources);
   checkTagName('tag', name);
-  await store.transaction(async (tx) => {
-    const [tag] = await ensureTags(tx, request.caller.teamId, [name], clock);
+  await command(deps, request, 'tags_assign_resources', async ({ tx, changed }) => {
+    const [tag] = await ensureTags(tx, request.caller.teamId, [name], deps.clock);
     if (!tag) throw new Error(`Tag ${name} was neither found nor made.`);
     const held = await hold(tx, deps, request.caller, resources);
     for (const [index, { type, id }] of resources.entries()) {
       if (held.get(type)?.has(id)) continue;
       throw notFound(`resources[${index}]: you have no ${type} with the id ${quoted(id)}.`);
     }
-    for (const [type, ids] of held) await tagResources(tx, [tag], type, [...new Set(ids.values())], clock);
-    const at = clock.now();
-    await audit(tx, {
-      ...request,
-      requestId: request.id,
-      operation: 'tags_assign_resources',
-      urn: urnOf(tag),
-      at,
-    });
+    changed({ urn: tagUrn(tag), change: tag.made ? 'created' : 'changed' });
+    for (const [type, stored] of held) {
+      const ids = [...new Set(stored.values())];
+      await tagResources(tx, [tag], type, ids, deps.clock);
+      for (const id of ids) changed(changeOf({ type, id }));
+    }
   });
 }
 
@@ -99,29 +91,23 @@ export async function unassignTag(
   name: string,
   resources: readonly Resource[],
 ): Promise<void> {
-  const { store, clock } = deps;
   mayChange(request.caller, resources);
-  await store.transaction(async (tx) => {
+  await command(deps, request, 'tags_unassign_resources', async ({ tx, changed }) => {
     const tag = await lockTag(tx, request.caller.teamId, name);
+    changed({ urn: tagUrn(tag), change: 'changed' });
     // What loses a tag changes by that: it is locked first, as by everybody else.
     for (const [type, held] of await hold(tx, deps, request.caller, resources)) {
       const ids = [...held.values()];
       if (ids.length === 0) continue;
-      await tx
+      const untagged = await tx
         .deleteFrom('taggings')
         .where('tag_id', '=', tag.id)
         .where('resource_type', '=', type)
         .where(anyOf('resource_id', ids))
+        .returning('resource_id as id')
         .execute();
+      for (const { id } of untagged) changed(changeOf({ type, id }));
     }
-    const at = clock.now();
-    await audit(tx, {
-      ...request,
-      requestId: request.id,
-      operation: 'tags_unassign_resources',
-      urn: urnOf(tag),
-      at,
-    });
   });
 }
 

@@ -1,10 +1,20 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
 import type { Clock } from '../../control/clock.ts';
+import type { Change } from '../../control/command.ts';
 import type { Tags } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import type { TaggableType } from '../product.ts';
 
 export type Tag = Selectable<Tags>;
+
+/** A tag that was there, or was made just now. */
+export type EnsuredTag = Tag & { made: boolean };
+
+export const tagUrn = ({ name }: Pick<Tag, 'name'>): string => `do:tag:${name}`;
+
+/** What a command changes by making the tags that it needs. */
+export const newTags = (tags: readonly EnsuredTag[]): Change[] =>
+  tags.filter(({ made }) => made).map((tag) => ({ urn: tagUrn(tag), change: 'created', besides: true }));
 
 const lowerName = sql<string>`lower(name)`;
 
@@ -27,8 +37,9 @@ export async function ensureTags(
   teamId: string,
   names: readonly string[],
   clock: Clock,
-): Promise<Tag[]> {
+): Promise<EnsuredTag[]> {
   if (names.length === 0) return [];
+  const made = new Set<number>();
   const keys = names.map((name) => name.toLowerCase());
   for (;;) {
     const rows = await tx
@@ -40,14 +51,16 @@ export async function ensureTags(
       .execute();
     const found = new Map(rows.map((row) => [row.name.toLowerCase(), row]));
     const tags = keys.flatMap((key) => found.get(key) ?? []);
-    if (tags.length === keys.length) return tags;
+    if (tags.length === keys.length) return tags.map((tag) => ({ ...tag, made: made.has(tag.id) }));
     // Sorted, so that two transactions that make the same tags do not wait for each other.
     const missing = names.filter((name) => !found.has(name.toLowerCase())).sort();
-    await tx
+    const inserted = await tx
       .insertInto('tags')
       .values(missing.map((name) => ({ team_id: teamId, name, created_at: clock.now() })))
       .onConflict((conflict) => conflict.doNothing())
+      .returning('id')
       .execute();
+    for (const { id } of inserted) made.add(id);
   }
 }
 

@@ -2,20 +2,26 @@
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
 import { type Action, beginAction } from '../../control/actions.ts';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, type Command, command } from '../../control/command.ts';
 import { invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
-import { audit } from '../../store/audit.ts';
 import { Overtaken, type Tx } from '../../store/store.ts';
-import { beginOnDroplet, holdDroplets, type LockedDroplet, lockDroplet } from '../pending/index.ts';
-import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
-import type { Asked, VolumesDeps } from './context.ts';
+import {
+  beginOnDroplet,
+  dropletChanged,
+  holdDroplets,
+  type LockedDroplet,
+  lockDroplet,
+} from '../pending/index.ts';
+import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import type { VolumesDeps } from './context.ts';
 import { checkBytes } from './missing.ts';
 import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
 import { volumeKind } from './wanted.ts';
 
 type Ask = Static<typeof VolumeActionRequest>;
-type Request = Asked & { body: Ask };
+/** The command, and what is asked of it. */
+type Acting = Command & Pick<VolumesDeps, 'clock'> & { body: Ask };
 
 /** The text that terraform and DigitalOcean's CSI driver wait upon and try again. */
 const pendingEvent = 'Droplet already has a pending event.';
@@ -26,27 +32,28 @@ const pendingEvent = 'Droplet already has a pending event.';
  */
 export function actOnVolume(
   deps: VolumesDeps,
-  request: Request,
+  request: Asked & { body: Ask },
   reference: VolumeReference,
 ): Promise<Action> {
-  return deps.store.transaction((tx) => {
-    const { type } = request.body;
-    if (type === 'attach') return attach(tx, deps, request, reference);
-    if (type === 'detach') return detach(tx, deps, request, reference);
-    return resize(tx, deps, request, reference);
+  const { body } = request;
+  return command(deps, request, `volumeActions_post.${body.type}`, (begun) => {
+    const acting = { ...begun, clock: deps.clock, body };
+    if (body.type === 'attach') return attach(acting, reference);
+    if (body.type === 'detach') return detach(acting, reference);
+    return resize(acting, reference);
   });
 }
 
-async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: VolumeReference) {
-  const { caller, body } = request;
+async function attach(acting: Acting, reference: VolumeReference) {
+  const { tx, caller, body, clock } = acting;
   if (body.droplet_id === undefined)
     throw invalid('droplet_id', 'is missing: it says which Droplet the volume is to be attached to.');
   const tagNames = checkTagNames('tags', body.tags ?? []);
   // Tags, then the droplet, then the volume, as everybody locks them: so that no two requests wait for each other in a
   // circle.
-  const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
+  const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
   const droplet = await lockDroplet(tx, caller, body.droplet_id);
-  const volume = await locked(tx, request, reference);
+  const volume = await locked(acting, reference);
   if (volume.pending_action_id !== null) throw unprocessable(pendingEvent);
   if (volume.attached) throw unprocessable('This volume is already attached.');
   // Its last droplet is deleted, or could not be made, but the machine may still write on it.
@@ -59,20 +66,21 @@ async function attach(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
   }
   checkBytes(volume);
   await checkRoom(tx, droplet);
-  await tagResources(tx, tags, 'volume', [volume.id], deps.clock);
-  return hang(tx, deps, request, { type: 'attach_volume', volume, droplet, on: droplet.id });
+  await tagResources(tx, tags, 'volume', [volume.id], clock);
+  acting.changed(...newTags(tags));
+  return hang(acting, { type: 'attach_volume', volume, droplet, on: droplet.id });
 }
 
-async function detach(tx: Tx, deps: VolumesDeps, request: Request, reference: VolumeReference) {
-  const { caller, body } = request;
+async function detach(acting: Acting, reference: VolumeReference) {
+  const { tx, caller, body } = acting;
   const dropletId = body.droplet_id ?? (await findVolume(tx, caller, reference))?.droplet_id;
   if (dropletId === undefined) throw notFound();
   if (dropletId === null) throw unprocessable('Attachment not found');
   const droplet = await lockDroplet(tx, caller, dropletId);
-  const volume = await locked(tx, request, reference);
+  const volume = await locked(acting, reference);
   if (volume.pending_action_id !== null) throw unprocessable(pendingEvent);
   if (volume.droplet_id !== droplet.id || !volume.attached) throw unprocessable('Attachment not found');
-  return hang(tx, deps, request, { type: 'detach_volume', volume, droplet, on: null });
+  return hang(acting, { type: 'detach_volume', volume, droplet, on: null });
 }
 
 interface Hanging {
@@ -83,24 +91,27 @@ interface Hanging {
   on: number | null;
 }
 
-async function hang(tx: Tx, deps: VolumesDeps, request: Request, { type, volume, droplet, on }: Hanging) {
-  const action = await begin(tx, deps, request, type, volume);
+async function hang(acting: Acting, { type, volume, droplet, on }: Hanging) {
+  const { tx, changed } = acting;
+  const action = await begin(acting, type, volume);
   await tx
     .updateTable('volumes')
     .set({ droplet_id: on, pending_action_id: action.id })
     .where('id', '=', volume.id)
     .execute();
-  await beginOnDroplet(tx, droplet, action.id, action.started_at);
+  await beginOnDroplet(tx, droplet, action.id);
+  changed({ urn: volumeUrn(volume.id), change: 'changed', action: action.id }, dropletChanged(droplet.id));
   return action;
 }
 
-async function resize(tx: Tx, deps: VolumesDeps, request: Request, reference: VolumeReference) {
-  const size_gib = request.body.size_gigabytes;
+async function resize(acting: Acting, reference: VolumeReference) {
+  const { tx, caller, body, changed } = acting;
+  const size_gib = body.size_gigabytes;
   if (size_gib === undefined)
     throw invalid('size_gigabytes', 'is missing: a resize needs the new size in GiB.');
-  const seen = await findVolume(tx, request.caller, reference);
-  if (seen) await holdDroplets(tx, request.caller, [seen.droplet_id]);
-  const volume = await locked(tx, request, reference);
+  const seen = await findVolume(tx, caller, reference);
+  if (seen) await holdDroplets(tx, caller, [seen.droplet_id]);
+  const volume = await locked(acting, reference);
   if (volume.pending_action_id !== null) throw unprocessable('Volume already has a pending event.');
   if (volume.droplet_id !== null && volume.droplet_id !== seen?.droplet_id) throw new Overtaken();
   checkBytes(volume);
@@ -110,28 +121,28 @@ async function resize(tx: Tx, deps: VolumesDeps, request: Request, reference: Vo
       `must be larger than the ${volume.size_gib} GiB that the volume has: volumes can only grow.`,
     );
   }
-  const action = await begin(tx, deps, request, 'resize_volume', volume);
+  const action = await begin(acting, 'resize_volume', volume);
   await tx
     .updateTable('volumes')
     .set({ size_gib, pending_action_id: action.id })
     .where('id', '=', volume.id)
     .execute();
-  await wake(tx, volumeKind, volume.id, action.started_at);
+  changed({
+    urn: volumeUrn(volume.id),
+    change: 'changed',
+    action: action.id,
+    wake: [volumeKind, volume.id],
+  });
   return action;
 }
 
-async function begin(tx: Tx, { clock }: VolumesDeps, request: Request, type: string, volume: VolumeRow) {
-  const { caller, id: requestId, body } = request;
-  const at = clock.now();
+function begin({ tx, caller, at }: Acting, type: string, volume: VolumeRow): Promise<Action> {
   const resource = { resourceType: 'volume', resourceId: volume.id, region: volume.region };
-  const action = await beginAction(tx, { caller, type, ...resource, at });
-  const urn = volumeUrn(volume.id);
-  await audit(tx, { caller, requestId, operation: `volumeActions_post.${body.type}`, urn, at });
-  return action;
+  return beginAction(tx, { caller, type, ...resource, at });
 }
 
 /** @throws ApiError 404, and 422 where the request names another region than the volume's */
-async function locked(tx: Tx, { caller, body }: Request, reference: VolumeReference): Promise<VolumeRow> {
+async function locked({ tx, caller, body }: Acting, reference: VolumeReference): Promise<VolumeRow> {
   const volume = await lockVolume(tx, caller, reference);
   if (!volume) throw notFound();
   if (body.region && body.region.toLowerCase() !== volume.region)

@@ -1,14 +1,13 @@
 /** Creating volumes: what is wanted is written down; the loop makes the bytes. */
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { ApiError, conflict, invalid, quoted, unprocessable } from '../../http/errors.ts';
-import { audit } from '../../store/audit.ts';
 import type { Tx } from '../../store/store.ts';
 import { teamLimit } from '../account/index.ts';
 import { checkRegion } from '../regions/index.ts';
-import { checkTagNames, ensureTags, tagResources } from '../tags/index.ts';
-import type { Asked, VolumesDeps } from './context.ts';
+import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import type { VolumesDeps } from './context.ts';
 import { missingText } from './missing.ts';
 import { checkLabel, checkVolumeName } from './names.ts';
 import { selectVolumes, type VolumeRow, volumeUrn } from './row.ts';
@@ -19,16 +18,12 @@ import { volumeKind } from './wanted.ts';
 type Body = Static<typeof VolumeCreate>;
 
 /** Creates a volume. @throws ApiError 422 naming the field, 403 at the account's limit, 409 for a name in use */
-export function createVolume(
-  { store, clock }: VolumesDeps,
-  request: Asked & { body: Body },
-): Promise<VolumeRow> {
+export function createVolume(deps: VolumesDeps, request: Asked & { body: Body }): Promise<VolumeRow> {
   const { caller, body } = request;
   checkVolumeName(body.name);
   checkLabel(body.filesystem_type, body.filesystem_label);
   const tagNames = checkTagNames('tags', body.tags ?? []);
-  return store.transaction(async (tx) => {
-    const at = clock.now();
+  return command(deps, request, 'volumes_create', async ({ tx, at, changed }) => {
     const source = await sourceOf(tx, request);
     const region = regionOf(body, source);
     const size_gib = sizeOf(body, source);
@@ -52,11 +47,9 @@ export function createVolume(
       .returning('id')
       .executeTakeFirst();
     if (!made) throw conflict(`failed to create volume: ${quoted(body.name)} already exists in ${region}.`);
-    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
-    await tagResources(tx, tags, 'volume', [made.id], clock);
-    const urn = volumeUrn(made.id);
-    await audit(tx, { caller, requestId: request.id, operation: 'volumes_create', urn, at });
-    await wake(tx, volumeKind, made.id, at);
+    const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
+    await tagResources(tx, tags, 'volume', [made.id], deps.clock);
+    changed(...newTags(tags), { urn: volumeUrn(made.id), change: 'created', wake: [volumeKind, made.id] });
     return selectVolumes(tx).where('volumes.id', '=', made.id).executeTakeFirstOrThrow();
   });
 }

@@ -3,9 +3,10 @@
  * are made, changed and deleted. The droplet is locked by whoever calls these, or changed by the same statement.
  */
 import { type RawBuilder, sql } from 'kysely';
+import type { Change } from '../../control/command.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
-import type { VolumeRow } from './row.ts';
+import { type VolumeRow, volumeUrn } from './row.ts';
 
 /** Gives volumes that `volumesFor` has locked to a droplet that is being created. */
 export async function placeVolumes(
@@ -57,15 +58,18 @@ export const settlingVolumes = (
  *
  * The volumes show as detached at once. A machine may have them still, also one that was made by half: their rows keep
  * the droplet until that machine is gone, so that no other can have them before: see `held` in row.ts, and `freeVolumes`.
+ * Answers what changes by that.
  */
-export async function releaseVolumes(tx: Tx, dropletId: number): Promise<void> {
-  await sql`
+export async function releaseVolumes(tx: Tx, dropletId: number): Promise<Change[]> {
+  const { rows } = await sql<{ id: string }>`
     update volumes v set
       droplet_id = d.id,
       pending_action_id = case when v.pending_action_id = d.pending_action_id then null else v.pending_action_id end
     from droplets d
     where d.id = ${dropletId} and v.deleted_at is null
-      and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)`.execute(tx);
+      and (v.droplet_id = d.id or v.pending_action_id = d.pending_action_id)
+    returning v.id`.execute(tx);
+  return rows.map(({ id }) => ({ urn: volumeUrn(id), change: 'changed', besides: true }));
 }
 
 /** Frees the volumes of a droplet that was never made, once nothing of its machine is left. */

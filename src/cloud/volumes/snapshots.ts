@@ -1,14 +1,13 @@
 /** Commands on the snapshots of volumes. */
 import { sql } from 'kysely';
-import { wake } from '../../control/reconcile.ts';
+import { type Asked, command } from '../../control/command.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Listed } from '../../http/list.ts';
 import type { Caller } from '../../http/operation.ts';
-import { audit } from '../../store/audit.ts';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
-import { checkTagNames, ensureTags, tagResources, untagResource } from '../tags/index.ts';
-import type { Asked, VolumesDeps } from './context.ts';
+import { checkTagNames, ensureTags, newTags, tagResources, untagResource } from '../tags/index.ts';
+import type { VolumesDeps } from './context.ts';
 import { checkBytes } from './missing.ts';
 import { lockVolume } from './row.ts';
 import { maxSnapshotsPerVolume } from './schema.ts';
@@ -17,18 +16,17 @@ import { volumeSnapshotKind } from './wanted.ts';
 
 /** Orders a snapshot of a volume, attached or not. @throws ApiError 404, 422 */
 export function createSnapshot(
-  { store, clock }: VolumesDeps,
+  deps: VolumesDeps,
   request: Asked & { body: { name: string; tags?: string[] | null } },
   volumeId: string,
 ): Promise<SnapshotRow> {
   const { caller, body } = request;
   const tagNames = checkTagNames('tags', body.tags ?? []);
-  return store.transaction(async (tx) => {
+  return command(deps, request, 'volumeSnapshots_create', async ({ tx, at, changed }) => {
     const volume = await lockVolume(tx, caller, { id: volumeId });
     if (!volume) throw notFound();
     checkBytes(volume);
     await checkRoom(tx, volume.id);
-    const at = clock.now();
     const { id } = await tx
       .insertInto('volume_snapshots')
       .values({
@@ -43,11 +41,13 @@ export function createSnapshot(
       })
       .returning('id')
       .executeTakeFirstOrThrow();
-    const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
-    await tagResources(tx, tags, 'volume_snapshot', [id], clock);
-    const urn = volumeSnapshotUrn(id);
-    await audit(tx, { caller, requestId: request.id, operation: 'volumeSnapshots_create', urn, at });
-    await wake(tx, volumeSnapshotKind, id, at);
+    const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
+    await tagResources(tx, tags, 'volume_snapshot', [id], deps.clock);
+    changed(...newTags(tags), {
+      urn: volumeSnapshotUrn(id),
+      change: 'created',
+      wake: [volumeSnapshotKind, id],
+    });
     return selectSnapshots(tx).where('id', '=', id).executeTakeFirstOrThrow();
   });
 }
@@ -67,19 +67,20 @@ async function checkRoom(tx: Tx, volumeId: string): Promise<void> {
 
 /** Deletes a volume's snapshot; what was made from it stays. @throws ApiError 404 */
 export function deleteVolumeSnapshot(
-  { store, clock }: VolumesDeps,
+  deps: VolumesDeps,
   request: Asked & { operation: string },
   snapshotId: string,
 ): Promise<void> {
-  const { caller, operation } = request;
-  return store.transaction(async (tx) => {
-    const snapshot = await findSnapshot(tx, caller, snapshotId, 'lock');
+  return command(deps, request, request.operation, async ({ tx, at, changed }) => {
+    const snapshot = await findSnapshot(tx, request.caller, snapshotId, 'lock');
     if (!snapshot) throw notFound();
-    const at = clock.now();
     await untagResource(tx, 'volume_snapshot', snapshot.id);
     await tx.updateTable('volume_snapshots').set({ deleted_at: at }).where('id', '=', snapshot.id).execute();
-    await audit(tx, { caller, requestId: request.id, operation, urn: volumeSnapshotUrn(snapshot.id), at });
-    await wake(tx, volumeSnapshotKind, snapshot.id, at);
+    changed({
+      urn: volumeSnapshotUrn(snapshot.id),
+      change: 'deleted',
+      wake: [volumeSnapshotKind, snapshot.id],
+    });
   });
 }
 

@@ -1,0 +1,92 @@
+/** Every operation that changes something leaves an audit row, and an event of what it has changed. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createDroplet } from '../support/droplets.ts';
+import { builtOperations, pathOf } from '../support/operations.ts';
+import { createVolume } from '../support/volumes.ts';
+import { type Good, type Lab, openLab } from './fixtures.ts';
+import { untilIdle } from './idle.ts';
+
+let lab: Lab;
+beforeAll(async () => {
+  lab = await openLab();
+});
+afterAll(() => lab.close());
+
+/** Operations that leave less, each with its reason. */
+const without: Record<string, { events: string }> = {
+  droplets_destroy_retryWithAssociatedResources: {
+    events: 'nothing changes of the Droplet, which is gone; what is destroyed then has events of its own',
+  },
+};
+
+/** Where the good request would find nothing to change, or what another has changed: another one. */
+const instead: Record<string, (good: Good) => Promise<Good>> = {
+  async autoscalepools_delete_dangerous() {
+    const { body } = lab.good.autoscalepools_create ?? {};
+    const { autoscale_pool } = await lab.atoll.api.expect(202, 'POST', '/v2/droplets/autoscale', body);
+    return { params: [autoscale_pool.id] };
+  },
+  async droplets_destroy_byTag() {
+    await createDroplet(lab.atoll.api, { tags: ['doomed'] });
+    return { query: 'tag_name=doomed' };
+  },
+  async volumes_delete_byName() {
+    await createVolume(lab.atoll.api, { name: 'doomed' });
+    return { query: 'name=doomed&region=nyc3' };
+  },
+  floatingIPsAction_post: async (good) => ({ ...good, body: { type: 'unassign' } }),
+  async tags_unassign_resources() {
+    const { id } = await createDroplet(lab.atoll.api, { tags: ['untagged'] });
+    const resources = [{ resource_id: String(id), resource_type: 'droplet' }];
+    return { params: ['untagged'], body: { resources } };
+  },
+  volumeActions_post_byId: async (good) => ({ ...good, body: { ...good.body, size_gigabytes: 40 } }),
+};
+
+const changing = builtOperations().filter(({ method }) => method !== 'GET');
+
+it('of all operations that are built', async () => {
+  const { api, database } = lab.atoll;
+  const { pool } = database.store;
+  const lacking: Record<string, unknown> = {};
+  const inOrder = ['POST', 'PUT', 'PATCH', 'DELETE'].flatMap((verb) =>
+    changing.filter(({ method }) => method === verb),
+  );
+  expect(inOrder).toHaveLength(changing.length);
+  for (const operation of inOrder) {
+    await untilIdle(lab.atoll);
+    const good = lab.good[operation.id] ?? {};
+    const { params, query, body } = (await instead[operation.id]?.(good)) ?? good;
+    await untilIdle(lab.atoll);
+    const before = await pool.query<{ id: number }>('select coalesce(max(id), 0) as id from events');
+    const answer = await api.call(
+      operation.method,
+      pathOf(operation, params) + (query ? `?${query}` : ''),
+      body,
+      operation.id.endsWith('angerous') ? { 'x-dangerous': 'true' } : {},
+    );
+    const audited = await pool.query('select urn from audit where request_id = $1 and urn is not null', [
+      answer.headers['x-request-id'],
+    ]);
+    // Those of the loop are nobody's, as are those of the other team that is told of what it has offered.
+    const told = await pool.query('select from events where id > $1 and (user_id = $2 or team_id <> $3)', [
+      before.rows[0]?.id,
+      lab.atoll.team.userId,
+      lab.atoll.team.teamId,
+    ]);
+    const events = without[operation.id] === undefined ? (told.rowCount ?? 0) > 0 : told.rowCount === 0;
+    const fine = { status: operation.status, audited: true, events: true };
+    const found = { status: answer.status, audited: (audited.rowCount ?? 0) > 0, events };
+    if (JSON.stringify(found) !== JSON.stringify(fine))
+      lacking[operation.id] = { ...found, body: answer.body };
+  }
+  expect(lacking).toEqual({});
+}, 120_000);
+
+it('but for those with a reason', () => {
+  const ids = new Set(changing.map(({ id }) => id));
+  for (const [id, { events }] of Object.entries(without)) {
+    expect(ids).toContain(id);
+    expect(events).toMatch(/\w+ \w+/);
+  }
+});
