@@ -128,10 +128,12 @@ export function insteadOfWriting(sources: Sources, table: string): string {
 export function writersOf(sources: Sources, table: string): string[] {
   return [...sources].flatMap(([file, text]) => {
     const writes = ({ kind, table: name }: Access) => kind === 'write' && name === table;
-    if (!owns(file, table) || !accessesOf(text).some(writes)) return [];
-    const index = sources.get(file.replace(/^(src\/cloud\/[^/]+)\/.*$/, '$1/index.ts'));
+    if (file === purge || !owns(file, table) || !accessesOf(text).some(writes)) return [];
+    const [product] = /^src\/cloud\/[^/]+(?=\/)/.exec(file) ?? [];
+    const index = product && (sources.get(`${product}/index.ts`) ?? '');
+    const passedOn = index?.match(/^export \{[^}]*\}/gm)?.join();
     return [...withoutComments(text).matchAll(/^export (?:async )?(?:function|const) (\w+)/gm)]
       .map(([, name = '']) => name)
-      .filter((name) => !index || new RegExp(`\\b${name}\\b`).test(index));
+      .filter((name) => product === undefined || new RegExp(`\\b${name}\\b`).test(passedOn ?? ''));
   });
 }

@@ -1,18 +1,13 @@
-/**
- * Who still accesses tables of others. Both lists only become shorter: what is not found any more is to be struck off,
- * and nothing new is added. Instead, the owner of a table exports a function, or SQL for a larger statement.
- */
 import { computed } from './table-accesses.ts';
 import type { Foreign } from './tables.ts';
 
-/** For a table that a reconciler writes to, the owner has what it needs: `endingAction`, `postponeBackup`. */
-export const writesYet: Foreign = {};
-
 /**
+ * Who still reads tables of others. The list only becomes shorter: what is not found any more is to be struck off, and
+ * nothing new is added. Instead, the owner of a table exports a function, or SQL for a larger statement. Some may stay:
  * `actions` are kept by the platform and shown by a product; what a cloud has in all is counted over all products; and a
  * sequence is no table.
  */
-export const readsYet: Foreign = {
+export const foreignReadsYet: Foreign = {
   'src/cloud/actions/history.ts': ['actions'],
   'src/cloud/actions/routes.ts': ['actions'],
   'src/cloud/associated/record.ts': ['droplets'],
