@@ -56,6 +56,7 @@ async function runTool([program = '', ...args]: string[], env: NodeJS.ProcessEnv
 
 /** Runs the tests of a project. */
 async function runVitest(project: string, env: NodeJS.ProcessEnv, flags: string[], results: Results) {
+  console.log(`\n== ${project}`);
   const directory = mkdtempSync(join(tmpdir(), 'atoll-test-'));
   const report = join(directory, 'report.json');
   try {
@@ -94,10 +95,8 @@ async function runParts(wanted: Set<string>, env: NodeJS.ProcessEnv, flags: stri
   const prepared = async (name: string, show: ReturnType<typeof prepareMachine>): Promise<Lack[]> => {
     const { ms, lacks } = await show();
     results.times.push({ name: `${name} (beside)`, ms });
-    for (const { of, why, failed } of lacks) {
-      if (failed) results.failed.push(why);
-      else results.leftOut.push(`${of}: ${why}`);
-    }
+    for (const { of, why, failed } of lacks)
+      (failed ? results.failed : results.leftOut).push(`${of}: ${why}`);
     return lacks;
   };
 
@@ -132,7 +131,7 @@ async function runParts(wanted: Set<string>, env: NodeJS.ProcessEnv, flags: stri
 const formatFile = ({ file, ms }: FileReport, of = '') =>
   `  ${formatDuration(ms).padStart(12)}${of}  ${file}`;
 
-function printResults({ times, files, failed, leftOut }: Results): void {
+function printResults({ times, files, failed, leftOut }: Results, isCampaign: boolean): void {
   const budgets = JSON.parse(readFileSync(join(checkout, 'test/budgets.json'), 'utf8')) as Budgets;
   const print = (title: string, lines: string[]) => {
     if (lines.length > 0) console.log(`\n${title}\n${lines.join('\n')}`);
@@ -148,7 +147,9 @@ function printResults({ times, files, failed, leftOut }: Results): void {
   const load = (loadavg()[0] ?? 0).toFixed(1);
   print(
     `OVER BUDGET (test/budgets.json; the load average is ${load} on ${availableParallelism()} processors):`,
-    overBudget(files, budgets).map((each) => formatFile(each, ` of ${budgetOf(budgets, each.file)} s`)),
+    (isCampaign ? [] : overBudget(files, budgets)).map((each) =>
+      formatFile(each, ` of ${budgetOf(budgets, each.file)} s`),
+    ),
   );
   print(
     'LEFT OUT:',
@@ -199,7 +200,7 @@ The part real needs root; without root the others run, and what was left out is 
       const results = await runParts(wanted, env, cache ? ['--no-cache', '--no-fsModuleCache'] : []);
       if (leftOut) results.leftOut.push('the part real (droplets on Incus, hostd, the host setup): not root');
       results.failed.push(...skippedSilently(results.files));
-      printResults(results);
+      printResults(results, values.campaign === true);
       const counts = countTests(results.files);
       counts.failed += results.failed.length;
       console.log(`\n${sample}\n${formatDuration(performance.now() - started)}\n${formatCounts(counts)}`);

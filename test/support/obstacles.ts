@@ -11,13 +11,6 @@ import { incusd } from './incus.ts';
 
 const run = promisify(execFile);
 
-declare module 'vitest' {
-  interface TaskMeta {
-    /** Why a test is left out. */
-    leftOut?: string;
-  }
-}
-
 /** Options of a test or suite: it is left out where there is an obstacle. */
 export function unless(obstacle: string | undefined): TestOptions {
   return obstacle === undefined ? {} : { skip: true, meta: { leftOut: obstacle } };
