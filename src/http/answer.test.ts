@@ -200,6 +200,19 @@ describe('a download', () => {
     expect(logged).toEqual([]);
   });
 
+  it('whose client goes before its first byte is no error of ours', async () => {
+    const asked = Promise.withResolvers<void>();
+    const body = new Readable({ read: () => asked.resolve() });
+    const { app, origin, logged } = await listen([download(body)]);
+    const sent = requestHttp(`${origin}/v2/made`, { headers: token, agent: false }).end();
+    sent.on('error', () => {});
+    await asked.promise;
+    sent.destroy();
+    await until(() => body.destroyed);
+    await app.close();
+    expect(logged).toEqual([]);
+  });
+
   it('is read no faster than its client reads', async () => {
     const { body, seen } = endless();
     const { origin } = await listen([download(body)]);

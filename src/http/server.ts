@@ -164,20 +164,21 @@ async function handle(
 ): Promise<unknown> {
   const { caller, headers, id, url } = request;
   if (!caller) throw new ApiError('unauthorized');
-  const checked = {
-    caller,
-    params: validator.params(request.params),
-    query: validator.query(request.query),
-    headers,
-    id,
-    origin: originOf(request),
-    url,
-  };
-  if (!operation.uploads) return operation.handler({ ...checked, body: validator.body(request.body) });
+  const run = (upload?: Upload) =>
+    operation.handler({
+      caller,
+      params: validator.params(request.params),
+      query: validator.query(request.query),
+      body: upload ? undefined : validator.body(request.body),
+      ...(upload && { upload }),
+      headers,
+      id,
+      origin: originOf(request),
+      url,
+    });
+  if (!operation.uploads) return run();
   const upload = request.body as Upload;
-  return receive(upload, { streams, request, reply }, () =>
-    operation.handler({ ...checked, body: undefined, upload }),
-  );
+  return receive(upload, { streams, request, reply }, () => run(upload));
 }
 
 function answerError({ log }: ServerOptions, error: unknown, request: FastifyRequest, reply: FastifyReply) {
