@@ -187,6 +187,9 @@ function answerError({ log }: ServerOptions, error: unknown, request: FastifyReq
     const { method, id: requestId, routeOptions } = request;
     log.error({ err: error, requestId, method, route: routeOptions.url }, 'request failed');
   }
+  // Of a download that could not begin: the error is no attachment, and nothing to be kept.
+  for (const name of ['content-disposition', 'cache-control', 'etag', 'last-modified'])
+    reply.removeHeader(name);
   const retryAfter = answer.retryAfter ?? (answer.status === 503 ? 1 : undefined);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   // Of a body that is refused the rest is still to come: a client that first sends it all would find the connection
