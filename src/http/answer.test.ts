@@ -158,12 +158,16 @@ describe('a download', () => {
 
   it('that fails before its first byte is an error like any other', async () => {
     const broken = new Readable({ read: () => void broken.destroy(new Error('secret')) });
-    const { origin, logged } = await listen([download(broken, 10)]);
+    const headers = { 'content-disposition': 'attachment; filename="a"', 'cache-control': 'max-age=60' };
+    const { origin, logged } = await listen([
+      made(async () => new Answer({ body: broken, length: 10, headers }), bytes),
+    ]);
     const answer = await fetch(`${origin}/v2/made`, { headers: token });
     expect([answer.status, answer.headers.get('content-type')]).toEqual([
       500,
       'application/json; charset=utf-8',
     ]);
+    for (const name of Object.keys(headers)) expect(answer.headers.has(name)).toBe(false);
     expect(await answer.json()).toMatchObject({ id: 'server_error' });
     expect(logged).toHaveLength(1);
 
@@ -197,6 +201,19 @@ describe('a download', () => {
     await once(answer, 'readable');
     answer.destroy();
     await until(() => seen.stopped);
+    expect(logged).toEqual([]);
+  });
+
+  it('whose client goes before its first byte is no error of ours', async () => {
+    const asked = Promise.withResolvers<void>();
+    const body = new Readable({ read: () => asked.resolve() });
+    const { app, origin, logged } = await listen([download(body)]);
+    const sent = requestHttp(`${origin}/v2/made`, { headers: token, agent: false }).end();
+    sent.on('error', () => {});
+    await asked.promise;
+    sent.destroy();
+    await until(() => body.destroyed);
+    await app.close();
     expect(logged).toEqual([]);
   });
 

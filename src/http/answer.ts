@@ -9,9 +9,9 @@ interface Parts {
   type?: string;
   headers?: Readonly<Record<string, string>>;
   /**
-   * Where the success is JSON, its value; else text, a Buffer, or a Readable of bytes. A Readable that fails before its first
-   * byte is answered like a handler that throws; later its connection is cut off, so that nobody takes half for the
-   * whole.
+   * Where the success is JSON, its value; else text, a Buffer, or a Readable of bytes. A Readable that fails before
+   * its first byte is answered like a handler that throws; later its connection is cut off, so that nobody takes half
+   * for the whole.
    */
   body?: unknown;
   /** Of a stream, bytes, where it is known. */
@@ -49,8 +49,8 @@ export class EventStream {
 /** The request becomes a WebSocket. What is to be refused is thrown by the handler before, as for any operation. */
 export class Upgrade {
   /**
-   * Serves the socket, which is closed when the promise is settled: normally, or with 1011 where it is rejected. A
-   * client that goes, hangs, or is sent away by a server that drains is a `close` event. Whoever sends much waits for
+   * Serves the socket, which is closed when the promise is settled: normally, or with 1011 where it is rejected. To
+   * miss no message it listens before it first waits. A client that goes, hangs, or is sent away by a server that drains is a `close` event. Whoever sends much waits for
    * `send` to call back: what a slow client does not take is kept in memory until then.
    */
   readonly serve: (socket: WebSocket) => Promise<void>;

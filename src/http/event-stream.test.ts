@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../test/support/until.ts';
+import { drivenClock } from '../control/clock.ts';
 import { EventStream, type ServerEvent } from './answer.ts';
 import type { Request } from './operation.ts';
+import { rateLimit } from './rate-limit.ts';
 import type { ServerOptions } from './server.ts';
 import { listen, made, start, token } from './test-server.ts';
 
@@ -152,6 +154,11 @@ describe('events', () => {
     const { call } = start([{ ...events(async function* () {}), scopes: ['app:read'] }]);
     expect((await call('GET', '/v2/made', { headers: { authorization: '' } })).status).toBe(401);
     expect((await call('GET', '/v2/made', { headers: { authorization: 'Bearer reader' } })).status).toBe(403);
+    const limited = start([events(async function* () {})], {
+      rateLimit: rateLimit({ perHour: 1, perMinute: 1, clock: drivenClock() }),
+    });
+    expect((await limited.call('GET', '/v2/made')).status).toBe(200);
+    expect((await limited.call('GET', '/v2/made')).status).toBe(429);
   });
 });
 

@@ -164,20 +164,21 @@ async function handle(
 ): Promise<unknown> {
   const { caller, headers, id, url } = request;
   if (!caller) throw new ApiError('unauthorized');
-  const checked = {
-    caller,
-    params: validator.params(request.params),
-    query: validator.query(request.query),
-    headers,
-    id,
-    origin: originOf(request),
-    url,
-  };
-  if (!operation.uploads) return operation.handler({ ...checked, body: validator.body(request.body) });
+  const run = (upload?: Upload) =>
+    operation.handler({
+      caller,
+      params: validator.params(request.params),
+      query: validator.query(request.query),
+      body: upload ? undefined : validator.body(request.body),
+      ...(upload && { upload }),
+      headers,
+      id,
+      origin: originOf(request),
+      url,
+    });
+  if (!operation.uploads) return run();
   const upload = request.body as Upload;
-  return receive(upload, { streams, request, reply }, () =>
-    operation.handler({ ...checked, body: undefined, upload }),
-  );
+  return receive(upload, { streams, request, reply }, () => run(upload));
 }
 
 function answerError({ log }: ServerOptions, error: unknown, request: FastifyRequest, reply: FastifyReply) {
@@ -186,6 +187,9 @@ function answerError({ log }: ServerOptions, error: unknown, request: FastifyReq
     const { method, id: requestId, routeOptions } = request;
     log.error({ err: error, requestId, method, route: routeOptions.url }, 'request failed');
   }
+  // Of a download that could not begin: the error is no attachment, and nothing to be kept.
+  for (const name of ['content-disposition', 'cache-control', 'etag', 'last-modified'])
+    reply.removeHeader(name);
   const retryAfter = answer.retryAfter ?? (answer.status === 503 ? 1 : undefined);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   // Of a body that is refused the rest is still to come: a client that first sends it all would find the connection

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../test/support/until.ts';
 import type { Operation, Upload } from './operation.ts';
 import type { ServerOptions } from './server.ts';
-import { listen, made, start, token } from './test-server.ts';
+import { listen, made, sendBytes, start, token } from './test-server.ts';
 
 const limit = 1000;
 
@@ -152,12 +153,12 @@ describe('an upload', () => {
   it('fails its handler when the client goes, and nobody is told of an error of ours', async () => {
     const failed = Promise.withResolvers<unknown>();
     const begun = Promise.withResolvers<void>();
-    const { begin, logged } = await listening(
+    const { app, begin, logged } = await listening(
       upload(async ({ stream }) => {
         begun.resolve();
         return buffer(stream).catch((error: unknown) => {
           failed.resolve(error);
-          throw error;
+          throw new Error('the disk has not got all of it');
         });
       }),
     );
@@ -166,6 +167,7 @@ describe('an upload', () => {
     await begun.promise;
     sent.destroy();
     expect(await failed.promise).toBeInstanceOf(Error);
+    await app.close();
     expect(logged).toEqual([]);
   });
 
@@ -183,6 +185,22 @@ describe('an upload', () => {
       });
       expect(await answer.json()).toEqual({ done: true });
     }
+  });
+
+  it.each([
+    ['by its path', 'x', {}, 404],
+    ['by how many there are', '1', { limits: { streamsPerTeam: 0 } }, 429],
+  ])('that is refused %s is thrown away, too', async (_what, id, options, status) => {
+    const params = Type.Object({ id: Type.Integer() });
+    const operation = { ...whole, path: '/v2/uploads/{id}', params, bodyLimit: 1_000_000 };
+    const { port } = await listening(operation, options);
+    const host = 'host: a\r\nauthorization: Bearer all\r\n';
+    const post = `POST /v2/uploads/${id} HTTP/1.1\r\n${host}content-length: 500000\r\n\r\n${'a'.repeat(500_000)}`;
+    const text = await sendBytes(
+      port,
+      `${post}GET /v2/droplets/1 HTTP/1.1\r\n${host}connection: close\r\n\r\n`,
+    );
+    expect(text.match(/HTTP\/1.1 \d+/g)).toEqual([`HTTP/1.1 ${status}`, 'HTTP/1.1 200']);
   });
 
   it('is refused before it is read', async () => {

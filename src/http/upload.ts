@@ -1,8 +1,12 @@
 import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ApiError } from './errors.ts';
 import { tooLarge } from './failures.ts';
 import type { OpenStreams } from './open-streams.ts';
 import type { Upload } from './operation.ts';
+
+/** The client has gone, or the server could wait no longer: nobody hears of it, and it is no failure of ours. */
+const cutShort = () => new ApiError('bad_request', 'The connection ended before the request body did.');
 
 /**
  * The body of this request as it comes, at most `limit` bytes of it; the whole has to arrive within the server's
@@ -23,7 +27,7 @@ export function uploadOf({ raw, bodyType }: FastifyRequest, limit: number): Uplo
   });
   // Not by `pipeline`: that would end the connection together with the stream, and with it the answer.
   raw.pipe(stream);
-  raw.once('error', (error) => stream.destroy(error));
+  raw.once('error', () => stream.destroy(cutShort()));
   stream.once('close', () => {
     raw.unpipe(stream);
     raw.resume();
@@ -42,12 +46,9 @@ export async function receive<Answer>(
   { streams, request, reply }: { streams: OpenStreams; request: FastifyRequest; reply: FastifyReply },
   handler: () => Promise<Answer>,
 ): Promise<Answer> {
+  reply.raw.once('close', () => stream.destroy(reply.raw.writableFinished ? undefined : cutShort()));
   const cutOff = () => request.raw.destroy();
-  const release = streams.add(request.caller?.teamId ?? '', { end() {}, cutOff });
-  reply.raw.once('close', () => {
-    release();
-    stream.destroy();
-  });
+  reply.raw.once('close', streams.add(request.caller?.teamId ?? '', { end() {}, cutOff }));
   try {
     return await handler();
   } catch (error) {
