@@ -53,10 +53,17 @@ export const beginningAction = (
 
 /**
  * Ends an action, unless it has ended already, and tells of it by an event of its resource. To be called after the
- * resource was changed, in one transaction with that.
+ * resource was changed, in one transaction with that. Answers what it was about; undefined where it had ended.
  */
-export async function endAction(tx: Queryable, id: number, end: ActionEnd): Promise<void> {
-  await sql`with ended as (${endingAction(id, end)}) ${insertEndedEvents('ended')}`.execute(tx);
+export async function endAction(
+  tx: Queryable,
+  id: number,
+  end: ActionEnd,
+): Promise<Pick<Action, 'resource_type'> | undefined> {
+  const { rows } = await sql<Pick<Action, 'resource_type'>>`
+    with ended as (${endingAction(id, end)}), told as (${insertEndedEvents('ended')})
+    select resource_type from ended`.execute(tx);
+  return rows[0];
 }
 
 /**

@@ -75,7 +75,7 @@ describe.each([
 it('a backup that expires while it is tagged takes the tag along', async () => {
   const id = await image();
   const { store } = atoll.database;
-  let expired: Promise<void> | undefined;
+  let expired: Promise<unknown> | undefined;
   await store.transaction(async (tx) => {
     await sql`select from images where id = ${Number(id)} for no key update`.execute(tx);
     expired = store.transaction((other) => deleteImages(other, [Number(id)], new Date(), 'backup'));

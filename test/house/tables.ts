@@ -23,6 +23,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   droplet_blocks: ['src/cloud/droplets'],
   // Volumes, backups and reserved addresses lock droplets and begin actions on them; droplets stand on all three.
   droplets: ['src/cloud/droplets', 'src/cloud/pending'],
+  events: ['src/store'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],

@@ -3,10 +3,12 @@ import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import type { Outcome, Reconciler } from '../../control/loop.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { ApiError } from '../../http/errors.ts';
+import { type EventChange, recordEvent } from '../../store/events.ts';
+import type { Tx } from '../../store/store.ts';
 import { endEvent, lastEvent, openEvent } from './history.ts';
 import { poolMembers } from './members.ts';
 import { type PoolEnd, type PoolRow, type PoolStep, planPool, type SeenPool } from './plan.ts';
-import { autoscaleKind, type Pool, selectPools } from './pool.ts';
+import { autoscaleKind, type Pool, poolUrn, selectPools } from './pool.ts';
 import { addMembers, dismissMember, removeMember, type ScalingDeps } from './scaling.ts';
 import { sampleUsage } from './usage.ts';
 
@@ -67,24 +69,36 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
 
   async function settle({ pool }: PoolRow, end: PoolEnd): Promise<Outcome> {
     if (end !== 'gone') return { again: end.at };
-    if (!pool.deleted_at) await change(pool, { deleted_at: clock.now() });
+    if (!pool.deleted_at)
+      await store.transaction(async (tx) => {
+        await tx
+          .updateTable('autoscale_pools')
+          .set({ deleted_at: clock.now() })
+          .where('id', '=', pool.id)
+          .execute();
+        await tell(tx, pool, 'deleted');
+      });
     return { forget: true };
   }
 
   /** Unless it is being deleted. */
   async function setStatus(pool: Pool, status: 'active' | 'error'): Promise<void> {
-    await store.db
-      .updateTable('autoscale_pools')
-      .set({ status })
-      .where('id', '=', pool.id)
-      .where('status', '<>', 'deleting')
-      .execute();
+    await store.transaction(async (tx) => {
+      const changed = await tx
+        .updateTable('autoscale_pools')
+        .set({ status })
+        .where('id', '=', pool.id)
+        .where('status', 'not in', ['deleting', status])
+        .returning('id')
+        .executeTakeFirst();
+      if (changed) await tell(tx, pool, 'changed');
+    });
   }
 
-  async function change(
-    pool: Pool,
-    columns: { usage: string } | { last_scaled_at: Date } | { deleted_at: Date },
-  ): Promise<void> {
+  const tell = (tx: Tx, pool: Pool, change: EventChange) =>
+    recordEvent(tx, { at: clock.now(), teamId: pool.team_id, urn: poolUrn(pool.id), change });
+
+  async function change(pool: Pool, columns: { usage: string } | { last_scaled_at: Date }): Promise<void> {
     await store.db.updateTable('autoscale_pools').set(columns).where('id', '=', pool.id).execute();
   }
 

@@ -2,8 +2,9 @@
 import { sql } from 'kysely';
 import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import type { Reconciler } from '../../control/loop.ts';
+import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
-import { deleteImages } from '../images/index.ts';
+import { deleteImages, imageUrn } from '../images/index.ts';
 import { postponeBackup } from '../pending/index.ts';
 import { beginBackup } from './begin.ts';
 import {
@@ -39,9 +40,7 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
   async function take(step: BackupStep, row: BackupRow): Promise<SeenBackups | void> {
     switch (step.do) {
       case 'delete':
-        // One may have been made a snapshot since it was read, and be another team's.
-        await store.transaction((tx) => deleteImages(tx, step.images, clock.now(), 'backup'));
-        return;
+        return expire(step.images);
       case 'skip':
         log.warn({ droplet: row.id, window: step.due }, 'a backup window has passed without a backup');
         return postponeBackup(store.db, row.id, step);
@@ -50,6 +49,15 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
         return { busy: !begun };
       }
     }
+  }
+
+  async function expire(images: number[]): Promise<void> {
+    await store.transaction(async (tx) => {
+      const at = clock.now();
+      // One may have been made a snapshot since it was read, and be another team's.
+      for (const { id, team_id: teamId } of await deleteImages(tx, images, at, 'backup'))
+        await recordEvent(tx, { at, teamId, urn: imageUrn(id), change: 'deleted' });
+    });
   }
 
   return converge<BackupRow, SeenBackups, BackupStep, BackupEnd>(deps, {

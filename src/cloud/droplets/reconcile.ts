@@ -7,9 +7,10 @@ import type { Reconciler } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import { digest } from '../../engine/host/digest.ts';
 import type { HostDroplet } from '../../engine/host/port.ts';
+import { insertEndedEvents, insertEvents } from '../../store/events.ts';
 import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
-import { dropletKind } from '../pending/index.ts';
+import { dropletKind, dropletUrn } from '../pending/index.ts';
 import { freeVolumes, settlingVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
@@ -96,6 +97,12 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
           ${endingAction(row.pending_action_id, { status: 'completed', at }, sql<boolean>`exists (select from changed)`)}
         ), settled as (
           ${settlingVolumes(row.pending_action_id, sql<boolean>`exists (select from changed)`)}
+        ), told as (
+          ${insertEndedEvents('ended')}
+        ), told_besides as (
+          ${insertEvents(sql`select ${at}::timestamptz, ${row.team_id}::uuid, ${dropletUrn(row.id)}, 'changed',
+            ${row.pending_action_id}::bigint from changed
+            where not ${gone} and not exists (select from ended where resource_type = 'droplet')`)}
         )
         select id from changed`.execute(db);
       return rows.length > 0;

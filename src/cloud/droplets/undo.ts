@@ -1,7 +1,9 @@
 /** What an action changed of the desired state is put back where the action errs: the droplet is unharmed. */
 import { endAction } from '../../control/actions.ts';
+import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { abandonSaves } from '../images/index.ts';
+import { dropletUrn } from '../pending/index.ts';
 import { leaveVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
@@ -80,11 +82,21 @@ export async function undoAction(
     .returning('id')
     .executeTakeFirst();
   if (!changed) return false;
-  await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
+  const ended = await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
+  // The action of a volume has changed the droplet, too.
+  if (ended?.resource_type !== 'droplet') {
+    const { team_id: teamId, id, pending_action_id: actionId } = row;
+    await recordEvent(tx, { at, teamId, urn: dropletUrn(id), change: 'changed', actionId });
+  }
   await abandonSaves(tx, row.id, { error: message, at });
   // A volume hangs where it was found. What there may be of a machine that could not be made keeps its volumes until it
   // is deleted: see `freeVolumes`.
   const attached = observed?.instance?.volumes ?? [];
-  await leaveVolumes(tx, row.pending_action_id, row.id, !observed || row.root_done === 0 ? 'all' : attached);
+  await leaveVolumes(tx, {
+    actionId: row.pending_action_id,
+    dropletId: row.id,
+    attached: !observed || row.root_done === 0 ? 'all' : attached,
+    at,
+  });
   return true;
 }

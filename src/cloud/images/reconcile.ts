@@ -1,14 +1,17 @@
 /** Brings one image of a team's own to what is wanted: imported, or gone. */
+import type { Updateable } from 'kysely';
 import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { type Imported, type Importer, type ImportLimits, Unimportable } from '../../engine/importer/port.ts';
+import { recordEvent } from '../../store/events.ts';
+import type { Images } from '../../store/schema.ts';
 import type { Store } from '../../store/store.ts';
 import type { Named } from '../engine-name.ts';
 import { isHeld } from './missing.ts';
 import { type ImageEnd, type ImageRow, type ImageStep, planImage, type SeenImage } from './plan.ts';
-import { customName, savedName } from './row.ts';
+import { customName, imageUrn, savedName } from './row.ts';
 
 export const imageKind = 'image';
 
@@ -81,11 +84,7 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
   /** Writes down whether the engine still has an image, or has it again. */
   async function noteHeld(row: ImageRow, held: boolean): Promise<void> {
     if (held === (row.missing_at === null)) return;
-    await store.db
-      .updateTable('images')
-      .set({ missing_at: held ? null : clock.now() })
-      .where('id', '=', row.id)
-      .execute();
+    await change(row.id, { missing_at: held ? null : clock.now() });
     if (held) log.info({ image: row.id }, 'the bytes of an image are back');
     else log.error({ image: row.id }, 'the bytes of an image are missing');
   }
@@ -125,13 +124,27 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
     id: number,
     changes: { status: string; error_message?: string; bytes?: number; min_disk_gib?: number },
   ): Promise<void> {
-    await store.db
-      .updateTable('images')
-      .set(changes)
-      .where('id', '=', id)
-      .where('deleted_at', 'is', null)
-      .where('status', 'in', ['NEW', 'pending'])
-      .execute();
+    await change(id, changes, { importing: true });
+  }
+
+  /** Changes what a team sees of its image, unless that is deleted or, where it was `importing`, is that no more. */
+  async function change(
+    id: number,
+    changes: Updateable<Images>,
+    { importing = false }: { importing?: boolean } = {},
+  ): Promise<void> {
+    await store.transaction(async (tx) => {
+      const row = await tx
+        .updateTable('images')
+        .set(changes)
+        .where('id', '=', id)
+        .where('deleted_at', 'is', null)
+        .$if(importing, (query) => query.where('status', 'in', ['NEW', 'pending']))
+        .returning('team_id')
+        .executeTakeFirst();
+      if (!row) return;
+      await recordEvent(tx, { at: clock.now(), teamId: row.team_id, urn: imageUrn(id), change: 'changed' });
+    });
   }
 
   return converge<ImageRow, SeenImage, ImageStep, ImageEnd>(deps, {

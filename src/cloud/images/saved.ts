@@ -102,28 +102,29 @@ export async function abandonSaves(
 /**
  * Deletes images at once for the API, and what was offered of them; their bytes follow. Those that are deleted
  * already stay as they are, and with `type` those that have become another one. They are locked first, as the statement
- * that takes off their tags must see those of whoever had them locked.
+ * that takes off their tags must see those of whoever had them locked. Answers those that it deleted.
  */
 export async function deleteImages(
   tx: Tx,
   ids: readonly number[],
   at: Date,
   type: 'backup' | null = null,
-): Promise<void> {
-  if (ids.length === 0) return;
+): Promise<{ id: number; team_id: string }[]> {
+  if (ids.length === 0) return [];
   await sql`select from images where id = any(${ids}::bigint[]) order by id for update`.execute(tx);
-  await sql`
+  const { rows } = await sql<{ id: number; team_id: string }>`
     with deleted as (
       update images set deleted_at = ${at}
       where id = any(${ids}::bigint[]) and deleted_at is null and (${type}::text is null or type = ${type})
-      returning id
+      returning id, team_id
     ), untagged as (
       ${untagging('image', sql`select id::text from deleted`)}
     ), withdrawn as (
       update image_transfers set status = 'cancelled', ended_at = ${at}
       where image_id in (select id from deleted) and status = 'pending'
     )
-    select wake(${imageKind}, id::text, ${at}) from deleted`.execute(tx);
+    select id, team_id, wake(${imageKind}, id::text, ${at}) from deleted`.execute(tx);
+  return rows;
 }
 
 /** The snapshots of a droplet that are there. */

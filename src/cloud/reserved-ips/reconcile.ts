@@ -5,6 +5,7 @@ import { type ConvergeDeps, changed, converge } from '../../control/converge.ts'
 import { hopeless } from '../../control/hopeless.ts';
 import type { Reconciler } from '../../control/loop.ts';
 import type { Host } from '../../engine/host/port.ts';
+import { insertEndedEvents } from '../../store/events.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedIpKind } from '../addresses/index.ts';
 import { dropletKind, holdDroplets } from '../pending/index.ts';
@@ -47,6 +48,8 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
           where ip = ${ip} and version = ${version} returning ip
         ), ended as (
           ${endingAction(pending_action_id, { ...end, at }, sql<boolean>`exists (select from changed)`)}
+        ), told as (
+          ${insertEndedEvents('ended')}
         )
         select case when ${unassign && droplet_id !== null}
           then wake(${dropletKind}, ${String(droplet_id)}, ${at}) end from changed`.execute(tx);

@@ -1,8 +1,9 @@
 import type { Run } from '../../control/loop.ts';
 import { EngineError } from '../../engine/errors.ts';
 import type { Host } from '../../engine/host/port.ts';
+import { recordEvent } from '../../store/events.ts';
 import { type MissingDeps, snapshotIsMissing, volumeIsMissing } from './missing.ts';
-import { hostVolume, type VolumeRow } from './row.ts';
+import { hostVolume, type VolumeRow, volumeUrn } from './row.ts';
 import { awaitSnapshots, copyPatienceMs } from './snapshot-gate.ts';
 
 export interface DeviceDeps extends MissingDeps {
@@ -51,12 +52,17 @@ export async function volumeDevice(
   }
   // After a crash before this, the file is there: it is whole, and taken for what was made.
   if (make || volume.missing_at !== null) {
-    await db
-      .updateTable('volumes')
-      .set({ made_at: volume.made_at ?? clock.now(), missing_at: null })
-      .where('id', '=', volume.id)
-      .execute();
+    const at = clock.now();
+    await deps.store.transaction(async (tx) => {
+      await tx
+        .updateTable('volumes')
+        .set({ made_at: volume.made_at ?? at, missing_at: null })
+        .where('id', '=', volume.id)
+        .execute();
+      const { team_id: teamId, id } = volume;
+      if (volume.missing_at) await recordEvent(tx, { at, teamId, urn: volumeUrn(id), change: 'changed' });
+    });
   }
-  if (volume.missing_at !== null) log.info({ volume: volume.id }, 'the bytes of a volume are back');
+  if (volume.missing_at) log.info({ volume: volume.id }, 'the bytes of a volume are back');
   return device;
 }

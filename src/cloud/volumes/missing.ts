@@ -6,58 +6,67 @@ import { wake } from '../../control/reconcile.ts';
 import type { EngineError } from '../../engine/errors.ts';
 import { unprocessable } from '../../http/errors.ts';
 import type { Log } from '../../log.ts';
+import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import type { MissingBytes } from '../product.ts';
+import { volumeUrn } from './row.ts';
+import { volumeSnapshotUrn } from './snapshot-row.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** How soon missing bytes are looked for again, ms: whoever brings them back has nothing else to do. */
 export const lookAgainMs = 15_000;
 
 export interface MissingDeps {
-  store: Pick<Store, 'db'>;
+  store: Pick<Store, 'db' | 'transaction'>;
   clock: Clock;
   log: Log;
 }
 
 /** Writes down, and to the log, that the bytes of a volume are missing; its own reconciler looks until they are back. */
 export async function volumeIsMissing(
-  { store: { db }, clock, log }: MissingDeps,
+  { store, clock, log }: MissingDeps,
   id: string,
   error: EngineError,
 ): Promise<void> {
   const at = clock.now();
-  const changed = await db
-    .updateTable('volumes')
-    .set({ missing_at: at })
-    .where('id', '=', id)
-    .where('missing_at', 'is', null)
-    .where('gone_at', 'is', null)
-    .returning('id')
-    .executeTakeFirst();
-  if (!changed) return;
-  log.error({ volume: id, error: error.message }, 'the bytes of a volume are missing');
-  await wake(db, volumeKind, id, at);
+  await store.transaction(async (tx) => {
+    const changed = await tx
+      .updateTable('volumes')
+      .set({ missing_at: at })
+      .where('id', '=', id)
+      .where('missing_at', 'is', null)
+      .where('gone_at', 'is', null)
+      .returning('team_id')
+      .executeTakeFirst();
+    if (!changed) return;
+    log.error({ volume: id, error: error.message }, 'the bytes of a volume are missing');
+    await recordEvent(tx, { at, teamId: changed.team_id, urn: volumeUrn(id), change: 'changed' });
+    await wake(tx, volumeKind, id, at);
+  });
 }
 
 /** The same for a snapshot of a volume. */
 export async function snapshotIsMissing(
-  { store: { db }, clock, log }: MissingDeps,
+  { store, clock, log }: MissingDeps,
   id: string,
   error: EngineError,
 ): Promise<void> {
   const at = clock.now();
-  const changed = await db
-    .updateTable('volume_snapshots')
-    .set({ missing_at: at })
-    .where('id', '=', id)
-    .where('status', '=', 'available')
-    .where('missing_at', 'is', null)
-    .where('gone_at', 'is', null)
-    .returning('id')
-    .executeTakeFirst();
-  if (!changed) return;
-  log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
-  await wake(db, volumeSnapshotKind, id, at);
+  await store.transaction(async (tx) => {
+    const changed = await tx
+      .updateTable('volume_snapshots')
+      .set({ missing_at: at })
+      .where('id', '=', id)
+      .where('status', '=', 'available')
+      .where('missing_at', 'is', null)
+      .where('gone_at', 'is', null)
+      .returning('team_id')
+      .executeTakeFirst();
+    if (!changed) return;
+    log.error({ snapshot: id, error: error.message }, 'the bytes of a volume snapshot are missing');
+    await recordEvent(tx, { at, teamId: changed.team_id, urn: volumeSnapshotUrn(id), change: 'changed' });
+    await wake(tx, volumeSnapshotKind, id, at);
+  });
 }
 
 /** What a client is told of something whose bytes are missing. `what`: `volume`. */

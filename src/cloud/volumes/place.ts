@@ -5,6 +5,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Change } from '../../control/command.ts';
 import { anyOf } from '../../store/any-of.ts';
+import { insertEvents } from '../../store/events.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { type VolumeRow, volumeUrn } from './row.ts';
 
@@ -33,14 +34,18 @@ export async function placeVolumes(
  */
 export async function leaveVolumes(
   tx: Tx,
-  actionId: number,
-  dropletId: number,
-  attached: readonly string[] | 'all',
+  left: { actionId: number; dropletId: number; attached: readonly string[] | 'all'; at: Date },
 ): Promise<void> {
+  const { actionId, dropletId, attached, at } = left;
   const stays = attached === 'all' ? sql<boolean>`true` : sql<boolean>`id = any(${[...attached]}::uuid[])`;
   await sql`
-    update volumes set pending_action_id = null, droplet_id = case when ${stays} then ${dropletId}::bigint end
-    where pending_action_id = ${actionId}`.execute(tx);
+    with left_behind as (
+      update volumes set pending_action_id = null, droplet_id = case when ${stays} then ${dropletId}::bigint end
+      where pending_action_id = ${actionId} returning id, team_id
+    ) ${insertEvents(sql`
+      select ${at}::timestamptz, team_id, 'do:volume:' || id, 'changed', ${actionId}::bigint from left_behind`)}`.execute(
+    tx,
+  );
 }
 
 /**

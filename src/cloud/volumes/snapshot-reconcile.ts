@@ -4,12 +4,14 @@ import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { wake } from '../../control/reconcile.ts';
 import { EngineError } from '../../engine/errors.ts';
+import { type EventChange, recordEvent } from '../../store/events.ts';
+import type { Tx } from '../../store/store.ts';
 import { volumeDevice } from './device.ts';
 import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
 import { planSnapshot, type SeenSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
-import { emptyBytes, type SnapshotRow, selectSnapshots } from './snapshot-row.ts';
+import { emptyBytes, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
 import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** A snapshot that cannot be taken disappears: there is nobody to tell why. */
@@ -55,20 +57,25 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
 
   /** Writes down how it went; both the volume and we may have waited for it. */
   async function finish(
-    { id, volume_id, deleted_at }: SnapshotRow,
+    { id, team_id, volume_id, deleted_at }: SnapshotRow,
     end: { status: 'available'; bytes: number } | { status: 'error'; deleted_at: Date },
   ): Promise<void> {
     await store.transaction(async (tx) => {
+      const at = clock.now();
       await tx
         .updateTable('volume_snapshots')
         .set(end)
         .where('id', '=', id)
         .where('status', '=', 'pending')
         .execute();
-      await wake(tx, volumeKind, volume_id, clock.now());
-      if (deleted_at || end.status === 'error') await wake(tx, volumeSnapshotKind, id, clock.now());
+      if (!deleted_at) await tell(tx, { id, team_id }, end.status === 'error' ? 'deleted' : 'changed');
+      await wake(tx, volumeKind, volume_id, at);
+      if (deleted_at || end.status === 'error') await wake(tx, volumeSnapshotKind, id, at);
     });
   }
+
+  const tell = (tx: Tx, { id, team_id: teamId }: Pick<SnapshotRow, 'id' | 'team_id'>, change: EventChange) =>
+    recordEvent(tx, { at: clock.now(), teamId, urn: volumeSnapshotUrn(id), change });
 
   async function settle(row: SnapshotRow, end: SnapshotEnd, seen: SeenSnapshot): Promise<Outcome | void> {
     const { id, volume_id, missing_at } = row;
@@ -83,11 +90,10 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
       case 'there':
         if (missing_at === null) return;
         log.info({ snapshot: id }, 'the bytes of a volume snapshot are back');
-        await store.db
-          .updateTable('volume_snapshots')
-          .set({ missing_at: null })
-          .where('id', '=', id)
-          .execute();
+        await store.transaction(async (tx) => {
+          await tx.updateTable('volume_snapshots').set({ missing_at: null }).where('id', '=', id).execute();
+          await tell(tx, row, 'changed');
+        });
         return;
       case 'gone':
         await store.transaction(async (tx) => {
