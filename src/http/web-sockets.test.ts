@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Type } from 'typebox';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { until } from '../../test/support/until.ts';
 import { drivenClock } from '../control/clock.ts';
@@ -153,21 +153,29 @@ describe('a WebSocket', () => {
   });
 
   it('is cut off where the client does not answer, and not where it does', async () => {
-    let over = 0;
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const seen = { pongs: 0, over: 0 };
     const serve = async (socket: WebSocket) => {
+      socket.on('pong', () => seen.pongs++);
       await ended(socket);
-      over++;
+      seen.over++;
     };
-    const { open, port } = await listening(socketAt(serve), { limits: { heartbeatMs: 50 } });
+    const { open, port } = await listening(socketAt(serve), { limits: { heartbeatMs: 1000 } });
     const client = await open();
-    let pings = 0;
-    client.on('ping', () => pings++);
+    for (let beat = 1; beat <= 3; beat++) {
+      vi.advanceTimersByTime(1000);
+      await until(() => seen.pongs === beat);
+    }
     const silent = connect(port, '127.0.0.1');
     silent.write(get('/v2/sockets/1', asking));
-    silent.resume();
-    await until(() => over === 1 && pings > 2);
+    await once(silent.resume(), 'data');
+    vi.advanceTimersByTime(1000);
+    await until(() => seen.pongs === 4);
+    expect(seen.over).toBe(0);
+    vi.advanceTimersByTime(1000);
+    await until(() => seen.over === 1 && seen.pongs === 5);
     expect(client.readyState).toBe(client.OPEN);
-    silent.destroy();
     client.terminate();
   });
 });
@@ -210,15 +218,16 @@ describe('who asks for a WebSocket', () => {
   });
 
   it('may have so many open at once', async () => {
-    const { open, refused } = await listening(socketAt(echo), { limits: { streamsPerTeam: 2 } });
+    const { ask, open, refused } = await listening(socketAt(echo), { limits: { streamsPerTeam: 2 } });
     const first = await open();
     await open();
     const { status, body } = await refused();
     expect([status, body.message]).toEqual([429, expect.stringContaining('2 streams')]);
     first.terminate();
-    await until(async () => {
-      const client = open();
-      return Promise.race([client.then(() => true), refused().then(() => false)]);
+    await until(() => {
+      const client = ask();
+      const opened = once(client, 'open').then(() => true);
+      return Promise.race([opened, once(client, 'unexpected-response').then(() => false)]);
     });
   });
 
@@ -257,11 +266,12 @@ describe('who asks for a WebSocket', () => {
         return new Upgrade(echo);
       },
     });
-    const { port, call, logged } = await listening(slow);
+    const waiting = made(() => held.promise, { path: '/v2/waiting' });
+    const { port, call, logged } = await listen([slow, waiting]);
     const gone = connect(port, '127.0.0.1');
     gone.write(get('/v2/sockets/1', asking));
     const both = connect(port, '127.0.0.1');
-    both.write(`${get('/v2/droplets', '')}${get('/v2/sockets/1', asking)}${get('/v2/sockets/1', asking)}`);
+    both.write(`${get('/v2/waiting', '')}${get('/v2/sockets/1', asking)}${get('/v2/sockets/1', asking)}`);
     both.on('error', () => {});
     both.resume();
     await new Promise((resolve) => both.once('close', resolve));
