@@ -1,9 +1,9 @@
 /** Builds the control plane out of its parts: API and control loop over one database and the engines it is given. */
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import type { Clock } from './base/clock.ts';
 import type { CloudContext } from './cloud/context.ts';
 import { cloudOperations, holdQuarantined, inventoriesOf, reconcilersOf, watched } from './cloud/index.ts';
-import type { Clock } from './control/clock.ts';
 import type { AroundStep } from './control/converge.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
@@ -12,9 +12,9 @@ import type { LoopMetrics } from './control/metrics.ts';
 import { defaultRetention, purge, type Retention } from './control/purge.ts';
 import { sweep } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
-import type { Host } from './engine/host/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
 import type { Mail } from './engine/mail/port.ts';
+import type { Host } from './engine/node/port.ts';
 import { authenticator, tokenChannel } from './http/auth.ts';
 import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';

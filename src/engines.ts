@@ -1,20 +1,20 @@
 /** The engines that a configuration asks for. */
 import { join } from 'node:path';
+import type { Clock } from './base/clock.ts';
 import { simulatedImages } from './cloud/images/index.ts';
 import { type Config, paths, poolName, publicBridge } from './config.ts';
-import type { Clock } from './control/clock.ts';
 import { incusCompute } from './engine/compute/incus/index.ts';
 import type { Compute } from './engine/compute/port.ts';
 import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts';
-import { hostdHost } from './engine/host/hostd/host.ts';
-import type { Host } from './engine/host/port.ts';
-import { openHost } from './engine/host/simulated/host.ts';
 import { hostdImporter } from './engine/importer/hostd/importer.ts';
 import { noImporter } from './engine/importer/off.ts';
 import type { Importer } from './engine/importer/port.ts';
 import { simulatedImporter } from './engine/importer/simulated/importer.ts';
 import { outbox } from './engine/mail/outbox.ts';
 import type { Mail } from './engine/mail/port.ts';
+import { hostdHost } from './engine/node/hostd/host.ts';
+import type { Host } from './engine/node/port.ts';
+import { openHost } from './engine/node/simulated/host.ts';
 
 export interface Engines {
   compute: Compute;

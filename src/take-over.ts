@@ -2,14 +2,15 @@
  * What a control plane does before the first request and the first run of its loop: it makes sure that database and
  * engines are of one cloud, and that nothing new can be mistaken for what the engines hold.
  */
+
+import { sleep } from './base/clock.ts';
+import { EngineError } from './base/engine-error.ts';
 import type { CloudContext } from './cloud/context.ts';
 import { holdQuarantined, takeOverProducts } from './cloud/index.ts';
-import { sleep } from './control/clock.ts';
 import { counted, type Marked, matchCloud } from './control/cloud-id.ts';
 import { type Inventory, quarantine, type SweepDeps } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
-import { EngineError } from './engine/errors.ts';
-import type { Host } from './engine/host/port.ts';
+import type { Host } from './engine/node/port.ts';
 
 export interface TakeOverDeps extends SweepDeps {
   compute: Compute;

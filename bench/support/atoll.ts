@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { type Config, paths, readConfig } from '../../src/config.ts';
-import { findDaemon } from '../../src/host/processes.ts';
+import { findDaemon } from '../../src/setup/processes.ts';
 import { familyOf } from './processes.ts';
 
 const launcher = join(import.meta.dirname, '../../atoll');

@@ -6,7 +6,7 @@ import { findSize } from '../../src/cloud/sizes/index.ts';
 import { paths, readConfig } from '../../src/config.ts';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
 import { engineName, instanceBody, urnKey } from '../../src/engine/compute/incus/spec.ts';
-import { hostdHost } from '../../src/engine/host/hostd/host.ts';
+import { hostdHost } from '../../src/engine/node/hostd/host.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { BenchAtoll } from './atoll.ts';
 import { sshBanner } from './banner.ts';

@@ -1,21 +1,21 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, paths, poolDirectory, publicBridge } from '../config.ts';
-import { ensureImage } from '../host/images/ensure.ts';
-import { imageNames } from '../host/images/recipe.ts';
+import { ensureImage } from '../setup/images/ensure.ts';
+import { imageNames } from '../setup/images/recipe.ts';
 import {
   ensurePool,
   ensurePoolLimits,
   ensurePublicNetwork,
   removeStrayBridges,
-} from '../host/incus-setup.ts';
-import { startIncusd } from '../host/incusd.ts';
-import { ensureSubids, ensureSysctls } from '../host/kernel.ts';
-import { ensureLxcfs } from '../host/lxcfs.ts';
-import { ensurePackages } from '../host/packages.ts';
-import { primeMounts } from '../host/prime-mounts.ts';
-import { logFile } from '../host/processes.ts';
-import type { User } from '../host/user.ts';
+} from '../setup/incus-setup.ts';
+import { startIncusd } from '../setup/incusd.ts';
+import { ensureSubids, ensureSysctls } from '../setup/kernel.ts';
+import { ensureLxcfs } from '../setup/lxcfs.ts';
+import { ensurePackages } from '../setup/packages.ts';
+import { primeMounts } from '../setup/prime-mounts.ts';
+import { logFile } from '../setup/processes.ts';
+import type { User } from '../setup/user.ts';
 import { recordShared, registryDirectory } from './machine.ts';
 import { type Steps, together } from './steps.ts';
 

@@ -1,11 +1,11 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
 import { bootstrap, createToken, firstTeam } from '../cloud/account/index.ts';
 import { type Config, paths, readConfig } from '../config.ts';
-import { systemClock } from '../control/clock.ts';
 import { ForeignEngines } from '../control/cloud-id.ts';
-import { ensurePostgres } from '../host/postgres.ts';
-import { canExecute, ensureUser, privateDirectory, showing, type User } from '../host/user.ts';
+import { ensurePostgres } from '../setup/postgres.ts';
+import { canExecute, ensureUser, privateDirectory, showing, type User } from '../setup/user.ts';
 import { migrate } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import ipaddr from 'ipaddr.js';
 import { type Config, configSchema, paths, readConfig } from '../config.ts';
-import { choosePublicNetwork, chooseReservedNetwork, type Ranges } from '../host/public-network.ts';
+import { choosePublicNetwork, chooseReservedNetwork, type Ranges } from '../setup/public-network.ts';
 import { usageError } from './command.ts';
 import { isLoopback } from './endpoint.ts';
 import { knownHomes, writeFileAtomically } from './machine.ts';

@@ -6,10 +6,10 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { type Config, configSchema, paths } from '../config.ts';
 import { ForeignEngines, mismatch } from '../control/cloud-id.ts';
-import { findDaemon, startDaemon, stopDaemon } from '../host/processes.ts';
-import { asUser, type User } from '../host/user.ts';
-import type { Shown } from '../host/view.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
+import { findDaemon, startDaemon, stopDaemon } from '../setup/processes.ts';
+import { asUser, type User } from '../setup/user.ts';
+import type { Shown } from '../setup/view.ts';
 import { isHealthy } from './endpoint.ts';
 
 /** The root of the checkout that this code runs from. */

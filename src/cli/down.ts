@@ -1,6 +1,6 @@
 import { paths, readConfig } from '../config.ts';
-import { incusdPid, stopIncusd } from '../host/incusd.ts';
-import { stopPostgres } from '../host/postgres.ts';
+import { incusdPid, stopIncusd } from '../setup/incusd.ts';
+import { stopPostgres } from '../setup/postgres.ts';
 import { defineCommand } from './command.ts';
 import { stopControlPlane, stopHostd } from './control-plane.ts';
 import { withHomeLock } from './home-lock.ts';

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
+import { systemClock } from '../base/clock.ts';
 import { keptConsole } from '../cloud/droplets/index.ts';
 import { type Config, paths, readConfig } from '../config.ts';
-import { systemClock } from '../control/clock.ts';
 import { openEngines } from '../engines.ts';
-import { logFile } from '../host/processes.ts';
+import { logFile } from '../setup/processes.ts';
 import { defineCommand, usageError } from './command.ts';
 import { withStore } from './database.ts';
 

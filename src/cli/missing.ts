@@ -2,7 +2,7 @@
 import { missingBytes } from '../cloud/index.ts';
 import type { MissingBytes } from '../cloud/product.ts';
 import { type Config, paths } from '../config.ts';
-import type { Finding } from '../host/capabilities.ts';
+import type { Finding } from '../setup/capabilities.ts';
 import { withStore } from './database.ts';
 
 /** More of them are one fault, and not so many. */

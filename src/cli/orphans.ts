@@ -1,8 +1,8 @@
+import { systemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
 import { readConfig } from '../config.ts';
-import { systemClock } from '../control/clock.ts';
 import { listQuarantined, requestRemoval } from '../control/quarantine.ts';
 import { openEngines } from '../engines.ts';
-import { silentLog } from '../log.ts';
 import {
   everythingHeld,
   findOrphans,

@@ -4,13 +4,13 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
-import { debianMirror, readAptSources } from '../host/apt-sources.ts';
-import { CommandError } from '../host/command.ts';
-import { buildImage } from '../host/images/build.ts';
-import { cacheDirectory, imagesOf, standardCache } from '../host/images/ensure.ts';
-import { type ImageName, imageNames, recipe } from '../host/images/recipe.ts';
-import { osRelease } from '../host/os-release.ts';
-import { aptInstall, aptUpdate } from '../host/packages.ts';
+import { debianMirror, readAptSources } from '../setup/apt-sources.ts';
+import { CommandError } from '../setup/command.ts';
+import { buildImage } from '../setup/images/build.ts';
+import { cacheDirectory, imagesOf, standardCache } from '../setup/images/ensure.ts';
+import { type ImageName, imageNames, recipe } from '../setup/images/recipe.ts';
+import { osRelease } from '../setup/os-release.ts';
+import { aptInstall, aptUpdate } from '../setup/packages.ts';
 import { createSteps } from './steps.ts';
 
 /** Something that the tests would have used and the machine cannot have. */

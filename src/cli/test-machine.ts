@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { osRelease } from '../host/os-release.ts';
-import { isSupported } from '../host/packages.ts';
-import { ensureUser } from '../host/user.ts';
+import { osRelease } from '../setup/os-release.ts';
+import { isSupported } from '../setup/packages.ts';
+import { ensureUser } from '../setup/user.ts';
 import { createSteps, formatDuration } from './steps.ts';
 import type { Lack } from './test-images.ts';
 

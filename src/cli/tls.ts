@@ -13,8 +13,8 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Config, paths } from '../config.ts';
-import { run } from '../host/command.ts';
-import type { User } from '../host/user.ts';
+import { run } from '../setup/command.ts';
+import type { User } from '../setup/user.ts';
 import { usageError } from './command.ts';
 import { isLoopback, isWildcard, ownAddresses } from './endpoint.ts';
 

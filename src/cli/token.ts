@@ -1,6 +1,6 @@
+import { systemClock } from '../base/clock.ts';
 import { createToken, firstTeam, listTokens, revokeToken, type Token } from '../cloud/account/index.ts';
 import { readConfig } from '../config.ts';
-import { systemClock } from '../control/clock.ts';
 import { defineCommand, usageError } from './command.ts';
 import { withStore } from './database.ts';
 

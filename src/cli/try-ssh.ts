@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { run } from '../host/command.ts';
+import { run } from '../setup/command.ts';
 
 const pollMs = 20;
 const bannerDeadlineMs = 120_000;

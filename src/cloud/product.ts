@@ -2,16 +2,16 @@
  * What a product is to the rest of the house. Each product's folder answers one `Product` from its index.ts;
  * `cloud/index.ts` lists them, and whatever builds the control plane maps over that list.
  */
-import type { Clock } from '../control/clock.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { AroundStep } from '../control/converge.ts';
 import type { Reconciler } from '../control/loop.ts';
 import type { Inventory } from '../control/sweep.ts';
 import type { Compute } from '../engine/compute/port.ts';
-import type { Host } from '../engine/host/port.ts';
 import type { Importer, ImportLimits } from '../engine/importer/port.ts';
 import type { Mail } from '../engine/mail/port.ts';
+import type { Host } from '../engine/node/port.ts';
 import type { Caller, Operation } from '../http/operation.ts';
-import type { Log } from '../log.ts';
 import type { Queryable, Store, Tx } from '../store/store.ts';
 import type { CloudContext } from './context.ts';
 

@@ -3,10 +3,11 @@
  * one, that of another home, a restored one of before there were ids. Nothing may be begun then, since it would take
  * what it does not know for nobody's, and what it does not find for lost.
  */
+
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { CloudMark } from '../engine/cloud-mark.ts';
-import type { Log } from '../log.ts';
 import type { Queryable } from '../store/store.ts';
-import type { Clock } from './clock.ts';
 
 /** An engine that bears the id. */
 export interface Marked {

@@ -3,10 +3,10 @@
  * it (audit), what changed (events), and wakes the loop for it.
  */
 import { sql } from 'kysely';
+import type { Clock } from '../base/clock.ts';
 import type { Caller } from '../http/operation.ts';
 import type { EventChange } from '../store/events.ts';
 import type { Store, Tx } from '../store/store.ts';
-import type { Clock } from './clock.ts';
 
 /** Who asks for something: of a request, what its traces need. */
 export interface Asked {

@@ -2,9 +2,10 @@
  * The one body of a reconciler: read the row, observe, plan, take the steps, look again; then write down what is. What
  * differs from kind to kind are its parts, of which the plan is a pure function.
  */
-import { EngineError } from '../engine/errors.ts';
-import type { Log } from '../log.ts';
-import type { Clock } from './clock.ts';
+
+import type { Clock } from '../base/clock.ts';
+import { EngineError } from '../base/engine-error.ts';
+import type { Log } from '../base/log.ts';
 import type { Outcome, Reconciler, Run } from './run.ts';
 
 /** What to do next about a resource. */

@@ -1,5 +1,5 @@
 /** Writes how runs have ended. Whoever holds a row's lock makes it wait, and nothing else. */
-import type { Log } from '../log.ts';
+import type { Log } from '../base/log.ts';
 import type { Session } from '../store/session.ts';
 import { type Ended, end } from './claims.ts';
 import { type Held, keyOf, type Runs } from './runs.ts';

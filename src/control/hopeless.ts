@@ -1,4 +1,4 @@
-import { EngineError } from '../engine/errors.ts';
+import { EngineError } from '../base/engine-error.ts';
 import { Interrupted, type Run } from './run.ts';
 
 /** An error of unknown kind is tried this often before it is taken for final. */

@@ -3,12 +3,13 @@
  * level-triggered: a wake carries no hint of what changed. It is woken by the commits of its own process, by other
  * loops' notifications, by the next due time and by a resync. Any number of loops share one database.
  */
-import type { Log } from '../log.ts';
+
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Address } from '../store/open.ts';
 import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
 import { type Claim, claim, hurry } from './claims.ts';
-import type { Clock } from './clock.ts';
 import { writeEndings } from './endings.ts';
 import { claimGuard, type Guard } from './guard.ts';
 import { isSurplus, roomFor } from './lanes.ts';

@@ -5,9 +5,9 @@
  */
 import { rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
-import type { Log } from '../log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Queryable } from '../store/store.ts';
-import type { Clock } from './clock.ts';
 import { expose, expositionType } from './exposition.ts';
 import type { KindMetrics, LoopMetrics } from './metrics.ts';
 import { type LoopState, readState } from './state.ts';

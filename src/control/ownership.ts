@@ -9,11 +9,11 @@
  * has moved on, a renewal proves what is still held.
  */
 import type pg from 'pg';
-import type { Log } from '../log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Address } from '../store/open.ts';
 import { openSession, type Session } from '../store/session.ts';
 import { holdings, release } from './claims.ts';
-import type { Clock } from './clock.ts';
 import { type Lease, reaper, register, renew, takeNumber, takeNumberAgain, unregister } from './loops.ts';
 import { type Held, keyOf, type Runs } from './runs.ts';
 

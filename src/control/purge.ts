@@ -3,9 +3,9 @@
  * actions, audit and events past their time. In small statements, each of its own, beside all other work.
  */
 import { type RawBuilder, sql } from 'kysely';
-import type { Log } from '../log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Store } from '../store/store.ts';
-import type { Clock } from './clock.ts';
 
 /** How long rows are kept, in days. */
 export interface Retention {

@@ -4,9 +4,9 @@
  * long after it was cleared, so that a missing row means another database and never an orphan.
  */
 import pg from 'pg';
-import type { Log } from '../log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Store } from '../store/store.ts';
-import type { Clock } from './clock.ts';
 import { endQuarantine, namesToRemove, putInQuarantine, quarantinedNames } from './quarantine.ts';
 import { nudge } from './reconcile.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { EngineError } from '../engine/errors.ts';
+import { EngineError } from '../base/engine-error.ts';
 import { backoffMs, isOverdue, patienceMs, waitMs, waitOf } from './waits.ts';
 
 const now = new Date('2026-01-01T12:00:00Z');

@@ -1,5 +1,5 @@
 /** How long to wait before another try, and when a wait has been too long. */
-import { EngineError } from '../engine/errors.ts';
+import { EngineError } from '../base/engine-error.ts';
 
 /** What a wait is for where an engine made it necessary. */
 export type WaitKind = 'unavailable' | 'busy';

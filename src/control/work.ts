@@ -1,8 +1,9 @@
 /** One run of a claimed resource's reconciler, and what is to be written of it. */
-import { EngineError } from '../engine/errors.ts';
-import type { Log } from '../log.ts';
+
+import type { Clock } from '../base/clock.ts';
+import { EngineError } from '../base/engine-error.ts';
+import type { Log } from '../base/log.ts';
 import type { Ending } from './claims.ts';
-import type { Clock } from './clock.ts';
 import { GivenBack, Interrupted, type Outcome, type Reconciler, type Run } from './run.ts';
 import type { Held, Runs } from './runs.ts';
 import { backoffMs, isOverdue, type Waited, waitMs, waitOf } from './waits.ts';

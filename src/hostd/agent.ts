@@ -1,4 +1,4 @@
-import type { HostDroplet } from '../engine/host/port.ts';
+import type { HostDroplet } from '../engine/node/port.ts';
 import type { Droplets } from './droplets.ts';
 import { errorText, log } from './log.ts';
 import type { MetadataService } from './metadata/service.ts';

@@ -1,4 +1,4 @@
-import type { HostAddress } from '../engine/host/port.ts';
+import type { HostAddress } from '../engine/node/port.ts';
 import { run } from './exec.ts';
 import { canonicalAddress } from './network.ts';
 

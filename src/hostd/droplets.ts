@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Clock } from '../control/clock.ts';
-import type { HostDroplet } from '../engine/host/port.ts';
+import type { Clock } from '../base/clock.ts';
+import type { HostDroplet } from '../engine/node/port.ts';
 import { type Files, recordFiles } from './files.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 import { type Registry, registry } from './registry.ts';

@@ -1,6 +1,6 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server } from 'node:net';
-import { type Clock, sleep } from '../control/clock.ts';
+import { type Clock, sleep } from '../base/clock.ts';
 import { errorText, log } from './log.ts';
 
 const RETRY_MS = 1_000;

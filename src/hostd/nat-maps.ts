@@ -1,4 +1,4 @@
-import type { HostAddress } from '../engine/host/port.ts';
+import type { HostAddress } from '../engine/node/port.ts';
 import { canonicalAddress } from './network.ts';
 
 /** nft's maps: by reserved address the droplet's (`reserved`), and by the droplet's the reserved one (`egress`). */

@@ -1,4 +1,4 @@
-import type { HostAddress } from '../engine/host/port.ts';
+import type { HostAddress } from '../engine/node/port.ts';
 import { run } from './exec.ts';
 import { log } from './log.ts';
 import { mapChanges, type NatMaps, natMaps, parseListing } from './nat-maps.ts';

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { drivenClock } from '../control/clock.ts';
-import { poolQuotas } from '../host/pool-quotas.ts';
+import { drivenClock } from '../base/clock.ts';
+import { poolQuotas } from '../setup/pool-quotas.ts';
 import { NoDisk, poolCare } from './pool.ts';
 
 /** What btrfs-progs 6.2 print of a pool with two disks and the group of one that is gone. */

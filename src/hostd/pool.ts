@@ -1,6 +1,6 @@
 /** Keeps the limits of the storage pool in force, and its list of quota groups short. */
-import { type Clock, sleep } from '../control/clock.ts';
-import type { PoolQuotas, QuotaMode } from '../host/pool-quotas.ts';
+import { type Clock, sleep } from '../base/clock.ts';
+import type { PoolQuotas, QuotaMode } from '../setup/pool-quotas.ts';
 import { errorText, type log as Log } from './log.ts';
 
 /** How the pool is, as hostd tells it. */

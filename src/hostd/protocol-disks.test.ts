@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type HostdHost, hostdHost } from '../engine/host/hostd/host.ts';
+import { type HostdHost, hostdHost } from '../engine/node/hostd/host.ts';
 import { NoDisk } from './pool.ts';
 import { type ProtocolParts, protocolServer } from './protocol.ts';
 

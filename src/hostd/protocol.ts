@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { digest } from '../engine/host/digest.ts';
+import { digest } from '../engine/node/digest.ts';
 import type { Agent } from './agent.ts';
 import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { drivenClock } from '../control/clock.ts';
-import type { HostDroplet } from '../engine/host/port.ts';
+import { drivenClock } from '../base/clock.ts';
+import type { HostDroplet } from '../engine/node/port.ts';
 import { dropletRegistry as registry } from './droplets.ts';
 import type { Files } from './files.ts';
 import { publicNetwork } from './network.ts';

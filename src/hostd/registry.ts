@@ -1,4 +1,4 @@
-import type { Clock } from '../control/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Files } from './files.ts';
 import { errorText, log } from './log.ts';
 import { keyedTurns } from './turns.ts';

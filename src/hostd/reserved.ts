@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import type { Clock } from '../control/clock.ts';
-import type { HostAddress } from '../engine/host/port.ts';
+import type { Clock } from '../base/clock.ts';
+import type { HostAddress } from '../engine/node/port.ts';
 import { cutConnections, misledAddresses } from './conntrack.ts';
 import { run } from './exec.ts';
 import { type Files, recordFiles } from './files.ts';

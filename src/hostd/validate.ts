@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import type { CloudMark } from '../engine/cloud-mark.ts';
-import type { HostAddress, HostDroplet, HostVolume } from '../engine/host/port.ts';
+import type { HostAddress, HostDroplet, HostVolume } from '../engine/node/port.ts';
 import { canonicalAddress, type PublicNetwork } from './network.ts';
 
 /** Why an entry is refused: the path of the field and what is wrong with it, never its value. */

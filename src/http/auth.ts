@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { Clock } from '../control/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
 import { ApiError } from './errors.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../test/support/until.ts';
-import { drivenClock } from '../control/clock.ts';
+import { drivenClock } from '../base/clock.ts';
 import { EventStream, type ServerEvent } from './answer.ts';
 import type { Request } from './operation.ts';
 import { rateLimit } from './rate-limit.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drivenClock } from '../control/clock.ts';
+import { drivenClock } from '../base/clock.ts';
 import { rateLimit } from './rate-limit.ts';
 
 const take = (limit: ReturnType<typeof rateLimit>, times: number, token = 'a') =>

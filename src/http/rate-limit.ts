@@ -1,4 +1,4 @@
-import type { Clock } from '../control/clock.ts';
+import type { Clock } from '../base/clock.ts';
 
 /** What a token has left, for the `ratelimit-*` headers. */
 export interface RateLimitState {

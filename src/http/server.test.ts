@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
-import { drivenClock } from '../control/clock.ts';
+import { drivenClock } from '../base/clock.ts';
 import { ApiError } from './errors.ts';
 import { RawJson } from './operation.ts';
 import { rateLimit } from './rate-limit.ts';

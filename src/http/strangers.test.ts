@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drivenClock } from '../control/clock.ts';
+import { drivenClock } from '../base/clock.ts';
 import { strangers } from './strangers.ts';
 
 const nobody = { id: 'unauthorized' };

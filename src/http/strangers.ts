@@ -1,4 +1,4 @@
-import type { Clock } from '../control/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { ApiError } from './errors.ts';
 import { rateLimit } from './rate-limit.ts';
 

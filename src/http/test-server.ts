@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions } from 'fastify';
 import { Type } from 'typebox';
 import { afterEach } from 'vitest';
-import { drivenClock } from '../control/clock.ts';
+import { drivenClock } from '../base/clock.ts';
 import { ApiError } from './errors.ts';
 import { readKnownOperations } from './known-operations.ts';
 import { keepEmpty } from './leniency.ts';

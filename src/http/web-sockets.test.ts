@@ -4,7 +4,7 @@ import { Type } from 'typebox';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { until } from '../../test/support/until.ts';
-import { drivenClock } from '../control/clock.ts';
+import { drivenClock } from '../base/clock.ts';
 import { Upgrade } from './answer.ts';
 import { notFound } from './errors.ts';
 import type { Operation, Request } from './operation.ts';

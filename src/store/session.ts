@@ -3,8 +3,8 @@
  * statements. It is made anew by itself whenever it breaks.
  */
 import pg from 'pg';
-import type { Clock } from '../control/clock.ts';
-import type { Log } from '../log.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import { type Address, connectionOptions } from './open.ts';
 
 /** What a listener on a channel is told. */

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { drivenClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { bootstrap, createToken, firstTeam, listTokens, revokeToken } from '../../src/cloud/account/index.ts';
 import { cloudOperations } from '../../src/cloud/index.ts';
-import { drivenClock } from '../../src/control/clock.ts';
 import { authenticator, tokenChannel } from '../../src/http/auth.ts';
 import { ApiError } from '../../src/http/errors.ts';
 import { rateLimit } from '../../src/http/rate-limit.ts';
 import { buildServer } from '../../src/http/server.ts';
-import { silentLog } from '../../src/log.ts';
 import { type ChannelListener, type Listening, openSession, type Session } from '../../src/store/session.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { simulatedContext } from '../support/simulated-context.ts';

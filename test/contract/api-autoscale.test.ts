@@ -1,7 +1,7 @@
 /** Autoscale pools of droplets. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
-import { EngineError } from '../../src/engine/errors.ts';
+import { type DrivenClock, drivenClock } from '../../src/base/clock.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { ended, getDroplet } from '../support/droplets.ts';
 import { publicKey } from '../support/ssh-key.ts';

@@ -1,7 +1,7 @@
 /** Backups over weeks, on a driven clock. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
-import { EngineError } from '../../src/engine/errors.ts';
+import { type DrivenClock, drivenClock } from '../../src/base/clock.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { getDroplet, order } from '../support/droplets.ts';
 import { days, hours, idle, minutes, pass as passOn, seldom } from '../support/time.ts';

@@ -1,7 +1,7 @@
 /** Snapshots that go from one team to another, through the API over the simulated world. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { createToken } from '../../src/cloud/account/index.ts';
-import { systemClock } from '../../src/control/clock.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
 import { savedImage } from '../support/images.ts';

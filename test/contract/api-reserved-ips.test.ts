@@ -1,6 +1,6 @@
 /** Reserved IPs, their older name floating IPs, and reserved IPv6. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/errors.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
 import { until } from '../support/until.ts';

@@ -1,7 +1,7 @@
 /** The root password of droplets without SSH keys, through the API, over the simulated world. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { crypt } from '../../src/cloud/droplets/root-access.ts';
-import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, order } from '../support/droplets.ts';
 import { withoutNonce } from '../support/names.ts';

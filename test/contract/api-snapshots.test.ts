@@ -1,6 +1,6 @@
 /** Snapshots: of volumes by their own paths, and of both kinds together. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/errors.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';

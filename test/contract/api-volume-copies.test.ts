@@ -1,6 +1,6 @@
 /** What is asked of a volume while a snapshot of it is being taken, which takes hours on some hosts. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/errors.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { ended } from '../support/droplets.ts';
 import { until } from '../support/until.ts';

@@ -1,7 +1,7 @@
 /** Volumes on droplets: attached, detached, and ordered with new droplets. */
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/errors.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { awkwardCompute } from '../support/awkward-compute.ts';
 import { createDroplet, ended, getDroplet, order } from '../support/droplets.ts';

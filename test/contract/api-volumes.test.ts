@@ -1,11 +1,11 @@
 /** Block storage: volumes and their actions. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { inventoriesOf } from '../../src/cloud/index.ts';
-import { systemClock } from '../../src/control/clock.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { sweep } from '../../src/control/sweep.ts';
-import { EngineError } from '../../src/engine/errors.ts';
-import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { until } from '../support/until.ts';
 import { createVolume, newName, unknownVolume, volumeOrder, volumesOf } from '../support/volumes.ts';

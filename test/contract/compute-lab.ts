@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { systemClock } from '../../src/control/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import { type IncusInstance, instancePath } from '../../src/engine/compute/incus/instances.ts';
 import type { LimitDisk } from '../../src/engine/compute/incus/room.ts';
 import { volumePath } from '../../src/engine/compute/incus/spec.ts';
-import { type PoolQuotas, poolQuotas } from '../../src/host/pool-quotas.ts';
 import { run } from '../../src/hostd/exec.ts';
 import { poolCare } from '../../src/hostd/pool.ts';
+import { type PoolQuotas, poolQuotas } from '../../src/setup/pool-quotas.ts';
 import type { TestIncus } from '../support/incus.ts';
 import { type LoopDevice, loopDevice } from '../support/loop-device.ts';
 import type { EngineUnderTest } from './compute-under-test.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { EngineErrorKind } from '../../src/base/engine-error.ts';
 import type { Compute, ComputeEvent, InstanceSpec } from '../../src/engine/compute/port.ts';
-import type { EngineErrorKind } from '../../src/engine/errors.ts';
 import { until } from '../support/until.ts';
 import { type EngineUnderTest, ensureNetworks, machineSpec, vpc } from './compute-under-test.ts';
 

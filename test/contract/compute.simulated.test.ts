@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/control/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { openWorld, simulatedCompute } from '../../src/engine/compute/simulated/index.ts';
 import { computeContract } from './compute.contract.ts';
 

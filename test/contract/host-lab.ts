@@ -17,7 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { paths } from '../../src/config.ts';
-import type { Host } from '../../src/engine/host/port.ts';
+import type { Host } from '../../src/engine/node/port.ts';
 import { until } from '../support/until.ts';
 import type { ContractHost } from './host.contract.ts';
 

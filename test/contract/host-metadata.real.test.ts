@@ -1,7 +1,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hostdHost } from '../../src/engine/host/hostd/host.ts';
-import type { Host } from '../../src/engine/host/port.ts';
+import { hostdHost } from '../../src/engine/node/hostd/host.ts';
+import type { Host } from '../../src/engine/node/port.ts';
 import { unless, whyNoLab } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { hostDroplet } from './host.contract.ts';

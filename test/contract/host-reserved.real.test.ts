@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { hostdHost } from '../../src/engine/host/hostd/host.ts';
-import type { Host } from '../../src/engine/host/port.ts';
+import { hostdHost } from '../../src/engine/node/hostd/host.ts';
+import type { Host } from '../../src/engine/node/port.ts';
 import { unless, whyNoLab } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { hostDroplet } from './host.contract.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { digest } from '../../src/engine/host/digest.ts';
-import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
+import { digest } from '../../src/engine/node/digest.ts';
+import type { Host, HostDroplet } from '../../src/engine/node/port.ts';
 
 /** A droplet's entry; `number` (1..99) makes its id, MAC and addresses. */
 export function hostDroplet(number: number, changes: Partial<HostDroplet['metadata']> = {}): HostDroplet {

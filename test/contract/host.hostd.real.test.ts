@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paths } from '../../src/config.ts';
-import { digest } from '../../src/engine/host/digest.ts';
-import { hostdHost } from '../../src/engine/host/hostd/host.ts';
-import type { Host, HostDroplet } from '../../src/engine/host/port.ts';
+import { digest } from '../../src/engine/node/digest.ts';
+import { hostdHost } from '../../src/engine/node/hostd/host.ts';
+import type { Host, HostDroplet } from '../../src/engine/node/port.ts';
 import { unless, whyNoLab } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';

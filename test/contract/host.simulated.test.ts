@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/errors.ts';
-import { digest } from '../../src/engine/host/digest.ts';
-import { openHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
+import { digest } from '../../src/engine/node/digest.ts';
+import { openHost, simulatedHost } from '../../src/engine/node/simulated/host.ts';
 import { hostContract, hostDroplet } from './host.contract.ts';
 
 hostContract('simulated', async () => {

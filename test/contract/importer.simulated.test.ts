@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/control/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { noDelays, openWorld, simulatedCompute } from '../../src/engine/compute/simulated/index.ts';
 import { simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
 import { importerContract } from './importer.contract.ts';

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { drivenClock } from '../../src/base/clock.ts';
 import { beginAction, endAction } from '../../src/control/actions.ts';
-import { drivenClock } from '../../src/control/clock.ts';
 import { type Command, command } from '../../src/control/command.ts';
 import type { Caller } from '../../src/http/operation.ts';
 import { insertEndedEvents, insertEvents } from '../../src/store/events.ts';

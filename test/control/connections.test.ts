@@ -3,7 +3,7 @@
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { systemClock } from '../../src/control/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { type ControlPlane, connections, controlPlane } from '../../src/control-plane.ts';
 import { simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
 import { connectionOptions, openStore } from '../../src/store/open.ts';

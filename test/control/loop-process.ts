@@ -3,10 +3,10 @@
  * DATABASE NAME LEASE-MS`. It writes what it does into table `events`; each step of a run is asked of a guarded port.
  * A run takes steps until table `gates` has its resource.
  */
-import { systemClock } from '../../src/control/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { claimGuard } from '../../src/control/guard.ts';
 import { controlLoop } from '../../src/control/loop.ts';
-import { silentLog } from '../../src/log.ts';
 import { openStore } from '../../src/store/open.ts';
 
 const [socketDir = '', database = '', name = '', leaseMs = ''] = process.argv.slice(2);

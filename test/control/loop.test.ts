@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Clock, systemClock } from '../../src/control/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { type ControlLoop, controlLoop, type Reconciler } from '../../src/control/loop.ts';
 import { wake } from '../../src/control/reconcile.ts';
-import { EngineError } from '../../src/engine/errors.ts';
-import { silentLog } from '../../src/log.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { gate } from '../support/gate.ts';
 import { until } from '../support/until.ts';

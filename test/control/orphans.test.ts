@@ -1,9 +1,9 @@
 /** What the operator sees and removes of what is in quarantine. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/control/clock.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { listQuarantined, requestRemoval } from '../../src/control/quarantine.ts';
-import { silentLog } from '../../src/log.ts';
 import {
   everythingHeld,
   findOrphans,

@@ -1,8 +1,8 @@
 /** What is past its time goes, by a driven clock, and nothing that anybody still needs. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
+import { type DrivenClock, drivenClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { defaultRetention, purge } from '../../src/control/purge.ts';
-import { silentLog } from '../../src/log.ts';
 import { type Event, type EventCursor, readEvents } from '../../src/store/events.ts';
 import { idle } from '../faults/crash-harness.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';

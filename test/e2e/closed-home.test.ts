@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findDaemon } from '../../src/host/processes.ts';
-import { asUser, showing } from '../../src/host/user.ts';
+import { findDaemon } from '../../src/setup/processes.ts';
+import { asUser, showing } from '../../src/setup/user.ts';
 import { atollCli, mustAtoll } from '../support/cli.ts';
 import { unless, whyNotRoot } from '../support/obstacles.ts';
 import { freePort } from '../support/real-atoll.ts';

@@ -1,6 +1,6 @@
 /** The whole, as a person uses it: real droplets on this machine, from `up` to `destroy`. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findDaemon } from '../../src/host/processes.ts';
+import { findDaemon } from '../../src/setup/processes.ts';
 import { amount } from '../support/campaign.ts';
 import { leftovers } from '../support/leftovers.ts';
 import { unless, whyNoAtoll } from '../support/obstacles.ts';

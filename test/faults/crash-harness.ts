@@ -5,7 +5,7 @@
 import { expect } from 'vitest';
 import type { AroundStep } from '../../src/control/converge.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
-import type { Host } from '../../src/engine/host/port.ts';
+import type { Host } from '../../src/engine/node/port.ts';
 import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
 import { sample } from '../support/campaign.ts';
 import { adminOf } from '../support/database.ts';

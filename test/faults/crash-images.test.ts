@@ -1,6 +1,6 @@
 /** Kills the control plane after every single engine call of an import, and of a deletion, of an image. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EngineError } from '../../src/engine/errors.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { until } from '../support/until.ts';
 import { crashPoint, expectSurvival, idle } from './crash-harness.ts';

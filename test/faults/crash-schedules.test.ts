@@ -1,9 +1,9 @@
 /** Crashes in the middle of what happens by the clock: backups, and autoscale pools. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { type Clock, type DrivenClock, drivenClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { autoscaleReconciler } from '../../src/cloud/autoscale/index.ts';
 import { beginsAt } from '../../src/cloud/backups/index.ts';
-import { type Clock, type DrivenClock, drivenClock } from '../../src/control/clock.ts';
-import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { amount, seed } from '../support/campaign.ts';
 import { order } from '../support/droplets.ts';

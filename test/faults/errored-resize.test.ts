@@ -1,7 +1,7 @@
 /** An action that errs after the engine has done it leaves the truth in the database. */
 import { afterEach, expect, it } from 'vitest';
+import { EngineError } from '../../src/base/engine-error.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
-import { EngineError } from '../../src/engine/errors.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
 

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { until } from '../../src/host/daemon.ts';
-import { ensureLxcfs, isLxcfsServing, stopLxcfs } from '../../src/host/lxcfs.ts';
+import { until } from '../../src/setup/daemon.ts';
+import { ensureLxcfs, isLxcfsServing, stopLxcfs } from '../../src/setup/lxcfs.ts';
 import { unless, whyNotRoot } from '../support/obstacles.ts';
 
 it('an lxcfs that was killed is replaced, and none leaves a mount behind', unless(whyNotRoot()), async () => {

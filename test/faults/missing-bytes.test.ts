@@ -1,10 +1,10 @@
 /** What was made once and is missing is told, never made again, and used again when it is back. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { EngineError } from '../../src/base/engine-error.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { inventoriesOf, missingBytes } from '../../src/cloud/index.ts';
-import { systemClock } from '../../src/control/clock.ts';
 import { sweep as sweepAll } from '../../src/control/sweep.ts';
-import { EngineError } from '../../src/engine/errors.ts';
-import { silentLog } from '../../src/log.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { ended, getDroplet, order } from '../support/droplets.ts';
 import { until } from '../support/until.ts';

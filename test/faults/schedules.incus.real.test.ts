@@ -1,6 +1,6 @@
 /** What happens by the clock, on real machines: backups in their windows, and pools that scale by load. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type DrivenClock, drivenClock } from '../../src/control/clock.ts';
+import { type DrivenClock, drivenClock } from '../../src/base/clock.ts';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { type AtollOnIncus, startAtollOnIncus } from '../support/atoll-on-incus.ts';
 import { order } from '../support/droplets.ts';

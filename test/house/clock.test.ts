@@ -1,4 +1,4 @@
-/** Products take time from `Clock` (src/control/clock.ts), so that tests and the simulated world drive it. */
+/** Products take time from `Clock` (src/base/clock.ts), so that tests and the simulated world drive it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

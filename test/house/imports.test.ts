@@ -51,14 +51,14 @@ describe('the laws can be broken:', () => {
 
   it.each([
     [engines, [`${create} → src/engines.ts`, `src/engines.ts → ${incus}`]],
-    [product, ['src/engine/errors.ts ~> src/cloud/droplets/index.ts']],
-    [product, ['src/engine/a.ts → src/log.ts', 'src/log.ts → src/http/errors.ts']],
+    [product, ['src/base/engine-error.ts ~> src/cloud/droplets/index.ts']],
+    [product, ['src/engine/a.ts → src/base/log.ts', 'src/base/log.ts → src/http/errors.ts']],
     [platform, ['src/http/auth.ts → src/cloud/account/index.ts']],
     [index, [`${create} ~> src/cloud/images/catalogue.ts`]],
     [index, ['src/main.ts → src/cloud/images/catalogue.ts']],
     [plan, ['src/cloud/a/plan.ts → src/cloud/a/row.ts', 'src/cloud/a/row.ts → src/store/any-of.ts']],
     [plan, ['src/cloud/a/b-plan.ts → src/engine/compute/port.ts']],
-    [hostd, ['src/hostd/main.ts → src/log.ts', 'src/log.ts → src/store/open.ts']],
+    [hostd, ['src/hostd/main.ts → src/base/log.ts', 'src/base/log.ts → src/store/open.ts']],
     [hostd, ['src/hostd/main.ts ~> src/store/store.ts']],
     [circle, ['src/a.ts → src/b.ts', 'src/b.ts ~> src/c.ts', 'src/c.ts → src/a.ts']],
   ])('%s: %j', (name, lines) => {

@@ -161,6 +161,6 @@ describe('the law can be broken:', () => {
 
   it("not by the owner's own writes, nor by the part of it on a lower floor", () => {
     expect(broken('src/cloud/volumes/act.ts', "tx.updateTable('volumes')")).toEqual([]);
-    expect(broken('src/cloud/pending/lock.ts', "tx.updateTable('droplets')")).toEqual([]);
+    expect(broken('src/cloud/droplet-state/lock.ts', "tx.updateTable('droplets')")).toEqual([]);
   });
 });

@@ -22,7 +22,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   counters: ['src/store'],
   droplet_blocks: ['src/cloud/droplets'],
   // Volumes, backups and reserved addresses lock droplets and begin actions on them; droplets stand on all three.
-  droplets: ['src/cloud/droplets', 'src/cloud/pending'],
+  droplets: ['src/cloud/droplets', 'src/cloud/droplet-state'],
   events: ['src/store'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],

@@ -4,7 +4,7 @@ import { macOf } from '../../src/cloud/droplets/host-entry.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
-import type { Host } from '../../src/engine/host/port.ts';
+import type { Host } from '../../src/engine/node/port.ts';
 import { startAtoll, type TestAtoll, type TestAtollOptions } from './atoll.ts';
 import { removeStrayLinks, startTestIncus, type TestIncus } from './incus.ts';
 import { tinyImage } from './incus-image.ts';

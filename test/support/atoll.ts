@@ -1,10 +1,10 @@
 /** A whole control plane in this process over the simulated world, for tests of the API and of the loop. */
 import { randomBytes } from 'node:crypto';
 import { type Logger, pino } from 'pino';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createToken } from '../../src/cloud/account/index.ts';
 import type { CloudContext } from '../../src/cloud/context.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
-import { type Clock, systemClock } from '../../src/control/clock.ts';
 import type { AroundStep } from '../../src/control/converge.ts';
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
@@ -15,11 +15,11 @@ import {
   simulatedCompute,
   type World,
 } from '../../src/engine/compute/simulated/index.ts';
-import type { Host } from '../../src/engine/host/port.ts';
-import { type SimulatedHost, simulatedHost } from '../../src/engine/host/simulated/host.ts';
 import { noImporter } from '../../src/engine/importer/off.ts';
 import { type SimulatedImporter, simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
 import type { Letter } from '../../src/engine/mail/port.ts';
+import type { Host } from '../../src/engine/node/port.ts';
+import { type SimulatedHost, simulatedHost } from '../../src/engine/node/simulated/host.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 import { byShortName, worldByShortName } from './names.ts';

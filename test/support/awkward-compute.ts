@@ -1,5 +1,5 @@
+import { EngineError } from '../../src/base/engine-error.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
-import { EngineError } from '../../src/engine/errors.ts';
 
 type Method = keyof Compute;
 

@@ -6,8 +6,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statfsSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { ensurePostgres, stopPostgres } from '../../src/host/postgres.ts';
-import { ensureUser } from '../../src/host/user.ts';
+import { ensurePostgres, stopPostgres } from '../../src/setup/postgres.ts';
+import { ensureUser } from '../../src/setup/user.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { openStore } from '../../src/store/open.ts';
 import { adminOf, templateDatabase } from './database.ts';

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { EngineError } from '../../src/base/engine-error.ts';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';
 import { instancePath } from '../../src/engine/compute/incus/instances.ts';
 import { machinesOf } from '../../src/engine/compute/incus/machines.ts';
-import { EngineError } from '../../src/engine/errors.ts';
-import { ensurePoolLimits } from '../../src/host/incus-setup.ts';
+import { ensurePoolLimits } from '../../src/setup/incus-setup.ts';
 import { importTinyImage, living, tinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { TestOptions } from 'vitest';
-import { probeHost } from '../../src/host/capabilities.ts';
+import { probeHost } from '../../src/setup/capabilities.ts';
 import { incusd } from './incus.ts';
 
 const run = promisify(execFile);

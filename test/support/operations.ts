@@ -1,6 +1,7 @@
 /** What is built, and what the published API knows of it: for tests that hold for every operation. */
+
+import { systemClock } from '../../src/base/clock.ts';
 import { cloudOperations } from '../../src/cloud/index.ts';
-import { systemClock } from '../../src/control/clock.ts';
 import type { Operation } from '../../src/http/operation.ts';
 import { openStore } from '../../src/store/open.ts';
 import { simulatedContext } from './simulated-context.ts';

@@ -1,5 +1,5 @@
 /** Letting much time pass in little, on a driven clock. */
-import type { DrivenClock } from '../../src/control/clock.ts';
+import type { DrivenClock } from '../../src/base/clock.ts';
 import type { TestAtoll } from './atoll.ts';
 import { until } from './until.ts';
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import { createToken } from './tokens.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { notFound } from '../../http/errors.ts';
 import { type Caller, type Operation, operation } from '../../http/operation.ts';
 import type { Store } from '../../store/store.ts';

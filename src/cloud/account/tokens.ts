@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { tokenChannel, tokenHash } from '../../http/auth.ts';
 import { conflict, invalid, notFound } from '../../http/errors.ts';
 import { knownScopes, readKnownOperations } from '../../http/known-operations.ts';

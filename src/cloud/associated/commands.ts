@@ -1,10 +1,10 @@
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { wake } from '../../control/reconcile.ts';
 import { invalid, notFound, quoted } from '../../http/errors.ts';
 import type { Store } from '../../store/store.ts';
+import { dropletUrn, lockDroplet } from '../droplet-state/index.ts';
 import { destroyOperation, removeDroplet } from '../droplets/index.ts';
-import { dropletUrn, lockDroplet } from '../pending/index.ts';
 import { type Belonging, type BelongingKind, type Belongings, belongingKinds } from '../product.ts';
 import { type Destruction, readDestruction, writeDestruction } from './record.ts';
 import { belongingsOf } from './resources.ts';

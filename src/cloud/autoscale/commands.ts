@@ -1,7 +1,7 @@
 /** Creating, changing and deleting pools. */
 import { sql } from 'kysely';
 import { type Static, Type } from 'typebox';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { type Asked, type Change, command } from '../../control/command.ts';
 import { conflict, invalid, notFound, quoted } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';

@@ -1,12 +1,12 @@
 /** Adding members to a pool and taking them away. Each is one transaction, and done twice does no harm. */
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { command } from '../../control/command.ts';
 import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
+import { lockable } from '../droplet-state/index.ts';
 import { createDroplets, destroyOperation, dismissDroplet, removeDroplet } from '../droplets/index.ts';
-import { lockable } from '../pending/index.ts';
 import { type Member, neverMade, poolMembers } from './members.ts';
 import type { Pool } from './pool.ts';
 import { memberOrder, namePrefix } from './template.ts';

@@ -4,8 +4,8 @@ import { beginningAction } from '../../control/actions.ts';
 import { insertEvents } from '../../store/events.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
+import { beginningBackup, dropletKind, dropletUrn } from '../droplet-state/index.ts';
 import { savingImage } from '../images/index.ts';
-import { beginningBackup, dropletKind, dropletUrn } from '../pending/index.ts';
 import { findSize } from '../sizes/index.ts';
 
 export type BackedUp = Pick<

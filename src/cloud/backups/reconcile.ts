@@ -4,8 +4,8 @@ import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import type { Reconciler } from '../../control/loop.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
+import { postponeBackup } from '../droplet-state/index.ts';
 import { deleteImages, imageUrn } from '../images/index.ts';
-import { postponeBackup } from '../pending/index.ts';
 import { beginBackup } from './begin.ts';
 import {
   type BackupEnd,

@@ -1,7 +1,7 @@
 /** Turning a droplet's backups on and off, and what its view shows of them. */
 import { wake } from '../../control/reconcile.ts';
 import type { Tx } from '../../store/store.ts';
-import { setBackups } from '../pending/index.ts';
+import { setBackups } from '../droplet-state/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { type BackupPolicy, nextWindow, windowMs } from './policy.ts';
 

@@ -1,6 +1,7 @@
 /** Droplet actions: each is a change of what is wanted, plus a row in `actions` that the loop ends. */
+
+import type { Clock } from '../../base/clock.ts';
 import { type Action, beginAction } from '../../control/actions.ts';
-import type { Clock } from '../../control/clock.ts';
 import { type Asked, type Command, command } from '../../control/command.ts';
 import { invalid, notFound, quoted } from '../../http/errors.ts';
 import type { Store } from '../../store/store.ts';
@@ -12,7 +13,7 @@ import {
   dropletUrn,
   type LockedDroplet,
   lockDroplet,
-} from '../pending/index.ts';
+} from '../droplet-state/index.ts';
 import { type Ask, byTag, changeOf } from './changes.ts';
 import { lockTagged } from './tagged.ts';
 import { type Undo, undoColumns } from './undo.ts';

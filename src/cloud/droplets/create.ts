@@ -1,8 +1,8 @@
 /** Creating droplets: all of a request's, or none. */
 import { sql } from 'kysely';
 import type { Static } from 'typebox';
+import type { Clock } from '../../base/clock.ts';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
-import type { Clock } from '../../control/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
 import type { Store, Tx } from '../../store/store.ts';
@@ -18,9 +18,9 @@ import {
 } from '../addresses/index.ts';
 import { enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext, PublicNetwork } from '../context.ts';
+import { dropletUrn } from '../droplet-state/index.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
-import { dropletUrn } from '../pending/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';

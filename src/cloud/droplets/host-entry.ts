@@ -1,5 +1,5 @@
 /** What a droplet's host must know of it: its address and its metadata document. */
-import type { HostDroplet, MetadataAddress, MetadataInterface } from '../../engine/host/port.ts';
+import type { HostDroplet, MetadataAddress, MetadataInterface } from '../../engine/node/port.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { PublicNetwork } from '../context.ts';
 import type { DropletRow } from './row.ts';

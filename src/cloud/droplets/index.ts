@@ -1,4 +1,4 @@
-import { dropletKind } from '../pending/index.ts';
+import { dropletKind } from '../droplet-state/index.ts';
 import type { Product } from '../product.ts';
 import { dropletReconciler } from './reconcile.ts';
 import { dropletsOperations } from './routes.ts';

@@ -2,7 +2,7 @@
 import { beginAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
-import { beginOnDroplet, dropletUrn, type LockedDroplet, wakeDroplet } from '../pending/index.ts';
+import { beginOnDroplet, dropletUrn, type LockedDroplet, wakeDroplet } from '../droplet-state/index.ts';
 
 /**
  * Shuts a locked droplet down in nobody's name: by that the pool knows that it is on its way out.

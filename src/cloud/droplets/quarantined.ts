@@ -1,9 +1,10 @@
 /** What a machine in quarantine has is left to it, whatever the rows of this database say of the same thing. */
+
+import { EngineError } from '../../base/engine-error.ts';
 import { quarantinedNames, quarantinedUrns } from '../../control/quarantine.ts';
 import type { Compute } from '../../engine/compute/port.ts';
-import { EngineError } from '../../engine/errors.ts';
 import type { Queryable, Store } from '../../store/store.ts';
-import { dropletUrn } from '../pending/index.ts';
+import { dropletUrn } from '../droplet-state/index.ts';
 
 /** The inventory's `kind` of machines. */
 export const machineKind = 'machine';

@@ -1,16 +1,16 @@
 /** Brings one droplet to what is wanted: observe, plan, take the steps, look again; then write down what is. */
 import { sql } from 'kysely';
+import { EngineError } from '../../base/engine-error.ts';
 import { endingAction } from '../../control/actions.ts';
 import { type ConvergeDeps, changed, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Reconciler } from '../../control/loop.ts';
-import { EngineError } from '../../engine/errors.ts';
-import { digest } from '../../engine/host/digest.ts';
-import type { HostDroplet } from '../../engine/host/port.ts';
+import { digest } from '../../engine/node/digest.ts';
+import type { HostDroplet } from '../../engine/node/port.ts';
 import { insertEndedEvents, insertEvents } from '../../store/events.ts';
 import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
-import { dropletKind, dropletUrn } from '../pending/index.ts';
+import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
 import { freeVolumes, settlingVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';

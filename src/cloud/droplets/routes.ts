@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { invalid, notFound } from '../../http/errors.ts';
 import { listOperation, slicePage } from '../../http/list.ts';
 import { type Caller, type Operation, operation, RawJson, type Request } from '../../http/operation.ts';

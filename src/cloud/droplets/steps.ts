@@ -1,16 +1,16 @@
 /** The steps of a droplet's plan, each idempotent, each through a port. */
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import { EngineError } from '../../base/engine-error.ts';
+import type { Log } from '../../base/log.ts';
 import type { Run } from '../../control/loop.ts';
 import type { Compute, InstanceSpec, VolumeAttachment } from '../../engine/compute/port.ts';
-import { EngineError } from '../../engine/errors.ts';
-import type { Host, HostDroplet } from '../../engine/host/port.ts';
 import type { Mail } from '../../engine/mail/port.ts';
-import type { Log } from '../../log.ts';
+import type { Host, HostDroplet } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
+import { dropletUrn } from '../droplet-state/index.ts';
 import { diskSource, finishSave, savedDisk } from '../images/index.ts';
-import { dropletUrn } from '../pending/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';

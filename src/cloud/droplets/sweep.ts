@@ -3,7 +3,7 @@ import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } f
 import type { InstanceState } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
-import { dropletKind, dropletUrn } from '../pending/index.ts';
+import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
 import { machineKind, twinsInQuarantine } from './quarantined.ts';
 import { instanceName } from './row.ts';
 import type { DropletEngines } from './steps.ts';

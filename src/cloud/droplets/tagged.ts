@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import type { Caller } from '../../http/operation.ts';
 import type { Tx } from '../../store/store.ts';
-import { type LockedDroplet, lockable } from '../pending/index.ts';
+import { type LockedDroplet, lockable } from '../droplet-state/index.ts';
 import { idsTagged } from '../tags/index.ts';
 
 /**

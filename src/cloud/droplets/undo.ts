@@ -2,8 +2,8 @@
 import { endAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
+import { dropletUrn } from '../droplet-state/index.ts';
 import { abandonSaves } from '../images/index.ts';
-import { dropletUrn } from '../pending/index.ts';
 import { leaveVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';

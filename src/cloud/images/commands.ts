@@ -1,6 +1,6 @@
 /** Importing, changing and deleting images of a team's own. */
 import type { Static } from 'typebox';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
 import type { Caller } from '../../http/operation.ts';

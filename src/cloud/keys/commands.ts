@@ -1,4 +1,4 @@
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { invalid, notFound, unprocessable } from '../../http/errors.ts';
 import type { Store } from '../../store/store.ts';

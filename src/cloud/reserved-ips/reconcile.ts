@@ -4,11 +4,11 @@ import { endingAction } from '../../control/actions.ts';
 import { type ConvergeDeps, changed, converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Reconciler } from '../../control/loop.ts';
-import type { Host } from '../../engine/host/port.ts';
+import type { Host } from '../../engine/node/port.ts';
 import { insertEndedEvents } from '../../store/events.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedIpKind } from '../addresses/index.ts';
-import { dropletKind, holdDroplets } from '../pending/index.ts';
+import { dropletKind, holdDroplets } from '../droplet-state/index.ts';
 import { type AddressEnd, type AddressStep, planAddress, type SeenAddress } from './plan.ts';
 import { type WantedAddress, wantedAddress } from './wanted.ts';
 

@@ -1,7 +1,7 @@
 /** What reserved addresses have on the host. */
 import { sql } from 'kysely';
 import type { Found, Inventory, Resource } from '../../control/sweep.ts';
-import type { Host } from '../../engine/host/port.ts';
+import type { Host } from '../../engine/node/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedAddressKind, reservedIpKind, reservedIpUrn } from '../addresses/index.ts';

@@ -1,5 +1,5 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Change } from '../../control/command.ts';
 import type { Tags } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';

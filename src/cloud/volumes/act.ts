@@ -11,7 +11,7 @@ import {
   holdDroplets,
   type LockedDroplet,
   lockDroplet,
-} from '../pending/index.ts';
+} from '../droplet-state/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { checkBytes } from './missing.ts';

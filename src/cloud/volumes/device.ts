@@ -1,6 +1,6 @@
+import { EngineError } from '../../base/engine-error.ts';
 import type { Run } from '../../control/loop.ts';
-import { EngineError } from '../../engine/errors.ts';
-import type { Host } from '../../engine/host/port.ts';
+import type { Host } from '../../engine/node/port.ts';
 import { recordEvent } from '../../store/events.ts';
 import { type MissingDeps, snapshotIsMissing, volumeIsMissing } from './missing.ts';
 import { hostVolume, type VolumeRow, volumeUrn } from './row.ts';

@@ -1,11 +1,11 @@
 /** Volumes and snapshots that were made and whose bytes are not there: what is written down of them, and who is told. */
 
 import { sql } from 'kysely';
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { EngineError } from '../../base/engine-error.ts';
+import type { Log } from '../../base/log.ts';
 import { wake } from '../../control/reconcile.ts';
-import type { EngineError } from '../../engine/errors.ts';
 import { unprocessable } from '../../http/errors.ts';
-import type { Log } from '../../log.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import type { MissingBytes } from '../product.ts';

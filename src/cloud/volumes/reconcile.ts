@@ -1,13 +1,14 @@
 /** Brings the bytes of a volume to what is wanted: there and large enough, or gone. */
+
+import { EngineError } from '../../base/engine-error.ts';
 import { endAction } from '../../control/actions.ts';
 import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import { hopeless, whyMissing } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import type { Compute } from '../../engine/compute/port.ts';
-import { EngineError } from '../../engine/errors.ts';
-import type { Host } from '../../engine/host/port.ts';
+import type { Host } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
-import { holdDroplets } from '../pending/index.ts';
+import { holdDroplets } from '../droplet-state/index.ts';
 import { volumeDevice } from './device.ts';
 import { lookAgainMs } from './missing.ts';
 import { planVolume, type SeenVolume, type VolumeEnd, type VolumeStep } from './plan.ts';

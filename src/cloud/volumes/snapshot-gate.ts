@@ -1,4 +1,4 @@
-import { EngineError } from '../../engine/errors.ts';
+import { EngineError } from '../../base/engine-error.ts';
 import type { Queryable } from '../../store/store.ts';
 
 /** How long a copy of a volume's bytes is waited for, ms: a host that has not done it in two hours will not. */

@@ -1,9 +1,10 @@
 /** Takes the snapshots of volumes, and deletes them. */
+
+import { EngineError } from '../../base/engine-error.ts';
 import { converge } from '../../control/converge.ts';
 import { hopeless } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
 import { wake } from '../../control/reconcile.ts';
-import { EngineError } from '../../engine/errors.ts';
 import { type EventChange, recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { volumeDevice } from './device.ts';

@@ -1,6 +1,6 @@
 /** What volumes have on the host: their bytes, and those of their snapshots. */
 import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
-import type { Host } from '../../engine/host/port.ts';
+import type { Host } from '../../engine/node/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { volumeUrn } from './row.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../../control/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Tx } from '../../store/store.ts';
 import { regions } from '../regions/index.ts';
 import type { Vpc } from './queries.ts';

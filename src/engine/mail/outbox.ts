@@ -1,6 +1,6 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '../errors.ts';
+import { EngineError } from '../../base/engine-error.ts';
 import type { Mail } from './port.ts';
 
 /**

@@ -1,8 +1,8 @@
 /** Packs an operating system's tree into an image tarball of Incus, with what makes it a droplet's. */
 import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { imageFiles } from '../../host/images/files.ts';
-import { maskedUnits } from '../../host/images/recipe.ts';
+import { imageFiles } from '../../setup/images/files.ts';
+import { maskedUnits } from '../../setup/images/recipe.ts';
 import { step } from './step.ts';
 import { type OperatingSystem, placeIn, resolveIn } from './tree.ts';
 

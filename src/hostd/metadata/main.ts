@@ -2,7 +2,7 @@
  * The process of the metadata service, started by hostd: see service.ts. It faces tenants, so it gives up being root
  * before it reads anything, and has nothing but what hostd tells it and the listening socket. Ends with hostd.
  */
-import type { HostDroplet } from '../../engine/host/port.ts';
+import type { HostDroplet } from '../../engine/node/port.ts';
 import { closeServer } from '../listen.ts';
 import { metadataServer } from './server.ts';
 import { listenerFd, type Told } from './told.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
-import type { HostDroplet } from '../../engine/host/port.ts';
+import type { HostDroplet } from '../../engine/node/port.ts';
 import { closeServer } from '../listen.ts';
 import { metadataServer } from './server.ts';
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { HostDroplet } from '../../engine/host/port.ts';
+import type { HostDroplet } from '../../engine/node/port.ts';
 import { answer } from './tree.ts';
 
 /** Connections a droplet may hold open at once, and all of them together. */

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:net';
-import { type Clock, sleep } from '../../control/clock.ts';
+import { type Clock, sleep } from '../../base/clock.ts';
 import type { Droplets } from '../droplets.ts';
 import { listenWhenPossible } from '../listen.ts';
 import { errorText, log } from '../log.ts';

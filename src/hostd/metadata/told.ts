@@ -1,4 +1,4 @@
-import type { MetadataDocument } from '../../engine/host/port.ts';
+import type { MetadataDocument } from '../../engine/node/port.ts';
 
 /** What hostd tells the process of the metadata service, a line of JSON each. */
 export type Told =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MetadataDocument } from '../../engine/host/port.ts';
+import type { MetadataDocument } from '../../engine/node/port.ts';
 import { answer } from './tree.ts';
 
 const document: MetadataDocument = {

@@ -1,4 +1,4 @@
-import type { MetadataAddress, MetadataDocument, MetadataInterface } from '../../engine/host/port.ts';
+import type { MetadataAddress, MetadataDocument, MetadataInterface } from '../../engine/node/port.ts';
 
 /** A value, or an index of more. */
 type Entry = string | Map<string, Entry>;

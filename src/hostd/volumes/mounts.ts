@@ -1,5 +1,5 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { unescapePath } from '../../host/mountinfo.ts';
+import { unescapePath } from '../../setup/mountinfo.ts';
 
 /** A place where the filesystem of a loop device is mounted, in whatever mount namespace. */
 export interface Mount {

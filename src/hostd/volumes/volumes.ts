@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readlink, rm, stat, symlink, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Host, HostVolume } from '../../engine/host/port.ts';
+import type { Host, HostVolume } from '../../engine/node/port.ts';
 import { run } from '../exec.ts';
 import { unlessAbsent } from '../files.ts';
 import { errorText, log } from '../log.ts';

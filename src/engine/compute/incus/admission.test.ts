@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drivenClock } from '../../../control/clock.ts';
+import { drivenClock } from '../../../base/clock.ts';
 import { bootAdmission } from './admission.ts';
 
 function setup(busy: boolean) {

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type Clock, sleep } from '../../../control/clock.ts';
+import { type Clock, sleep } from '../../../base/clock.ts';
 
 export interface Admission {
   /** Resolves when one more machine may be started. */

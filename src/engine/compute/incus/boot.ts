@@ -1,6 +1,6 @@
 /** Starting a machine means that its init lives: Incus calls it a success also where that ends at once. */
-import { sleep } from '../../../control/clock.ts';
-import { EngineError } from '../../errors.ts';
+import { sleep } from '../../../base/clock.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';
 import { type IncusInstance, instancePath, powerKey } from './instances.ts';

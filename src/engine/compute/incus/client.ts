@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Pool } from 'undici';
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import { incusError, isNotFound, transportError } from './errors.ts';
 
 /** How long Incus may take to answer a request that starts no operation, in ms. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../../../control/clock.ts';
+import type { Clock } from '../../../base/clock.ts';
 import type { IncusClient } from './client.ts';
 import type { IncusInstance } from './instances.ts';
 import type { Machines } from './machines.ts';

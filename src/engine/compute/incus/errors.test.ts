@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { EngineErrorKind } from '../../errors.ts';
+import type { EngineErrorKind } from '../../../base/engine-error.ts';
 import { failureKind, incusError, isNotFound, says } from './errors.ts';
 
 const cases: [number | undefined, string, EngineErrorKind][] = [

@@ -1,4 +1,4 @@
-import { EngineError, type EngineErrorKind } from '../../errors.ts';
+import { EngineError, type EngineErrorKind } from '../../../base/engine-error.ts';
 
 /** What Incus (or the way to it) said, as the `cause` of an `EngineError`. */
 export interface IncusFailure {

@@ -1,5 +1,5 @@
 import { WebSocket } from 'ws';
-import type { Clock } from '../../../control/clock.ts';
+import type { Clock } from '../../../base/clock.ts';
 import type { ComputeEvent } from '../port.ts';
 
 /** First and longest pause before a broken stream is opened again, in ms. */

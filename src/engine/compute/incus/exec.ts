@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { IncusClient } from './client.ts';
 import { says } from './errors.ts';
 

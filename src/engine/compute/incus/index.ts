@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { type Clock, systemClock } from '../../../control/clock.ts';
-import { EngineError } from '../../errors.ts';
+import { type Clock, systemClock } from '../../../base/clock.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute, Instance, InstanceSpec, StopOptions } from '../port.ts';
 import { bootAdmission } from './admission.ts';
 import { boot } from './boot.ts';

@@ -1,5 +1,5 @@
 /** What is changed and seen of a machine while it runs. */
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { execute } from './exec.ts';

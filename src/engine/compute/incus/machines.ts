@@ -2,7 +2,7 @@
  * The instances of a machine, by the port's name of it. A machine lives under either of two names in Incus, and while
  * its disk is replaced there is an instance under each of them: see replace.ts.
  */
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { IncusClient } from './client.ts';
 import {
   type IncusInstance,

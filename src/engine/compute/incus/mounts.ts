@@ -4,7 +4,7 @@
  * mounts the volume in another way, is let alone; nothing here makes an attach or a detach fail.
  */
 import { posix } from 'node:path';
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { VolumeAttachment } from '../port.ts';
 import { type IncusClient, Unfinished } from './client.ts';
 import { isNotFound } from './errors.ts';

@@ -1,5 +1,5 @@
-import { sleep } from '../../../control/clock.ts';
-import { EngineError } from '../../errors.ts';
+import { sleep } from '../../../base/clock.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { IncusContext } from './context.ts';
 import { isNotFound, says } from './errors.ts';
 import { vpcKey, vpcNetworkName } from './spec.ts';

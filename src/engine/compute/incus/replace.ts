@@ -4,7 +4,7 @@
  * crash at any moment leaves one that can be finished. Nothing is renamed: an incusd that is killed while it renames an
  * instance leaves one that it can neither start nor rename nor repair.
  */
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute, InstanceSpec } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import {

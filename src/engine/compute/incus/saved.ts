@@ -2,7 +2,7 @@
  * Kept disks: instances that never run, each a copy of a machine's disk. A copy in a btrfs pool shares its blocks
  * with the machine, so it takes no time and no room, and lives on when the machine is deleted.
  */
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';

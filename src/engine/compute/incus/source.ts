@@ -1,4 +1,4 @@
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { DiskSource } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { instancePath } from './instances.ts';

@@ -1,6 +1,6 @@
 /** Block volumes on machines. */
 import { posix } from 'node:path';
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';

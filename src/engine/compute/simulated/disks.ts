@@ -1,5 +1,5 @@
 /** Kept disks and images of the simulated world. */
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../port.ts';
 import type { Machine, World } from './world.ts';
 

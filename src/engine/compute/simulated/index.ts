@@ -1,4 +1,4 @@
-import { EngineError } from '../../errors.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute, Instance, InstanceSpec } from '../port.ts';
 import { simulatedDisks } from './disks.ts';
 import type { Delays, Machine, World } from './world.ts';

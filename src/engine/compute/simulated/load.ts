@@ -1,4 +1,4 @@
-import type { Clock } from '../../../control/clock.ts';
+import type { Clock } from '../../../base/clock.ts';
 import type { MachineSize, Usage } from '../port.ts';
 
 /** How much of what it has a simulated machine uses, each from 0 to 1. */

@@ -2,8 +2,8 @@ import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { drivenClock } from '../../../control/clock.ts';
-import { EngineError } from '../../errors.ts';
+import { drivenClock } from '../../../base/clock.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { InstanceSpec } from '../port.ts';
 import { noDelays, openWorld, simulatedCompute } from './index.ts';
 

@@ -1,6 +1,6 @@
-import { type Clock, sleep } from '../../../control/clock.ts';
+import { type Clock, sleep } from '../../../base/clock.ts';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { CloudMark } from '../../cloud-mark.ts';
-import { EngineError } from '../../errors.ts';
 import type { Compute, ComputeEvent, Instance, SavedDisk, Surveyed, Usage } from '../port.ts';
 import { openJournal } from './journal.ts';
 import { type Load, loads } from './load.ts';

@@ -1,8 +1,8 @@
 import { mkdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Pool } from 'undici';
+import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../../compute/port.ts';
-import { EngineError } from '../../errors.ts';
 import type { AddressRules } from '../address.ts';
 import { download } from '../download.ts';
 import { type Imported, type Importer, type ImportLimits, Unimportable } from '../port.ts';

@@ -1,4 +1,4 @@
-import { type Clock, sleep } from '../../../control/clock.ts';
+import { type Clock, sleep } from '../../../base/clock.ts';
 import type { Compute } from '../../compute/port.ts';
 import { type Importer, Unimportable } from '../port.ts';
 

@@ -1,6 +1,6 @@
 import { Pool } from 'undici';
+import { EngineError, type EngineErrorKind } from '../../../base/engine-error.ts';
 import type { CloudMark } from '../../cloud-mark.ts';
-import { EngineError, type EngineErrorKind } from '../../errors.ts';
 import type { Host, HostAddress, HostSurvey } from '../port.ts';
 
 /** How long a host may take to answer, ms. */

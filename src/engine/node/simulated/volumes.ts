@@ -1,5 +1,5 @@
+import { EngineError } from '../../../base/engine-error.ts';
 import { openJournal } from '../../compute/simulated/journal.ts';
-import { EngineError } from '../../errors.ts';
 import type { Host, HostVolume } from '../port.ts';
 
 /** Bytes that have a name: a volume or a snapshot of one. What is written on it is a text. */

@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { EngineError } from '../../../base/engine-error.ts';
 import { type CloudMark, markText, parseMark } from '../../cloud-mark.ts';
-import { EngineError } from '../../errors.ts';
 
 /** Where a host keeps whose it is. */
 export interface MarkPlace {

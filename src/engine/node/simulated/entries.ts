@@ -1,5 +1,5 @@
+import { EngineError } from '../../../base/engine-error.ts';
 import { openJournal } from '../../compute/simulated/journal.ts';
-import { EngineError } from '../../errors.ts';
 import type { HostAddress, HostDroplet } from '../port.ts';
 
 /** A line of the journal: the last one about a thing holds. Without an entry, it is withdrawn. */

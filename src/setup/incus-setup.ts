@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import ipaddr from 'ipaddr.js';
+import { EngineError } from '../base/engine-error.ts';
 import { poolName } from '../config.ts';
 import { type IncusClient, incusClient } from '../engine/compute/incus/client.ts';
-import { EngineError } from '../engine/errors.ts';
 import { run } from './command.ts';
 import { ensureLimits } from './pool-limits.ts';
 import { poolQuotas } from './pool-quotas.ts';

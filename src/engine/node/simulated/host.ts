@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EngineError } from '../../errors.ts';
+import type { EngineError } from '../../../base/engine-error.ts';
 import { digest } from '../digest.ts';
 import type { Host, MetadataDocument } from '../port.ts';
 import { openEntries, type SimulatedEntries, simulatedEntries } from './entries.ts';
