@@ -2,6 +2,8 @@
  * What a product is to the rest of the house. Each product's folder answers one `Product` from its index.ts;
  * `cloud/index.ts` lists them, and whatever builds the control plane maps over that list.
  */
+
+import type { Caller } from '../base/caller.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { AroundStep } from '../control/converge.ts';
@@ -11,7 +13,7 @@ import type { Compute } from '../engine/compute/port.ts';
 import type { Importer, ImportLimits } from '../engine/importer/port.ts';
 import type { Mail } from '../engine/mail/port.ts';
 import type { Host } from '../engine/node/port.ts';
-import type { Caller, Operation } from '../http/operation.ts';
+import type { Operation } from '../http/operation.ts';
 import type { Queryable, Store, Tx } from '../store/store.ts';
 import type { CloudContext } from './context.ts';
 

@@ -1,6 +1,6 @@
 /** Actions: something that was asked of a resource, and how it went. Begun by commands, ended by the loop. */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
-import type { Caller } from '../http/operation.ts';
+import type { Caller } from '../base/caller.ts';
 import { insertEndedEvents } from '../store/events.ts';
 import type { Actions } from '../store/schema.ts';
 import type { Queryable } from '../store/store.ts';

@@ -3,8 +3,8 @@
  * it (audit), what changed (events), and wakes the loop for it.
  */
 import { sql } from 'kysely';
+import type { Caller } from '../base/caller.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Caller } from '../http/operation.ts';
 import type { EventChange } from '../store/events.ts';
 import type { Store, Tx } from '../store/store.ts';
 

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Caller } from '../base/caller.ts';
 import type { Authenticate } from './auth.ts';
 import { ApiError } from './errors.ts';
-import type { Caller, Operation } from './operation.ts';
+import type { Operation } from './operation.ts';
 import type { RateLimit } from './rate-limit.ts';
 
 declare module 'fastify' {

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
+import type { Caller } from '../base/caller.ts';
 import type { Clock } from '../base/clock.ts';
 import type { ChannelListener, Listening } from '../store/session.ts';
 import type { Store } from '../store/store.ts';
 import { ApiError } from './errors.ts';
-import type { Caller } from './operation.ts';
 import { strangers } from './strangers.ts';
 
 /** The name under which a change of a token is told to all processes; the payload is the token's id. */

@@ -1,13 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Static, TSchema } from 'typebox';
-
-/** Who calls. Every query is by `teamId`; `tokenId` and `userId` go into actions and the audit trail. */
-export interface Caller {
-  teamId: string;
-  userId: string;
-  tokenId: string;
-  scopes: readonly string[];
-}
+import type { Caller } from '../base/caller.ts';
 
 /** What a handler is given: the validated parts of the request and who sent it. */
 export interface Request<Params = unknown, Query = unknown, Body = unknown> {

@@ -1,10 +1,11 @@
 /** The operations of a resource's actions, as a product gets them: of a resource made up for the test. */
 import { Type } from 'typebox';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Caller } from '../../src/base/caller.ts';
 import { actionHistory, beginOperation } from '../../src/cloud/actions/index.ts';
 import { beginAction } from '../../src/control/actions.ts';
 import { notFound } from '../../src/http/errors.ts';
-import type { Caller, Operation, Request } from '../../src/http/operation.ts';
+import type { Operation, Request } from '../../src/http/operation.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 
 const at = new Date('2026-01-01T00:00:00Z');

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Caller } from '../../src/base/caller.ts';
 import { drivenClock } from '../../src/base/clock.ts';
 import { beginAction, endAction } from '../../src/control/actions.ts';
 import { type Command, command } from '../../src/control/command.ts';
-import type { Caller } from '../../src/http/operation.ts';
 import { insertEndedEvents, insertEvents } from '../../src/store/events.ts';
 import { Overtaken } from '../../src/store/store.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';

@@ -1,6 +1,7 @@
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { notFound } from '../../http/errors.ts';
-import { type Caller, type Operation, operation } from '../../http/operation.ts';
+import { type Operation, operation } from '../../http/operation.ts';
 import type { Store } from '../../store/store.ts';
 import { AccountSchema, TokenInfoSchema } from './schema.ts';
 

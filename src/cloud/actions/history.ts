@@ -1,9 +1,10 @@
 /** The actions of one resource, also of one that is gone: what a 2xx named stays to be found. */
 import { type Static, type TObject, Type } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import type { Action } from '../../control/actions.ts';
 import { notFound } from '../../http/errors.ts';
 import { listOperation } from '../../http/list.ts';
-import { type Caller, type Operation, operation, type Request } from '../../http/operation.ts';
+import { type Operation, operation, type Request } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { selectPage } from '../../store/page.ts';
 import type { Store } from '../../store/store.ts';

@@ -1,5 +1,5 @@
 /** The record of a droplet that is destroyed together with resources: who asked, for what, and how each went. */
-import type { Caller } from '../../http/operation.ts';
+import type { Caller } from '../../base/caller.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { Belonging } from '../product.ts';
 

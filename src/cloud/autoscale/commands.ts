@@ -1,10 +1,10 @@
 /** Creating, changing and deleting pools. */
 import { sql } from 'kysely';
 import { type Static, Type } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Asked, type Change, command } from '../../control/command.ts';
 import { conflict, invalid, notFound, quoted } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { leavePool } from '../droplets/index.ts';

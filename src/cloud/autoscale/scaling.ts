@@ -1,8 +1,8 @@
 /** Adding members to a pool and taking them away. Each is one transaction, and done twice does no harm. */
 import { randomBytes } from 'node:crypto';
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { command } from '../../control/command.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { lockable } from '../droplet-state/index.ts';

@@ -1,9 +1,9 @@
 /** One action at a time: whoever wants to change a droplet locks its row, and finds nothing pending. */
 import type { Selectable } from 'kysely';
+import type { Caller } from '../../base/caller.ts';
 import type { Change } from '../../control/command.ts';
 import { wake } from '../../control/reconcile.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';

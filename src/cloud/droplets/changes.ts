@@ -1,7 +1,7 @@
 /** The droplet actions there are, and what each changes of what is wanted. */
 import type { Static } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Tx } from '../../store/store.ts';
 import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';

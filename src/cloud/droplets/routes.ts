@@ -1,8 +1,9 @@
 import { Type } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { invalid, notFound } from '../../http/errors.ts';
 import { listOperation, slicePage } from '../../http/list.ts';
-import { type Caller, type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
+import { type Operation, operation, RawJson, type Request } from '../../http/operation.ts';
 import {
   maxPerPage,
   type Page,

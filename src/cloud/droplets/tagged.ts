@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Caller } from '../../http/operation.ts';
+import type { Caller } from '../../base/caller.ts';
 import type { Tx } from '../../store/store.ts';
 import { type LockedDroplet, lockable } from '../droplet-state/index.ts';
 import { idsTagged } from '../tags/index.ts';

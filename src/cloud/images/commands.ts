@@ -1,9 +1,9 @@
 /** Importing, changing and deleting images of a team's own. */
 import type { Static } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';

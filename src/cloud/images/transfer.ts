@@ -4,9 +4,9 @@
  */
 import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Static } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import { type Asked, type Command, command } from '../../control/command.ts';
 import { invalid, notFound, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { ImageTransfers } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { emailOf, findTeam, mayInTeam } from '../account/index.ts';

@@ -1,10 +1,10 @@
 /** Commands on reserved addresses: each changes what is wanted; the loop puts it in force on the host. */
 
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Action, beginAction, endAction } from '../../control/actions.ts';
 import { type Asked, type Change, type Command, command } from '../../control/command.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import { Overtaken, type Store, type Tx } from '../../store/store.ts';
 import { reservedIpKind, reservedIpUrn } from '../addresses/index.ts';
 import { dropletChanged, holdDroplets, type LockedDroplet, lockable } from '../droplet-state/index.ts';

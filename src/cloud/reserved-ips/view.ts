@@ -1,6 +1,6 @@
 /** Reserved addresses as clients see them. */
 import type { Static } from 'typebox';
-import type { Caller } from '../../http/operation.ts';
+import type { Caller } from '../../base/caller.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { type DropletSchema, dropletViews } from '../droplets/index.ts';

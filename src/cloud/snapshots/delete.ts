@@ -1,7 +1,7 @@
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, notFound } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import { deleteImages, findOwnImage, imageUrn } from '../images/index.ts';
 import { deleteVolumeSnapshot } from '../volumes/index.ts';

@@ -1,7 +1,7 @@
+import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { type Asked, type Change, command } from '../../control/command.ts';
 import { ApiError, notFound, quoted } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { type TaggableResources, type TaggableType, taggableTypes } from '../product.ts';

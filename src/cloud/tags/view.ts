@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { type Static, Type } from 'typebox';
-import type { Caller } from '../../http/operation.ts';
+import type { Caller } from '../../base/caller.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Queryable } from '../../store/store.ts';
 import { type TaggableType, taggableTypes } from '../product.ts';

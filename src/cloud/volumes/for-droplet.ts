@@ -1,5 +1,5 @@
+import type { Caller } from '../../base/caller.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
-import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Tx } from '../../store/store.ts';
 import { missingText } from './missing.ts';

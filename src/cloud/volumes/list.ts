@@ -1,6 +1,7 @@
 /** Which volumes a list shows, and how many there are in all. */
+
+import type { Caller } from '../../base/caller.ts';
 import type { Listed } from '../../http/list.ts';
-import type { Caller } from '../../http/operation.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { type PageOfRows, selectPage } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';

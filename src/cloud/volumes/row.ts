@@ -1,9 +1,9 @@
 /** Volumes as the database has them, with what their views and commands need. */
 import { type RawBuilder, type Selectable, sql } from 'kysely';
+import type { Caller } from '../../base/caller.ts';
 import type { VolumeAttachment } from '../../engine/compute/port.ts';
 import type { HostVolume } from '../../engine/node/port.ts';
 import { isUuid } from '../../http/formats.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { Volumes } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { tagsOf } from '../tags/index.ts';

@@ -1,8 +1,8 @@
 /** Snapshots of volumes as the database has them. */
 import { type Selectable, sql } from 'kysely';
 import type { Static } from 'typebox';
+import type { Caller } from '../../base/caller.ts';
 import { isUuid } from '../../http/formats.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { VolumeSnapshots } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { gigabytes } from '../gigabytes.ts';

@@ -1,9 +1,9 @@
 /** Commands on the snapshots of volumes. */
 import { sql } from 'kysely';
+import type { Caller } from '../../base/caller.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Listed } from '../../http/list.ts';
-import type { Caller } from '../../http/operation.ts';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { checkTagNames, ensureTags, newTags, tagResources, untagResource } from '../tags/index.ts';
