@@ -110,3 +110,12 @@ export async function readEvents(
   if (!rows[0]?.known) throw new UnknownCursor();
   return { events, next: after };
 }
+
+/**
+ * Forgets the events of a dump that another server has written and this one has not come to the place of: they, and all
+ * that came after them of the same resource, would not be read before it has. To be called before anything is changed;
+ * forgets nothing of this server's own, whoever else is at work.
+ */
+export async function forgetForeignEvents(db: Queryable): Promise<void> {
+  await sql`delete from events where xid >= pg_snapshot_xmax(pg_current_snapshot())`.execute(db);
+}

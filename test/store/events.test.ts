@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Event,
   type EventCursor,
+  forgetForeignEvents,
   readEvents,
   recordEvent,
   UnknownCursor,
@@ -183,4 +184,17 @@ it('a cursor of another database is refused, and not waited with', async () => {
     UnknownCursor,
   );
   expect(await readEvents(db, { limit: 10 })).toEqual({ events: [], next: undefined });
+});
+
+it('events of a dump of another server keep back none of their resource', async () => {
+  const { db, pool } = database.store;
+  // As a dump is loaded: with the places that they had, which this server is far from.
+  await pool.query(`
+    alter table events disable trigger event_placed;
+    insert into events (xid, at, team_id, urn, change) select '99999999999', '2026-01-01', '${teamId}', 'do:x:1', 'created';
+    alter table events enable trigger event_placed`);
+  await forgetForeignEvents(db);
+  await database.store.transaction((tx) => record(tx, 'do:x:1', 7));
+  await forgetForeignEvents(db);
+  expect((await reader()(1)).map(({ change, actionId }) => [change, actionId])).toEqual([['changed', 7]]);
 });
