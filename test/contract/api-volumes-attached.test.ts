@@ -274,6 +274,31 @@ describe('volumes of a new droplet', () => {
     expect(await atoll.compute.get(`droplet-${first}`)).toBeUndefined();
   });
 
+  it('asks no engine about a deleted volume while a droplet may have it, whatever is in quarantine', async () => {
+    const { db } = atoll.database.store;
+    const stranger = { kind: 'machine', name: 'stranger', urn: 'do:droplet:1', found_at: new Date() };
+    await db.insertInto('quarantined').values(stranger).execute();
+    const { id: volume } = await create();
+    const first = await droplet({ volumes: [volume] });
+    const release = engine.hold('delete');
+    await atoll.api.expect(204, 'DELETE', `/v2/droplets/${first}`);
+    atoll.world.fail('list', new EngineError('unavailable', 'away'), 50);
+    await atoll.api.expect(204, 'DELETE', `/v2/volumes/${volume}`);
+    const row = db.selectFrom('reconcile').select('waiting_for').where('id', '=', volume);
+    const waits = async () => (await row.executeTakeFirst())?.waiting_for;
+    await until(async () => Boolean(await waits()));
+    expect(await waits()).toMatch(`busy: droplet ${first}, which may have volume ${volume}`);
+    const answers = () =>
+      atoll.compute.list().then(
+        () => true,
+        () => false,
+      );
+    while (!(await answers())) continue;
+    release();
+    await until(async () => (await held(volume)) === undefined);
+    await db.deleteFrom('quarantined').where('name', '=', stranger.name).execute();
+  });
+
   it('deletes them while what was made of a droplet that cannot be made is there, but the bytes only after that', async () => {
     const { id: volume } = await create();
     engine.afterwards('create', new EngineError('rejected', 'made, and then refused'));

@@ -34,8 +34,9 @@ const whyNot = {
 export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
   const { store, clock, host, compute } = deps;
 
-  async function observe({ id, deleted_at }: VolumeRow): Promise<SeenVolume> {
-    if (!deleted_at) return {};
+  async function observe({ id, deleted_at, held }: VolumeRow): Promise<SeenVolume> {
+    // A droplet that is not gone yet is waited for, whatever else there is.
+    if (!deleted_at || held) return {};
     const waiting = await store.db
       .selectFrom('volume_snapshots')
       .select('id')
