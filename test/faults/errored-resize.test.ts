@@ -41,3 +41,20 @@ it.each([true, false])(
     expect(snapshots[0].min_disk_size).toBe(droplet.disk);
   },
 );
+
+it('a resize to what the catalogue does not have any more errs, and the droplet is as it was', async () => {
+  atoll = await startAtoll();
+  const { id } = await createDroplet(atoll.api, { size: 's-1vcpu-1gb' });
+  const path = `/v2/droplets/${id}/actions`;
+  const off = await atoll.api.expect(201, 'POST', path, { type: 'power_off' });
+  await ended(atoll.api, off.action.id);
+  // Accepted by another version of the control plane.
+  atoll.plane.kill();
+  const { action } = await atoll.api.expect(201, 'POST', path, { type: 'resize', size: 's-2vcpu-4gb' });
+  const { db } = atoll.database.store;
+  await db.updateTable('droplets').set({ size: 's-of-later' }).where('id', '=', id).execute();
+  await atoll.restart();
+  expect((await ended(atoll.api, action.id)).status).toBe('errored');
+  const { droplet } = await atoll.api.expect(200, 'GET', `/v2/droplets/${id}`);
+  expect(droplet).toMatchObject({ size_slug: 's-1vcpu-1gb', locked: false });
+});

@@ -31,7 +31,8 @@ const whyNot = {
 interface Target {
   row: DropletRow;
   entry: HostDroplet;
-  desired: Desired;
+  /** Its digest. */
+  expected: string;
 }
 
 export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
@@ -41,7 +42,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
     const row = await dropletRow(store.db, id);
     if (!row || row.gone_at) return undefined;
     const entry = hostEntry(row, context.network);
-    return { row, entry, desired: desiredOf(row, entry) };
+    return { row, entry, expected: digest(entry) };
   }
 
   /** `expected`: the digest of the row's entry. */
@@ -54,7 +55,8 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
     return anothers ? { instance, published: undefined, anothers } : { instance, published };
   }
 
-  function desiredOf(row: DropletRow, entry: HostDroplet): Desired {
+  /** Throws for a size that the catalogue does not have any more: that is part of the plan, which can be given up. */
+  function desiredOf({ row, expected }: Target): Desired {
     const acting = row.pending_action_id !== null;
     return {
       deleted: row.deleted_at !== null,
@@ -70,7 +72,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
       ipv6: row.public_ipv6 !== null,
       password: row.new_password !== null,
       saves: acting ? row.pending_save_ids : [],
-      entry: digest(entry),
+      entry: expected,
     };
   }
 
@@ -116,13 +118,13 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
   }
 
   /** The pending action errs, and what it changed is put back. */
-  async function giveUp({ row, entry }: Target, message: string): Promise<boolean> {
+  async function giveUp({ row, expected }: Target, message: string): Promise<boolean> {
     if (row.pending_action_id === null || row.deleted_at) return false;
     // A machine that could not be made is deleted: what it printed is kept for `atoll logs --droplet`.
     const printed = await compute.console(instanceName(row)).catch(() => null);
     const end = { message, at: clock.now(), console: printed };
     // A step that failed may have had its effect all the same: what it left decides what is put back.
-    const left = await observe(row, digest(entry)).catch(() => undefined);
+    const left = await observe(row, expected).catch(() => undefined);
     await store.transaction((tx) => undoAction(tx, row, left, end));
     return true;
   }
@@ -131,8 +133,8 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
     kind: dropletKind,
     lane: 'quick',
     row: (id) => targetOf(Number(id)),
-    observe: ({ row, desired }) => observe(row, desired.entry),
-    plan: ({ desired }, observed) => plan(desired, observed),
+    observe: ({ row, expected }) => observe(row, expected),
+    plan: (target, observed) => plan(desiredOf(target), observed),
     async take(step, { row, entry }, observed, run) {
       if (step.do === 'publish' && observed.anothers)
         throw new EngineError('rejected', 'the entry of its id is that of a machine in quarantine');
