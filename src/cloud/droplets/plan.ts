@@ -22,7 +22,7 @@ export interface Desired {
   /** The pending action is what raised it: no other one replaces a disk. */
   replacing: boolean;
   size: MachineSize;
-  /** The ids of the volumes that are to hang on it. */
+  /** The ids of the volumes that are to be attached to it. */
   volumes: string[];
   ipv6: boolean;
   /** A root password is to be mailed, and set unless the first boot does that. */

@@ -89,8 +89,8 @@ export async function undoAction(
     await recordEvent(tx, { at, teamId, urn: dropletUrn(id), change: 'changed', actionId });
   }
   await abandonSaves(tx, row.id, { error: message, at });
-  // A volume hangs where it was found. What there may be of a machine that could not be made keeps its volumes until it
-  // is deleted: see `freeVolumes`.
+  // Volumes stay attached that were found attached to the machine; the others are detached. Of a droplet that was never
+  // made all stay: there may be a machine made by half that has them, until it is deleted (`freeVolumes`).
   const attached = observed?.instance?.volumes ?? [];
   await leaveVolumes(tx, {
     actionId: row.pending_action_id,

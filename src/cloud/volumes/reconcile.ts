@@ -75,7 +75,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return end === 'gone' ? { forget: true } : undefined;
   }
 
-  /** The machine that has a volume and that the database does not know: no row says what hangs on it. */
+  /** The machine that has a volume attached and that the database does not know: no row says what is attached to it. */
   async function strangerWith(id: string): Promise<string | undefined> {
     const any = await store.db.selectFrom('quarantined').select('name').limit(1).executeTakeFirst();
     if (!any) return undefined;

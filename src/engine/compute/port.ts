@@ -1,5 +1,5 @@
 /**
- * The compute port: machines (instances) and the layer-2 networks they hang on.
+ * The compute port: machines (instances) and the layer-2 networks they are attached to.
  *
  * Every method is idempotent: called twice with the same arguments, also after a crash in the middle of the
  * first call, it ends in the same world and does not fail because the work is done already.
@@ -188,7 +188,7 @@ export interface Compute {
   ensureNetwork(vpcId: string): Promise<void>;
   /** The VPC ids whose networks exist. */
   networks(): Promise<string[]>;
-  /** Removes the network of a VPC; one that is gone already is fine; `busy` while machines hang on it. */
+  /** Removes the network of a VPC; one that is gone already is fine; `busy` while machines are attached to it. */
   deleteNetwork(vpcId: string): Promise<void>;
   /** The images that machines can be made from. */
   images(): Promise<string[]>;

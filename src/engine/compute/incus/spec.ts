@@ -58,7 +58,7 @@ export const engineNames = (id: string, name: string): [string, string] => [
 /** The port's name of a machine or kept disk, by its name in Incus. */
 export const portName = (name: string): string => name.replace(/^at[0-9a-f]{4}n?-/, '');
 
-/** The bridge that a nic hangs on. */
+/** The bridge that a nic is attached to. */
 export function networkName(placement: Pick<Placement, 'id' | 'publicNetwork'>, network: string): string {
   return network === 'public' ? placement.publicNetwork : vpcNetworkName(placement.id, network);
 }

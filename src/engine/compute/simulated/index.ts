@@ -182,7 +182,7 @@ export function simulatedCompute(world: World): Compute {
       world.enter('deleteNetwork');
       for (const machine of world.machines.values())
         if (machine.networks.includes(vpcId))
-          throw new EngineError('busy', `${machine.name} hangs on the network of VPC ${vpcId}`);
+          throw new EngineError('busy', `${machine.name} is attached to the network of VPC ${vpcId}`);
       if (world.networks.has(vpcId)) await world.record({ noNetwork: vpcId });
     },
     watch: (listener, signal) => world.watch(listener, signal),
