@@ -1,5 +1,5 @@
 /**
- * The one body of a reconciler: read the row, observe, plan, take the steps, look again; then write down what is. What
+ * The one body of a reconciler: read the row, observe, plan, take the steps, observe again; then write down what is. What
  * differs from kind to kind are its parts, of which the plan is a pure function.
  */
 
@@ -10,9 +10,9 @@ import type { Outcome, Reconciler, Run } from './run.ts';
 
 /** What to do next about a resource. */
 export type Plan<Step, End> =
-  /** Take these, in order, and look again. */
+  /** Take these, in order, and observe again. */
   | { steps: readonly Step[] }
-  /** Something else has it, or must come first: look again soon. `patienceMs`: how long; absent: as for `busy`. */
+  /** Something else has it, or must come first: try again soon. `patienceMs`: how long; absent: as for `busy`. */
   | { wait: string; patienceMs?: number }
   /** Nothing is to be done now. */
   | { settled: End };
@@ -70,7 +70,7 @@ export function converge<Row, Seen extends object, Step, End>(
       let seen: Seen;
       let next: Plan<Step, End>;
       try {
-        run.looking();
+        run.observing();
         seen = { ...(await parts.observe(row, run)), ...known };
         next = parts.plan(row, seen, clock.now());
         if ('wait' in next)

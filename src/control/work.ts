@@ -31,7 +31,7 @@ export async function work(options: WorkOptions): Promise<Ending> {
     waited,
     overdue: (error) => isOverdue(error, waited, clock.now()),
     signal: AbortSignal.any([ended, held.lost.signal]),
-    looking() {
+    observing() {
       held.outdated = false;
     },
     slow() {

@@ -6,6 +6,6 @@ export const undisturbedRun = (): Run => ({
   waited: undefined,
   overdue: () => false,
   signal: new AbortController().signal,
-  looking() {},
+  observing() {},
   slow() {},
 });

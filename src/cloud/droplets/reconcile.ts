@@ -1,4 +1,4 @@
-/** Brings one droplet to what is wanted: observe, plan, take the steps, look again; then write down what is. */
+/** Brings one droplet to what is wanted: observe, plan, take the steps, observe again; then write down what is. */
 import { sql } from 'kysely';
 import { EngineError } from '../../base/engine-error.ts';
 import { endingAction } from '../../control/actions.ts';

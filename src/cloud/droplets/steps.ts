@@ -93,7 +93,7 @@ async function attach(
 ): Promise<void> {
   const { compute, store } = deps;
   const volume = (await attachedVolumes(store.db, row.id)).find(({ id }) => id === volumeId);
-  // Detached meanwhile: the next look has another plan.
+  // Detached meanwhile: the next round has another plan.
   if (!volume) return;
   await refuseHeldVolumes(deps, [volumeId]);
   const device = await volumeDevice(deps, volume, run);
