@@ -12,8 +12,8 @@ import {
   type BackupRow,
   type BackupStep,
   backupColumns,
+  type ObservedBackups,
   planBackups,
-  type SeenBackups,
 } from './plan.ts';
 import { backupKind } from './schedule.ts';
 
@@ -37,7 +37,7 @@ function look(db: Queryable, id: number): Promise<BackupRow | undefined> {
 export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconciler {
   const { store, clock, log } = deps;
 
-  async function take(step: BackupStep, row: BackupRow): Promise<SeenBackups | void> {
+  async function take(step: BackupStep, row: BackupRow): Promise<ObservedBackups | void> {
     switch (step.do) {
       case 'delete':
         return expire(step.images);
@@ -60,7 +60,7 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
     });
   }
 
-  return converge<BackupRow, SeenBackups, BackupStep, BackupEnd>(deps, {
+  return converge<BackupRow, ObservedBackups, BackupStep, BackupEnd>(deps, {
     kind: backupKind,
     lane: 'quick',
     row: (id) => look(store.db, Number(id)),

@@ -1,5 +1,5 @@
 /**
- * What to do next about a droplet: a pure function of what is wanted and what is there.
+ * What to do next about a droplet: a pure function of its desired and its observed state.
  *
  * An action drives, observation rules otherwise: only while an action is pending does the plan change the machine.
  * Without one, a machine that was stopped behind our back (or from inside) is taken as it is found.

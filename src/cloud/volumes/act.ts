@@ -14,10 +14,10 @@ import {
 } from '../droplet-state/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
+import { volumeKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
 import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
-import { volumeKind } from './wanted.ts';
 
 type Ask = Static<typeof VolumeActionRequest>;
 /** The command, and what is asked of it. */

@@ -2,7 +2,7 @@
 import type { Plan } from '../../control/converge.ts';
 import type { VolumeRow } from './row.ts';
 
-export interface SeenVolume {
+export interface ObservedVolume {
   /** A machine in quarantine that has it: no row says what is attached to that one. */
   stranger?: string | undefined;
   /** One of its snapshots is yet to be taken. */
@@ -19,17 +19,17 @@ export type VolumeStep = { do: 'ensure' } | { do: 'delete' };
 /** `owed`: the snapshot that is taken wakes us. */
 export type VolumeEnd = 'there' | 'missing' | 'owed' | 'gone';
 
-type Wanted = Pick<VolumeRow, 'id' | 'size_gib' | 'deleted_at' | 'held' | 'droplet_id'>;
+type DesiredVolume = Pick<VolumeRow, 'id' | 'size_gib' | 'deleted_at' | 'held' | 'droplet_id'>;
 
-export function planVolume(row: Wanted, seen: SeenVolume): Plan<VolumeStep, VolumeEnd> {
-  if (row.deleted_at) return planRemoval(row, seen);
-  if (seen.missing) return { settled: 'missing' };
-  return seen.ensuredGib === row.size_gib ? { settled: 'there' } : { steps: [{ do: 'ensure' }] };
+export function planVolume(row: DesiredVolume, observed: ObservedVolume): Plan<VolumeStep, VolumeEnd> {
+  if (row.deleted_at) return planRemoval(row, observed);
+  if (observed.missing) return { settled: 'missing' };
+  return observed.ensuredGib === row.size_gib ? { settled: 'there' } : { steps: [{ do: 'ensure' }] };
 }
 
 function planRemoval(
-  { id, held, droplet_id }: Wanted,
-  { stranger, owesSnapshot, deleted }: SeenVolume,
+  { id, held, droplet_id }: DesiredVolume,
+  { stranger, owesSnapshot, deleted }: ObservedVolume,
 ): Plan<VolumeStep, VolumeEnd> {
   if (deleted) return { settled: 'gone' };
   // Another volume gets the same device next, which this machine could then read.

@@ -10,11 +10,11 @@ import type { Host } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
 import { holdDroplets } from '../droplet-state/index.ts';
 import { volumeDevice } from './device.ts';
+import { volumeKind } from './kinds.ts';
 import { lookAgainMs } from './missing.ts';
-import { planVolume, type SeenVolume, type VolumeEnd, type VolumeStep } from './plan.ts';
+import { type ObservedVolume, planVolume, type VolumeEnd, type VolumeStep } from './plan.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
 import { wakeDeletedSnapshot } from './snapshot-row.ts';
-import { volumeKind } from './wanted.ts';
 
 export interface VolumeReconcilerOptions extends ConvergeDeps {
   store: Store;
@@ -34,7 +34,7 @@ const whyNot = {
 export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
   const { store, clock, host, compute } = deps;
 
-  async function observe({ id, deleted_at }: VolumeRow): Promise<SeenVolume> {
+  async function observe({ id, deleted_at }: VolumeRow): Promise<ObservedVolume> {
     if (!deleted_at) return {};
     const waiting = await store.db
       .selectFrom('volume_snapshots')
@@ -46,7 +46,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return { stranger: await strangerWith(id), owesSnapshot: waiting !== undefined };
   }
 
-  async function take(step: VolumeStep, row: VolumeRow, run: Run): Promise<SeenVolume> {
+  async function take(step: VolumeStep, row: VolumeRow, run: Run): Promise<ObservedVolume> {
     if (step.do === 'delete') {
       await host.deleteVolume(row.id);
       return { deleted: true };
@@ -129,7 +129,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return true;
   }
 
-  return converge<VolumeRow, SeenVolume, VolumeStep, VolumeEnd>(deps, {
+  return converge<VolumeRow, ObservedVolume, VolumeStep, VolumeEnd>(deps, {
     kind: volumeKind,
     lane: 'quick',
     mostSlow: mostCopies,
@@ -140,7 +140,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
         .executeTakeFirst(),
     observe,
     plan: planVolume,
-    take: (step, row, _seen, run) => take(step, row, run),
+    take: (step, row, _observed, run) => take(step, row, run),
     settle,
     why: (error, run) => hopeless(error, run, whyNot),
     giveUp: async (row, reason) => !row.deleted_at && undoResize(row, reason),

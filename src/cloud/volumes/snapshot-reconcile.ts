@@ -8,12 +8,12 @@ import { wake } from '../../control/reconcile.ts';
 import { type EventChange, recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { volumeDevice } from './device.ts';
+import { volumeKind, volumeSnapshotKind } from './kinds.ts';
 import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
-import { planSnapshot, type SeenSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
+import { type ObservedSnapshot, planSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
 import { emptyBytes, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
-import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** A snapshot that cannot be taken disappears: there is nobody to tell why. */
 const notTold = { exhausted: 'no room', rejected: 'refused' };
@@ -21,7 +21,7 @@ const notTold = { exhausted: 'no room', rejected: 'refused' };
 export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
   const { store, clock, log, host } = deps;
 
-  async function takeStep(step: SnapshotStep, row: SnapshotRow, run: Run): Promise<SeenSnapshot> {
+  async function takeStep(step: SnapshotStep, row: SnapshotRow, run: Run): Promise<ObservedSnapshot> {
     switch (step.do) {
       case 'take':
         return { taken: (await take(row, run)).bytes };
@@ -78,13 +78,17 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
   const tell = (tx: Tx, { id, team_id: teamId }: Pick<SnapshotRow, 'id' | 'team_id'>, change: EventChange) =>
     recordEvent(tx, { at: clock.now(), teamId, urn: volumeSnapshotUrn(id), change });
 
-  async function settle(row: SnapshotRow, end: SnapshotEnd, seen: SeenSnapshot): Promise<Outcome | void> {
+  async function settle(
+    row: SnapshotRow,
+    end: SnapshotEnd,
+    observed: ObservedSnapshot,
+  ): Promise<Outcome | void> {
     const { id, volume_id, missing_at } = row;
     switch (end) {
       case 'taken':
         return finish(row, {
           status: 'available',
-          bytes: Math.max(0, Math.round((seen.taken ?? 0) - emptyBytes(row))),
+          bytes: Math.max(0, Math.round((observed.taken ?? 0) - emptyBytes(row))),
         });
       case 'missing':
         return { again: new Date(clock.now().getTime() + lookAgainMs) };
@@ -125,7 +129,7 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     return true;
   }
 
-  return converge<SnapshotRow, SeenSnapshot, SnapshotStep, SnapshotEnd>(deps, {
+  return converge<SnapshotRow, ObservedSnapshot, SnapshotStep, SnapshotEnd>(deps, {
     kind: volumeSnapshotKind,
     lane: 'quick',
     mostSlow: mostCopies,
@@ -134,7 +138,7 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     observe: async (row) =>
       row.deleted_at && row.status !== 'error' ? { wanting: await wantsFrom(row.id) } : {},
     plan: planSnapshot,
-    take: (step, row, _seen, run) => takeStep(step, row, run),
+    take: (step, row, _observed, run) => takeStep(step, row, run),
     settle,
     why: (error, run) => hopeless(error, run, notTold),
     giveUp,

@@ -8,8 +8,8 @@ import type { Queryable } from '../../store/store.ts';
 import { gigabytes } from '../gigabytes.ts';
 import { tagsOf } from '../tags/index.ts';
 import { wireTime } from '../wire-time.ts';
+import { volumeSnapshotKind } from './kinds.ts';
 import type { SnapshotSchema } from './schema.ts';
-import { volumeSnapshotKind } from './wanted.ts';
 
 export type SnapshotRow = Selectable<VolumeSnapshots> & { tags: string[] };
 export type SnapshotView = Static<typeof SnapshotSchema>;
