@@ -28,7 +28,7 @@ export interface Parts<Row, Observed extends object, Step, End> extends Omit<Rec
   /** Pure: the same for the same arguments, and asks nobody. */
   plan(row: Row, observed: Observed, now: Date): Plan<Step, End>;
   /**
-   * Takes one step, idempotent, through a port or in a transaction. What it answers is part of what is observed for the rest
+   * Takes one step, idempotent, through a port or in a transaction. What it answers counts as observed for the rest
    * of the run: for engines that cannot be asked cheaply whether something is as it should be.
    */
   take(step: Step, row: Row, observed: Observed, run: Run): Promise<Partial<Observed> | void>;

@@ -41,7 +41,7 @@ export type BackupEnd = { at: Date } | 'never';
 
 /** How long to wait for a droplet that is busy with something else, ms. */
 const busyMs = 60_000;
-/** Backups begin spread over this much of their window, so that a host does not save all its droplets at once. */
+/** Backups begin spread over this much of their window, so that a host does not copy the disks of all its droplets at once. */
 const spreadMinutes = 120;
 
 /** When in a window that opens at `due` the backup of this droplet begins. */

@@ -33,7 +33,7 @@ function look(db: Queryable, id: number): Promise<BackupRow | undefined> {
     .executeTakeFirst();
 }
 
-/** The reconciler of kind `backup`; the id is the droplet's. The droplet's own reconciler saves the bytes. */
+/** The reconciler of kind `backup`; the id is the droplet's. The droplet's own reconciler takes the snapshot of its disk. */
 export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconciler {
   const { store, clock, log } = deps;
 

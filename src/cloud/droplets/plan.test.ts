@@ -15,7 +15,7 @@ const desired: Desired = {
   volumes: [],
   ipv6: false,
   password: false,
-  saves: [],
+  snapshots: [],
   entry: 'a',
 };
 const machine = { boot: 1, root: 1, size: desired.size, volumes: [], ipv6: false };
@@ -99,7 +99,7 @@ describe('plan', () => {
       size: { vcpus: 2, memoryMib: 2048, diskGib: 25 },
       volumes: ['new', 'kept'],
       ipv6: true,
-      saves: [7],
+      snapshots: [7],
     };
     const found: Observed = {
       instance: { ...machine, state: 'running', volumes: ['old', 'kept'] },
@@ -111,7 +111,7 @@ describe('plan', () => {
         { do: 'detach', volume: 'old' },
         { do: 'attach', volume: 'new' },
         { do: 'add-ipv6' },
-        { do: 'save', image: 7 },
+        { do: 'snapshot', image: 7 },
       ],
     });
     expect(plan({ ...changed, acting: false }, found)).toEqual({ settled: 'active' });
@@ -170,7 +170,7 @@ const anyDesired = fc.record<Desired>({
   volumes: anyVolumes,
   ipv6: fc.boolean(),
   password: fc.boolean(),
-  saves: fc.uniqueArray(fc.constantFrom(1, 2)),
+  snapshots: fc.uniqueArray(fc.constantFrom(1, 2)),
   entry: fc.constantFrom('a', 'b'),
 });
 
@@ -232,9 +232,9 @@ function act({ desired, observed }: World, step: Step): World {
       return change({ ipv6: true });
     case 'set-password':
       return { desired: { ...desired, password: false }, observed };
-    case 'save':
+    case 'snapshot':
       return {
-        desired: { ...desired, saves: desired.saves.filter((image) => image !== step.image) },
+        desired: { ...desired, snapshots: desired.snapshots.filter((image) => image !== step.image) },
         observed,
       };
     case 'start':

@@ -69,7 +69,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
       volumes: row.volume_ids,
       ipv6: row.public_ipv6 !== null,
       password: row.new_password !== null,
-      saves: acting ? row.pending_save_ids : [],
+      snapshots: acting ? row.pending_snapshot_ids : [],
       entry: digest(entry),
     };
   }

@@ -3,7 +3,7 @@ import { endAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
-import { abandonSaves } from '../images/index.ts';
+import { abandonSnapshots } from '../images/index.ts';
 import { leaveVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
@@ -88,7 +88,7 @@ export async function undoAction(
     const { team_id: teamId, id, pending_action_id: actionId } = row;
     await recordEvent(tx, { at, teamId, urn: dropletUrn(id), change: 'changed', actionId });
   }
-  await abandonSaves(tx, row.id, { error: message, at });
+  await abandonSnapshots(tx, row.id, { error: message, at });
   // Volumes stay attached that were found attached to the machine; the others are detached. Of a droplet that was never
   // made all stay: there may be a machine made by half that has them, until it is deleted (`freeVolumes`).
   const attached = observed?.instance?.volumes ?? [];

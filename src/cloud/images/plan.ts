@@ -16,7 +16,7 @@ export interface ObservedImage {
 }
 
 export type ImageStep = { do: 'import'; url: string } | { do: 'delete' };
-/** `not ours`: what becomes of it is another's, a droplet's whose disk is being kept. */
+/** `not ours`: what becomes of it is another's: the droplet's that it is being taken of. */
 export type ImageEnd = 'held' | 'missing' | 'imported' | 'not ours' | 'gone';
 
 export function planImage(

@@ -11,7 +11,7 @@ import type { Store } from '../../store/store.ts';
 import type { Named } from '../engine-name.ts';
 import { isHeld } from './missing.ts';
 import { type ImageEnd, type ImageRow, type ImageStep, type ObservedImage, planImage } from './plan.ts';
-import { customName, imageUrn, savedName } from './row.ts';
+import { customName, imageUrn, snapshotName } from './row.ts';
 
 export const imageKind = 'image';
 
@@ -45,7 +45,7 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
     if (step.do === 'delete') {
       // Droplets made from it have a disk of their own.
       if (row.type === 'custom') await compute.deleteImage(customName(row));
-      else await compute.deleteSaved(savedName(row));
+      else await compute.deleteSnapshot(snapshotName(row));
       return { deleted: true };
     }
     run.slow();
