@@ -98,10 +98,10 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   });
   const { session } = own;
   session.listen(wakeChannel, {
-    told(payload) {
+    notified(payload) {
       if (payload !== String(own.owner())) pump();
     },
-    deaf() {},
+    disconnected() {},
   });
   let claims = 0;
   let pumping = false;

@@ -31,7 +31,7 @@ export interface NewEvent {
 
 /**
  * SQL that writes the events of a `select` of (at, team_id, urn, change, action_id), which nobody asked for just now: as
- * a statement, or as a part of the one that makes the change, `with changed as (…), told as (${insertEvents(…)}) …`.
+ * a statement, or as a part of the one that makes the change, `with changed as (…), recorded as (${insertEvents(…)}) …`.
  */
 export const insertEvents = (select: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`insert into events (at, team_id, urn, change, action_id) ${select}`;
@@ -49,7 +49,7 @@ export async function recordEvent(tx: Queryable, event: NewEvent): Promise<void>
 
 /**
  * SQL that writes the event of actions that end, as a part of the statement that ends them:
- * `with ended as (update actions … returning *), told as (${insertEndedEvents('ended')}) …`.
+ * `with ended as (update actions … returning *), recorded as (${insertEndedEvents('ended')}) …`.
  * @param ended the name of a part that answers rows of `actions`
  */
 export const insertEndedEvents = (ended: string): RawBuilder<unknown> =>

@@ -7,15 +7,15 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Address, connectionOptions } from './open.ts';
 
-/** What a listener on a channel is told. */
+/** Called for what comes on a channel. */
 export interface ChannelListener {
-  told(payload: string): void;
-  /** The connection broke: news may have been missed. */
-  deaf(): void;
+  notified(payload: string): void;
+  /** The connection broke: notifications may have been missed. */
+  disconnected(): void;
 }
 
 export interface Listening {
-  /** Whether news arrive now. */
+  /** Whether notifications arrive now. */
   hears(): boolean;
   stop(): void;
 }
@@ -88,13 +88,13 @@ export function openSession(options: SessionOptions): Session {
       mine.end().catch(() => {});
       if (ended) return;
       log.warn({ error: reason?.message, session: name }, 'a session with the database was lost');
-      for (const listeners of channels.values()) for (const listener of listeners) listener.deaf();
+      for (const listeners of channels.values()) for (const listener of listeners) listener.disconnected();
       options.lost?.();
       retry(0);
     };
     mine.on('error', lost).on('end', () => lost());
     mine.on('notification', ({ channel, payload }) => {
-      for (const listener of channels.get(channel) ?? []) listener.told(payload ?? '');
+      for (const listener of channels.get(channel) ?? []) listener.notified(payload ?? '');
     });
     try {
       await mine.connect();

@@ -43,7 +43,7 @@ export async function beginBackup(
     with changed as (${beginningBackup(droplet, { due, next })}),
       image as (${insertSnapshot({ ...image, type: 'backup', region, at }, changed)}),
       begun as (${beginningAction({ ...action, type: 'backup', region, at }, changed)}),
-      told as (${insertEvents(sql`
+      recorded as (${insertEvents(sql`
         select ${at}::timestamptz, ${teamId}::uuid, ${dropletUrn(id)}, 'changed', pending_action_id
         from changed`)})
     select wake(${dropletKind}, ${String(id)}, ${at}) from changed`.execute(db);

@@ -97,7 +97,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
           ${endingAction(row.pending_action_id, { status: 'completed', at }, sql<boolean>`exists (select from changed)`)}
         ), settled as (
           ${settlingVolumes(row.pending_action_id, sql<boolean>`exists (select from changed)`)}
-        ), told as (
+        ), recorded as (
           ${insertEndedEvents('ended')}
         ), told_besides as (
           ${insertEvents(sql`select ${at}::timestamptz, ${row.team_id}::uuid, ${dropletUrn(row.id)}, 'changed',

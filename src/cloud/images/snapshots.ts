@@ -63,7 +63,7 @@ export async function finishSnapshot(
       update images set status = ${taken ? 'available' : 'error'}, bytes = coalesce(${bytes}::bigint, bytes),
         error_message = ${error}, deleted_at = ${taken ? null : result.at}::timestamptz
       where id = ${imageId} and deleted_at is null returning team_id
-    ), told as (${insertEvents(sql`
+    ), recorded as (${insertEvents(sql`
       select ${result.at}::timestamptz, team_id, ${imageUrn(imageId)}, 'created', null::bigint
       from changed where ${taken}`)})
     select from changed`.execute(db);

@@ -48,7 +48,7 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
           where ip = ${ip} and version = ${version} returning ip
         ), ended as (
           ${endingAction(pending_action_id, { ...end, at }, sql<boolean>`exists (select from changed)`)}
-        ), told as (
+        ), recorded as (
           ${insertEndedEvents('ended')}
         )
         select case when ${unassign && droplet_id !== null}

@@ -15,8 +15,8 @@ import { selectVolumes } from './row.ts';
 import { type ObservedSnapshot, planSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
 import { emptyBytes, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
 
-/** A snapshot that cannot be taken disappears: there is nobody to tell why. */
-const notTold = { exhausted: 'no room', rejected: 'refused' };
+/** That a snapshot can be given up. No client reads the reason: it has no action, and disappears. */
+const reasons = { exhausted: 'no room', rejected: 'refused' };
 
 export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
   const { store, clock, log, host } = deps;
@@ -140,7 +140,7 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     plan: planSnapshot,
     take: (step, row, _observed, run) => takeStep(step, row, run),
     settle,
-    why: (error, run) => hopeless(error, run, notTold),
+    why: (error, run) => hopeless(error, run, reasons),
     giveUp,
   });
 }
