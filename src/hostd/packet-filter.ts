@@ -8,7 +8,7 @@ import { ruleset } from './ruleset.ts';
 
 /** The nft table of an Atoll, with its maps of reserved addresses. */
 export interface PacketFilter {
-  /** Makes the maps be like the reserved addresses, in one transaction and without touching the rest. */
+  /** Changes the maps to the reserved addresses in force, in one transaction and without touching the rest. */
   change(): Promise<void>;
   /** Loads what is absent or not as it was loaded; answers whether it had to. */
   heal(): Promise<boolean>;
@@ -44,7 +44,8 @@ export function packetFilter(network: PublicNetwork, addresses: () => HostAddres
   return {
     change: () =>
       exclusive('nft', async () => {
-        // Not as it was left: somebody else has changed it, and it must be mended first.
+        // The changes are relative to what we loaded. Where nft refuses them, somebody else has changed the table: all of it
+        // is loaded anew.
         await changeMaps().catch(load);
       }),
     heal: () =>

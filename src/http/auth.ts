@@ -65,7 +65,7 @@ export function tokenHash(token: string): Buffer {
  */
 export function authenticator({ store, clock, log, listen }: AuthenticatorOptions): Authenticator {
   const known = new Map<string, Known>();
-  // Rises with every notification: an answer that was read before it is not kept.
+  // Rises with every notification, and when some may have been missed: what was read before that is not kept.
   let notifications = 0;
   const uses = useRecorder(store, log);
   const guard = strangers({ clock });

@@ -59,7 +59,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
     }
   }
 
-  /** The newest event errs, and so shows the pool, which tries again after a while. */
+  /** Ends the pool's newest event, and shows the pool, as errored. It tries again after a while. */
   async function fail(pool: Pool, reason: string): Promise<void> {
     deps.log.warn({ pool: pool.id, reason }, 'an autoscale pool cannot reach its size, will try again');
     const event = await lastEvent(store.db, pool.id);
@@ -81,7 +81,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
     return { forget: true };
   }
 
-  /** Unless it is being deleted. */
+  /** Sets the status that the API shows, unless the pool is being deleted. */
   async function setStatus(pool: Pool, status: 'active' | 'error'): Promise<void> {
     await store.transaction(async (tx) => {
       const changed = await tx
@@ -110,7 +110,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
     plan: planPool,
     take,
     settle,
-    /** Members cannot be had. */
+    /** Members that cannot be ordered, as where the droplet limit is reached. */
     why: (error) => (error instanceof ApiError ? error.message : undefined),
     async giveUp({ pool }, reason) {
       await fail(pool, reason);

@@ -1,4 +1,4 @@
-/** What an action changed of the desired state is put back where the action errs: the droplet is unharmed. */
+/** Where an action errs, what it had changed of the droplet's desired state is put back. */
 import { endAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
@@ -38,7 +38,7 @@ function undoable({ undo, root, disk_gib }: DropletRow, observed: Observed | und
   };
 }
 
-/** What the droplet is shown as from now on: as it was found, and off where there is nothing. */
+/** Status and power after a failed action: as the machine was observed, and off where there is none. */
 function found(
   { root_done }: DropletRow,
   observed: Observed | undefined,

@@ -1,4 +1,4 @@
-/** Volumes and snapshots that were made and whose bytes are not there: what is written down of them, and who is told. */
+/** Volumes and snapshots whose bytes were made once and are not there any more: how that is recorded and reported. */
 
 import { sql } from 'kysely';
 import type { Clock } from '../../base/clock.ts';

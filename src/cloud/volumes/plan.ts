@@ -3,11 +3,11 @@ import type { Plan } from '../../control/converge.ts';
 import type { VolumeRow } from './row.ts';
 
 export interface ObservedVolume {
-  /** A machine in quarantine that has it: no row says what is attached to that one. */
+  /** A machine in quarantine that has it attached: no row of this database says so. */
   stranger?: string | undefined;
   /** One of its snapshots is yet to be taken. */
   owesSnapshot?: boolean;
-  /** As large as this its bytes were found, or made, in this run. GiB. */
+  /** Its bytes were found, or made, in this run, and are as large as this. GiB. */
   ensuredGib?: number;
   /** The bytes that it had, or that it is made from, were not found in this run. */
   missing?: boolean;
@@ -16,7 +16,7 @@ export interface ObservedVolume {
 }
 
 export type VolumeStep = { do: 'ensure' } | { do: 'delete' };
-/** `owed`: the snapshot that is taken wakes us. */
+/** `owed`: it is deleted once its last pending snapshot is taken, which wakes it. */
 export type VolumeEnd = 'there' | 'missing' | 'owed' | 'gone';
 
 type DesiredVolume = Pick<VolumeRow, 'id' | 'size_gib' | 'deleted_at' | 'held' | 'droplet_id'>;

@@ -55,7 +55,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
       await volumeDevice(deps, row, run);
       return { ensuredGib: row.size_gib };
     } catch (error) {
-      // Nothing is made until they are back.
+      // Lost bytes are never replaced by empty ones: the volume waits until they are back.
       if (error instanceof EngineError && error.kind === 'missing') return { missing: true };
       throw error;
     }
@@ -75,7 +75,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return end === 'gone' ? { forget: true } : undefined;
   }
 
-  /** The machine that has a volume attached and that the database does not know: no row says what is attached to it. */
+  /** The machine in quarantine that has the volume attached: no row of this database says so. */
   async function strangerWith(id: string): Promise<string | undefined> {
     const any = await store.db.selectFrom('quarantined').select('name').limit(1).executeTakeFirst();
     if (!any) return undefined;
@@ -109,11 +109,11 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     });
   }
 
-  /** The volume is as large as it was found, and the action errs. False where none is pending. */
+  /** Ends a pending resize as errored: the volume keeps the size that its bytes have. False where none is pending. */
   async function undoResize(row: VolumeRow, message: string): Promise<boolean> {
     const action = await resizeOf(row);
     if (action === undefined) return false;
-    // A host that does not answer has grown it or will: it is as large as was asked for then.
+    // A host that does not answer may have grown it already, or may do it yet: then the new size stays.
     const there = await host.volumes().catch(() => undefined);
     const found = there?.volumes.find(({ id }) => id === row.id);
     await store.transaction(async (tx) => {

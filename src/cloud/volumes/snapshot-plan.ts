@@ -24,7 +24,7 @@ export function planSnapshot(
   if (deleted) return { settled: 'gone' };
   // One that is deleted is still taken where a volume is to be made from it.
   if (deleted_at && !(wanting && status === 'pending')) {
-    // The volume that is made wakes us; this is for one that a droplet's run has made.
+    // That volume's reconciler wakes this snapshot. Where a droplet's run has made the volume, nothing does: so it waits.
     if (wanting)
       return {
         wait: `volume ${wanting} is yet to be made from snapshot ${id}`,

@@ -56,7 +56,7 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
-  /** Writes down how it went; both the volume and we may have waited for it. */
+  /** Writes down how taking it ended, and wakes what may have waited for that: its volume's deletion, and its own. */
   async function finish(
     { id, team_id, volume_id, deleted_at }: SnapshotRow,
     end: { status: 'available'; bytes: number } | { status: 'error'; deleted_at: Date },
@@ -122,7 +122,7 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     return wanting?.id;
   }
 
-  /** A snapshot without bytes would be trusted: it is better not there. */
+  /** Deletes a snapshot that cannot be taken: its owner would rely on one that is listed. */
   async function giveUp(row: SnapshotRow): Promise<boolean> {
     if (row.status !== 'pending' || (row.deleted_at && !(await wantsFrom(row.id)))) return false;
     await finish(row, { status: 'error', deleted_at: clock.now() });

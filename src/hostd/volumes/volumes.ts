@@ -105,16 +105,16 @@ export function volumeStore(where: { directory: string; known: string; links: st
     await growth.heal(device, bytes, mounts);
   }
 
-  /** Takes away the links of volumes that are gone. What a machine may still have the bytes of is left, and told. */
+  /** Removes the links of volumes that are gone. @throws Error naming those whose bytes a loop device still has */
   async function dropStray(): Promise<void> {
     const all = await loops();
-    const told: string[] = [];
+    const kept: string[] = [];
     for (const id of (await namesIn(links)).filter(isUuid)) {
       if (await exists(fileOf(id))) continue;
       if (deletedBehind(all, id).length === 0) await rm(linkOf(id), { force: true });
-      else told.push((await missing(id)).message);
+      else kept.push((await missing(id)).message);
     }
-    if (told.length > 0) throw new Error(told.join('; '));
+    if (kept.length > 0) throw new Error(kept.join('; '));
   }
 
   return {
