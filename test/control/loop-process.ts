@@ -1,6 +1,6 @@
 /**
  * A control loop in a process of its own, for tests that stop, continue and kill it: `node loop-process.ts SOCKET-DIR
- * DATABASE NAME LEASE-MS`. It writes what it does into table `sightings`; each step of a run is asked of a guarded port.
+ * DATABASE NAME LEASE-MS`. It writes what it does into table `told`; each step of a run is asked of a guarded port.
  * A run takes steps until table `gates` has its resource.
  */
 import { systemClock } from '../../src/base/clock.ts';
@@ -15,7 +15,7 @@ const store = openStore(address, { name: 'loop-process', connections: 4 });
 const guard = claimGuard();
 
 const note = async (id: string, what: string) => {
-  await store.pool.query('insert into sightings (process, id, what) values ($1, $2, $3)', [name, id, what]);
+  await store.pool.query('insert into told (process, id, what) values ($1, $2, $3)', [name, id, what]);
 };
 const world = guard.port({
   async step(id: string): Promise<boolean> {

@@ -21,7 +21,7 @@ const leaseMs = 1_500;
 
 beforeEach(async () => {
   database = await testDatabase();
-  await query(`create table sightings (n bigint generated always as identity primary key, process text, id text,
+  await query(`create table told (n bigint generated always as identity primary key, process text, id text,
     what text, at timestamptz not null default clock_timestamp())`);
   await query('create table gates (id text primary key)');
 });
@@ -44,7 +44,7 @@ interface Event {
   id: string;
   what: string;
 }
-const events = (where = 'true') => query<Event>(`select * from sightings where ${where} order by n`);
+const events = (where = 'true') => query<Event>(`select * from told where ${where} order by n`);
 const lastEvent = async () => (await events()).at(-1)?.n ?? 0;
 const happened = (where: string) => until(async () => (await events(where)).length > 0);
 

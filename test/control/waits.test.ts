@@ -110,7 +110,7 @@ it('a deleted snapshot whose volume cannot be made does not look at the host all
   await atoll.api.expect(204, 'DELETE', `/v2/snapshots/${snapshot.id}`);
   await pass(minutes(10));
   const waiting = await row('volume_snapshot', snapshot.id);
-  expect(waiting?.waiting_for).toBe(`volume ${copy.id} is yet to be made from snapshot ${snapshot.id}`);
+  expect(waiting?.waiting_for).toBe(`busy: volume ${copy.id} is yet to be made from snapshot ${snapshot.id}`);
   // Five times a second would be 3,000.
   expect(runsOf('volume_snapshot')?.waiting).toBeLessThan(160);
   // Where it is not wanted any more, it goes at once.

@@ -15,7 +15,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   address_pools: ['src/cloud/addresses'],
   addresses: ['src/cloud/addresses'],
   associated_destroys: ['src/cloud/associated'],
-  audit: ['src/store'],
+  audit: ['src/control'],
   autoscale_history: ['src/cloud/autoscale'],
   autoscale_pools: ['src/cloud/autoscale'],
   cloud: ['src/control'],
@@ -23,7 +23,8 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   droplet_blocks: ['src/cloud/droplets'],
   // Volumes, backups and reserved addresses lock droplets and begin actions on them; droplets stand on all three.
   droplets: ['src/cloud/droplets', 'src/cloud/droplet-state'],
-  events: ['src/store'],
+  // A command writes them in one statement with its audit rows and wakes.
+  events: ['src/store', 'src/control/command.ts'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],
