@@ -11,6 +11,7 @@ import { counted, type Marked, matchCloud } from './control/cloud-id.ts';
 import { type Inventory, quarantine, type SweepDeps } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/node/port.ts';
+import { forgetForeignEvents } from './store/events.ts';
 
 export interface TakeOverDeps extends SweepDeps {
   compute: Compute;
@@ -52,6 +53,7 @@ export async function whenAnswering<T>(
 async function once(deps: TakeOverDeps): Promise<void> {
   const { store, compute, host, clock, log } = deps;
   await matchCloud({ db: store.db, clock, log }, markedEngines(compute, host), deps.acceptDatabase);
+  await forgetForeignEvents(store.db);
   await takeOverProducts(deps);
   for (const inventory of deps.inventories)
     await quarantine(deps, inventory).catch((error: Error) => {

@@ -77,6 +77,16 @@ export interface Event extends EventCursor {
   tokenId: string | null;
 }
 
+/**
+ * Forgets events that a dump has brought along from a server that had counted its transactions further: none could be
+ * read before this one has got there, nor could any later one of the same resource. To be called before the first event
+ * is written.
+ */
+export async function forgetForeignEvents(db: Queryable): Promise<void> {
+  // Whatever is visible and of this server lies below.
+  await sql`delete from events where xid >= pg_snapshot_xmax(pg_current_snapshot())`.execute(db);
+}
+
 /** A cursor lies beyond all that can be read: it is another database's, or this one was restored from a dump. */
 export class UnknownCursor extends Error {
   constructor() {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   type Event,
   type EventCursor,
+  forgetForeignEvents,
   readEvents,
   recordEvent,
   UnknownCursor,
@@ -183,4 +184,20 @@ it('a cursor of another database is refused, and not waited with', async () => {
     UnknownCursor,
   );
   expect(await readEvents(db, { limit: 10 })).toEqual({ events: [], next: undefined });
+});
+
+it('what a dump of another server brought along is forgotten, and holds nothing back', async () => {
+  const { db, pool } = database.store;
+  await database.store.transaction((tx) => record(tx, 'do:x:0'));
+  // As a dump comes back: past the trigger, with places that this server has not got to.
+  await pool.query(`
+    alter table events disable trigger event_placed;
+    insert into events (xid, at, team_id, urn, change) values ('99999999999', now(), '${teamId}', 'do:x:1', 'changed');
+    alter table events enable trigger event_placed`);
+  await forgetForeignEvents(db);
+  await database.store.transaction((tx) => record(tx, 'do:x:1', 1));
+  expect((await reader()(2)).map(({ urn, actionId }) => [urn, actionId])).toEqual([
+    ['do:x:0', 0],
+    ['do:x:1', 1],
+  ]);
 });
