@@ -6,7 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import { EngineError } from '../base/engine-error.ts';
 import type { Log } from '../base/log.ts';
-import type { Outcome, Reconciler, Run } from './run.ts';
+import { Interrupted, type Outcome, type Reconciler, type Run } from './run.ts';
 
 /** What to do next about a resource. */
 export type Plan<Step, End> =
@@ -64,7 +64,9 @@ export function converge<Row, Observed extends object, Step, End>(
 
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
     let known: Partial<Observed> = {};
-    for (let round = 0; round < rounds && !run.signal.aborted; round++) {
+    for (let round = 0; round < rounds; round++) {
+      // Not a wait: that would be counted over the time in which no process is there.
+      if (run.signal.aborted) throw new Interrupted(`${kind} ${id}: the run is to end`);
       const row = await parts.row(id);
       if (row === undefined) return { forget: true };
       let observed: Observed;

@@ -1,6 +1,5 @@
 /** What a reconciler and the loop say to each other. */
 import type { Lane } from './claims.ts';
-import type { Waited } from './waits.ts';
 
 /** What became of a run that did not throw. */
 export interface Outcome {
@@ -8,11 +7,6 @@ export interface Outcome {
   again?: Date;
   /** Nothing is left to reconcile, ever. */
   forget?: boolean;
-  /**
-   * What is wanted cannot be had yet: looked at again with growing pauses. What is past `until` shows as overdue; what
-   * is to become of it then is the reconciler's own decision, by `Run.waited`.
-   */
-  waiting?: { for: string; until: Date };
 }
 
 export interface Reconciler {
@@ -36,8 +30,6 @@ export interface Reconciler {
 export interface Run {
   /** Failed runs in a row before this one. */
   attempts: number;
-  /** What the runs before this one have waited for, and since when. */
-  waited: Waited | undefined;
   /** Whether what an engine's error asks to wait for has been waited for long enough. */
   overdue(error: unknown): boolean;
   /** Aborts when the claim is lost, and when the process is to stop: nothing more is to be begun then. */

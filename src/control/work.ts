@@ -28,7 +28,6 @@ export async function work(options: WorkOptions): Promise<Ending> {
   const waited = waitingFor !== null && waitingSince ? { for: waitingFor, since: waitingSince } : undefined;
   const run: Run = {
     attempts,
-    waited,
     overdue: (error) => isOverdue(error, waited, clock.now()),
     signal: AbortSignal.any([ended, held.lost.signal]),
     observing() {
@@ -41,25 +40,14 @@ export async function work(options: WorkOptions): Promise<Ending> {
     },
   };
   try {
-    return endingOf(options, waited, (await reconciler.reconcile(id, run)) ?? {});
+    return endingOf((await reconciler.reconcile(id, run)) ?? {});
   } catch (error) {
     return endingOfError(options, waited, error);
   }
 }
 
-function endingOf(
-  { held, clock, random }: WorkOptions,
-  waited: Waited | undefined,
-  outcome: Outcome,
-): Ending {
-  const now = clock.now();
-  if (outcome.waiting) {
-    const since = waited?.for === outcome.waiting.for ? waited.since : now;
-    return { how: 'waiting', ...outcome.waiting, since, due: later(now, waitMs(held.claim.waits, random)) };
-  }
-  if (outcome.forget) return { how: 'forgotten' };
-  return { how: 'finished', ...(outcome.again && { again: outcome.again }) };
-}
+const endingOf = ({ again, forget }: Outcome): Ending =>
+  forget ? { how: 'forgotten' } : { how: 'finished', ...(again && { again }) };
 
 function endingOfError(
   { held, clock, log, random, ended }: WorkOptions,

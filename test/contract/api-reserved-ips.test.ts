@@ -330,6 +330,11 @@ describe('while the host is away', () => {
     expect(failed).toMatchObject({ status: 'errored', message: expect.stringContaining('unassigned') });
     expect(JSON.stringify(failed)).not.toContain('secret');
     expect(await get(api, ip)).toMatchObject({ locked: false, droplet: null });
+    // The droplet shows the address no more, which is told, too.
+    const { db } = atoll.database.store;
+    const event = db.selectFrom('events').select(['change', 'action_id', 'version']).orderBy('xid', 'desc');
+    const last = event.orderBy('id', 'desc').where('urn', '=', `do:droplet:${id}`);
+    expect(await last.executeTakeFirst()).toMatchObject({ change: 'changed', action_id: failed.id });
     expect((await act(api, ip, { type: 'assign', droplet_id: id })).status).toBe('completed');
   });
 });

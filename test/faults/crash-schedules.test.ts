@@ -4,6 +4,7 @@ import { type Clock, type DrivenClock, drivenClock } from '../../src/base/clock.
 import { silentLog } from '../../src/base/log.ts';
 import { autoscaleReconciler } from '../../src/cloud/autoscale/index.ts';
 import { beginsAt } from '../../src/cloud/backups/index.ts';
+import type { AroundStep } from '../../src/control/converge.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { amount, seed } from '../support/campaign.ts';
 import { order } from '../support/droplets.ts';
@@ -189,3 +190,31 @@ it('a pool that several runs work on at once has no more members than it should'
   await runPool(id, clock);
   expect(await membersOf(id)).toHaveLength(12);
 });
+
+it.each(['dismiss', 'remove'])(
+  'a pool that is deleted just before it would %s a member leaves it alone',
+  async (last) => {
+    let armed = '';
+    const aroundStep: AroundStep = async (kind, step, take) => {
+      if (armed && kind === 'autoscale' && (step as { do: string }).do === last) {
+        const path = `${root}/${armed}`;
+        armed = '';
+        await atoll.api.expect(202, 'DELETE', path);
+      }
+      return take();
+    };
+    clock = drivenClock();
+    atoll = await startAtoll({ clock, ...seldom, wrap: { aroundStep: () => aroundStep } });
+    const { id } = (await atoll.api.expect(202, 'POST', root, pool(2))).autoscale_pool;
+    await pass(atoll.database, clock, 60_000);
+    armed = id;
+    await atoll.api.expect(200, 'PUT', `${root}/${id}`, pool(1));
+    await pass(atoll.database, clock, 60_000);
+    expect(armed).toBe('');
+    const { droplets } = await atoll.api.expect(200, 'GET', '/v2/droplets');
+    expect(droplets.map(({ status }: { status: string }) => status)).toEqual([
+      last === 'dismiss' ? 'active' : 'off',
+      'active',
+    ]);
+  },
+);

@@ -3,7 +3,6 @@ import type { Run } from '../../src/control/loop.ts';
 /** What a reconciler is called with outside of a loop: its first run, by which nothing was waited for. */
 export const undisturbedRun = (): Run => ({
   attempts: 0,
-  waited: undefined,
   overdue: () => false,
   signal: new AbortController().signal,
   observing() {},

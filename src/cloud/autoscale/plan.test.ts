@@ -44,6 +44,30 @@ describe('the plan of a pool', () => {
     expect(stepsOf({ pool: pool({ usage }), all: [], last: undefined })).toEqual(['sample']);
   });
 
+  it('looks once in a run, also where that takes longer than a minute', () => {
+    const usage = { at: now.getTime() - 90_000, members: {} };
+    const row = { pool: pool({ usage }), all: [], last: undefined };
+    expect(stepsOf(row, { ...fresh, sampled: 0 })).toEqual(['decide', 'start-cooldown', 'add']);
+  });
+
+  it('does not go by the load that was spread over members who have left since', () => {
+    const config = { min_instances: 1, max_instances: 9, target_cpu_utilization: 0.6 };
+    const ids = [1, 2, 3, 4, 5, 6];
+    const usage = {
+      at: now.getTime(),
+      members: Object.fromEntries(ids.map((id) => [id, { cpuSeconds: 1, cpu: 0.25, memory: 0 }])),
+    };
+    const having = (all: Member[]) => ({
+      pool: pool({ config, usage, template_after: 3 }),
+      all,
+      last: event(3),
+    });
+    const seen = { ...fresh, sampled: 6 };
+    expect(stepsOf(having(ids.map((id) => member(id))), seen)).toEqual(['dismiss', 'dismiss', 'dismiss']);
+    const after = ids.map((id) => member(id, id < 4 ? { leaving: true, pending_action_id: id } : {}));
+    expect(planPool(having(after), { ...seen, dismissed: [1, 2, 3] }, now)).toHaveProperty('settled');
+  });
+
   it('orders what is missing, once it is written down that it is wanted', () => {
     expect(stepsOf({ pool: pool(), all: [], last: undefined })).toEqual(['decide', 'start-cooldown', 'add']);
     const lost = planPool(
@@ -116,7 +140,7 @@ function act({ row, observed }: World, step: PoolStep): World {
     case 'sample':
       return {
         row: { ...row, pool: { ...before, usage: { at: now.getTime(), members: {} } } },
-        observed: { ...observed, sampled: true },
+        observed: { ...observed, sampled: step.members.length },
       };
     case 'remove':
       return { row: { ...row, all: all.filter(({ id }) => id !== step.member.id) }, observed };

@@ -15,8 +15,8 @@ export interface PoolRow {
 }
 
 export interface ObservedPool {
-  /** A sample of the members' load was taken in this run. */
-  sampled?: boolean;
+  /** Over so many members the load was measured in this run. */
+  sampled?: number;
   /** Members that were dismissed in this run. One that is busy stays as it was. */
   dismissed: readonly number[];
 }
@@ -47,7 +47,8 @@ export function planPool(row: PoolRow, observed: ObservedPool, now: Date): Plan<
   if (pool.deleted_at || pool.status === 'deleting')
     return all.length > 0 ? { steps: all.map(removal) } : { settled: 'gone' };
   const members = all.filter((member) => !member.leaving && !neverMade(member));
-  if (!pool.usage || now.getTime() >= pool.usage.at + sampleMs)
+  // Once in a run, however long that takes.
+  if (observed.sampled === undefined && (!pool.usage || now.getTime() >= pool.usage.at + sampleMs))
     return { steps: [{ do: 'sample', members: members.filter(isActive) }] };
   // What is leaving is waited for until its shutdown has ended, well or not.
   const left = all.filter((member) => member.leaving && member.pending_action_id === null);
@@ -108,9 +109,10 @@ function planSize(row: Counted, observed: ObservedPool, now: Date): Plan<PoolSte
   return steps.length > 0 ? { steps } : later;
 }
 
-/** The load counts where it is new, all members bear it, and the last change has had time to show. */
+/** The load counts where it is new, just these members bear it, and the last change has had time to show. */
 function decisionFor({ pool, members, last }: Counted, { sampled }: ObservedPool, now: Date): Decision {
-  const telling = sampled && isCool(pool, now) && members.length > 0 && members.every(isActive);
+  const telling =
+    sampled === members.length && isCool(pool, now) && members.length > 0 && members.every(isActive);
   return decide(pool.config, {
     last: last?.desired_instance_count,
     members: members.length,

@@ -34,7 +34,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
       case 'sample': {
         const usage = await sampleUsage(compute, step.members, pool.usage, clock.now().getTime());
         await change(pool, { usage: JSON.stringify(usage) });
-        return { sampled: true };
+        return { sampled: step.members.length };
       }
       case 'remove':
         return removeMember(deps, pool, step.member);

@@ -76,17 +76,24 @@ export async function addMembers(
 export async function dismissMember(deps: ScalingDeps, pool: Pool, member: Member): Promise<void> {
   if (member.status !== 'active') return removeMember(deps, pool, member);
   await deps.store.transaction(async (tx) => {
-    const droplet = await lockable(tx, ownerOf(pool)).where('id', '=', member.id).executeTakeFirst();
+    const droplet = await lockMember(tx, pool, member);
     if (!droplet || droplet.pending_action_id !== null) return;
     await dismissDroplet(tx, droplet, deps.clock.now());
   });
 }
 
-/** Destroys a member, unless it is gone already. */
+/** Destroys a member, unless it is gone already, or the pool is and has left it. */
 export async function removeMember(deps: ScalingDeps, pool: Pool, member: Member): Promise<void> {
-  const caller = ownerOf(pool);
-  await command(deps, { caller, id: requestId(pool) }, destroyOperation, async (removal) => {
-    const droplet = await lockable(removal.tx, caller).where('id', '=', member.id).executeTakeFirst();
+  const asked = { caller: ownerOf(pool), id: requestId(pool) };
+  await command(deps, asked, destroyOperation, async (removal) => {
+    const droplet = await lockMember(removal.tx, pool, member);
     if (droplet) await removeDroplet(removal, droplet);
   });
 }
+
+/** Undefined where it is none any more: a pool that is deleted may leave its members. */
+const lockMember = (tx: Tx, pool: Pool, { id }: Member) =>
+  lockable(tx, ownerOf(pool))
+    .where('id', '=', id)
+    .where('autoscale_pool_id', '=', pool.id)
+    .executeTakeFirst();

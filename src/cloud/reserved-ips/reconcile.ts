@@ -5,10 +5,10 @@ import { type ConvergeDeps, changed, converge } from '../../control/converge.ts'
 import { hopeless } from '../../control/hopeless.ts';
 import type { Reconciler } from '../../control/loop.ts';
 import type { Host } from '../../engine/node/port.ts';
-import { insertEndedEvents } from '../../store/events.ts';
+import { insertEndedEvents, recordEvent } from '../../store/events.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedIpKind } from '../addresses/index.ts';
-import { dropletKind, holdDroplets } from '../droplet-state/index.ts';
+import { dropletKind, dropletUrn, holdDroplets } from '../droplet-state/index.ts';
 import { type DesiredAddress, desiredAddress } from './desired.ts';
 import { type AddressEnd, type AddressStep, type ObservedAddress, planAddress } from './plan.ts';
 
@@ -53,6 +53,11 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
         )
         select case when ${unassign && droplet_id !== null}
           then wake(${dropletKind}, ${String(droplet_id)}, ${at}) end from changed`.execute(tx);
+      // After that, since it is by the end of the statement that the droplet has changed with the address.
+      if (rows.length > 0 && unassign && droplet_id !== null) {
+        const droplet = { teamId: team_id, urn: dropletUrn(droplet_id), actionId: pending_action_id };
+        await recordEvent(tx, { at, ...droplet, change: 'changed' });
+      }
       return rows.length > 0;
     });
   }
