@@ -102,12 +102,12 @@ try {
     kept: daily * Math.min(month, 7) + weekly * sundays,
     busy: 0,
   };
-  console.log(`seen     ${JSON.stringify({ ...seen, savedInEngine: world.saved.size })}`);
-  console.log(`expected ${JSON.stringify({ ...expected, savedInEngine: expected.kept })}`);
+  console.log(`seen     ${JSON.stringify({ ...seen, inEngine: world.snapshots.size })}`);
+  console.log(`expected ${JSON.stringify({ ...expected, inEngine: expected.kept })}`);
   const wrong = (Object.keys(expected) as (keyof typeof expected)[]).filter(
     (key) => seen[key] !== expected[key],
   );
-  if (wrong.length > 0 || world.saved.size !== expected.kept) throw new Error('the counts are not right');
+  if (wrong.length > 0 || world.snapshots.size !== expected.kept) throw new Error('the counts are not right');
   verdict('seconds of real time', seconds, { atMost: 60 });
   console.log(`${(seen.taken / seconds).toFixed(0)} backups per second`);
 } finally {

@@ -44,7 +44,7 @@ export interface ControlPlaneOptions {
   tls?: { cert: string; key: string };
   /** Answers are checked against their own schemas: for tests. */
   validateResponses?: boolean;
-  /** How often the loop looks for wakes that it was not told of, ms: for tests. */
+  /** How often the loop polls for wakes that it was not told of, ms: for tests. */
   resyncMs?: number;
   /** How long claims outlive the process, ms: for tests. */
   lease?: Lease;
@@ -159,7 +159,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         if (!swept && must) cancelRetry = clock.after(retryMs, () => void sweepNow({ must }));
         if (!swept) return;
         await holdQuarantined(engines);
-        loop.look();
+        loop.poll();
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {
@@ -195,9 +195,12 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       const kind = watched[type];
       if (!kind) return;
       loop
-        .saw(kind, id)
+        .nudge(kind, id)
         .catch((error: Error) =>
-          log.warn({ error: error.message, urn }, 'an engine event woke nobody, the sweep will'),
+          log.warn(
+            { error: error.message, urn },
+            'an engine event could not nudge the loop; the next sweep does',
+          ),
         );
     }, ended.signal);
   }
@@ -219,7 +222,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       if (ended.signal.aborted) return;
       await loop.start();
       // What the loop's own runs wake is looked for when they end.
-      store.onWrite(loop.look);
+      store.onWrite(loop.poll);
       watchEngine();
       sweepRegularly();
       purgeRegularly();

@@ -72,14 +72,14 @@ function markedEngines(compute: Compute, host: Host): Marked[] {
       mark: () => compute.mark(),
       setMark: (mark) => compute.setMark(mark),
       async holds() {
-        const [machines, saved, images] = await Promise.all([
+        const [machines, snapshots, images] = await Promise.all([
           compute.list(),
-          compute.listSaved(),
+          compute.listSnapshots(),
           compute.images(),
         ]);
         return counted([
           ['machine', machines.length],
-          ['kept disk', saved.length],
+          ['kept disk', snapshots.length],
           ['imported image', images.filter((name) => name.startsWith('custom-')).length],
         ]);
       },

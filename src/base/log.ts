@@ -1,4 +1,4 @@
-/** What the house needs of a logger (pino is one). Fields first, then the message; never a secret in either. */
+/** What we need of a logger (pino is one). Fields first, then the message; never a secret in either. */
 export interface Log {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

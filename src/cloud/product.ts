@@ -1,5 +1,5 @@
 /**
- * What a product is to the rest of the house. Each product's folder answers one `Product` from its index.ts;
+ * What a product is to the rest of the code. Each product's folder answers one `Product` from its index.ts;
  * `cloud/index.ts` lists them, and whatever builds the control plane maps over that list.
  */
 

@@ -61,7 +61,7 @@ export async function endAction(
   end: ActionEnd,
 ): Promise<Pick<Action, 'resource_type'> | undefined> {
   const { rows } = await sql<Pick<Action, 'resource_type'>>`
-    with ended as (${endingAction(id, end)}), told as (${insertEndedEvents('ended')})
+    with ended as (${endingAction(id, end)}), recorded as (${insertEndedEvents('ended')})
     select resource_type from ended`.execute(tx);
   return rows[0];
 }

@@ -50,7 +50,7 @@ export interface Room {
 }
 
 const free = 'done < wanted and owner is null';
-/** A loop that others took for dead has no row: what it would claim, it may be at work on still without knowing. */
+/** Others delete the row of a loop that they take for dead. Until it has one again, it must claim nothing. */
 const alive = 'exists (select from loops where loops.owner = $1)';
 const arm = (lane: string, kinds: string, slots: string) =>
   `select kind, id from reconcile where ${free} and ${alive} and lane = '${lane}' and due <= $3

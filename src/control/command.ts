@@ -83,7 +83,7 @@ async function record(
       insert into audit (at, team_id, user_id, token_id, request_id, operation, urn)
       select ${at}::timestamptz, ${caller.teamId}::uuid, ${caller.userId}::uuid, ${caller.tokenId}::uuid, ${id}, ${operation}, urn
       from changes where audited order by n
-    ), told as (
+    ), recorded as (
       insert into events (at, team_id, urn, change, action_id, user_id, token_id)
       select ${at}::timestamptz, team_id, urn, change, action_id,
         case when team_id = ${caller.teamId}::uuid then ${caller.userId}::uuid end,

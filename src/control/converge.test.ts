@@ -27,7 +27,7 @@ function thing(parts: Partial<Parts<number, Seen, 'make', 'there'>> = {}) {
 }
 
 function run(signal = new AbortController().signal): Run {
-  return { attempts: 0, overdue: () => false, signal, looking() {}, slow() {} };
+  return { attempts: 0, overdue: () => false, signal, observing() {}, slow() {} };
 }
 
 const refusal = new EngineError('rejected', 'no');

@@ -1,5 +1,5 @@
 /**
- * The one body of a reconciler: read the row, observe, plan, take the steps, look again; then write down what is. What
+ * The one body of a reconciler: read the row, observe, plan, take the steps, observe again; then write down what is. What
  * differs from kind to kind are its parts, of which the plan is a pure function.
  */
 
@@ -10,9 +10,9 @@ import { Interrupted, type Outcome, type Reconciler, type Run } from './run.ts';
 
 /** What to do next about a resource. */
 export type Plan<Step, End> =
-  /** Take these, in order, and look again. */
+  /** Take these, in order, and observe again. */
   | { steps: readonly Step[] }
-  /** Something else has it, or must come first: look again soon. `patienceMs`: how long; absent: as for `busy`. */
+  /** Something else has it, or must come first: try again soon. `patienceMs`: how long; absent: as for `busy`. */
   | { wait: string; patienceMs?: number }
   /** Nothing is to be done now. */
   | { settled: End };
@@ -20,20 +20,20 @@ export type Plan<Step, End> =
 /** The row changed since it was read: what was decided may be out of date, and is decided anew. */
 export const changed = Symbol('changed');
 
-export interface Parts<Row, Seen extends object, Step, End> extends Omit<Reconciler, 'reconcile'> {
+export interface Parts<Row, Observed extends object, Step, End> extends Omit<Reconciler, 'reconcile'> {
   /** The desired state; undefined: nothing is left to do about it, ever. */
   row(id: string): Promise<Row | undefined>;
   /** What is there. Changes nothing. */
-  observe(row: Row, run: Run): Promise<Seen>;
+  observe(row: Row, run: Run): Promise<Observed>;
   /** Pure: the same for the same arguments, and asks nobody. */
-  plan(row: Row, seen: Seen, now: Date): Plan<Step, End>;
+  plan(row: Row, observed: Observed, now: Date): Plan<Step, End>;
   /**
-   * Takes one step, idempotent, through a port or in a transaction. What it answers is part of what is seen for the rest
+   * Takes one step, idempotent, through a port or in a transaction. What it answers counts as observed for the rest
    * of the run: for engines that cannot be asked cheaply whether something is as it should be.
    */
-  take(step: Step, row: Row, seen: Seen, run: Run): Promise<Partial<Seen> | void>;
+  take(step: Step, row: Row, observed: Observed, run: Run): Promise<Partial<Observed> | void>;
   /** Writes down what is. */
-  settle(row: Row, end: End, seen: Seen, run: Run): Promise<Outcome | typeof changed | void>;
+  settle(row: Row, end: End, observed: Observed, run: Run): Promise<Outcome | typeof changed | void>;
   /** Why trying again cannot help, for a person; undefined where it may. See `hopeless`. */
   why?(error: unknown, run: Run): string | undefined;
   /**
@@ -56,32 +56,32 @@ export interface ConvergeDeps {
 const rounds = 16;
 
 /** The reconciler of a kind, of its parts. */
-export function converge<Row, Seen extends object, Step, End>(
+export function converge<Row, Observed extends object, Step, End>(
   { clock, log, aroundStep }: ConvergeDeps,
-  parts: Parts<Row, Seen, Step, End>,
+  parts: Parts<Row, Observed, Step, End>,
 ): Reconciler {
   const { kind, lane, most, mostSlow } = parts;
 
   async function reconcile(id: string, run: Run): Promise<Outcome | void> {
-    let known: Partial<Seen> = {};
+    let known: Partial<Observed> = {};
     for (let round = 0; round < rounds; round++) {
       // Not a wait: that would be counted over the time in which no process is there.
       if (run.signal.aborted) throw new Interrupted(`${kind} ${id}: the run is to end`);
       const row = await parts.row(id);
       if (row === undefined) return { forget: true };
-      let seen: Seen;
+      let observed: Observed;
       let next: Plan<Step, End>;
       try {
-        run.looking();
-        seen = { ...(await parts.observe(row, run)), ...known };
-        next = parts.plan(row, seen, clock.now());
+        run.observing();
+        observed = { ...(await parts.observe(row, run)), ...known };
+        next = parts.plan(row, observed, clock.now());
         if ('wait' in next)
           throw new EngineError('busy', next.wait, next.patienceMs ? { patienceMs: next.patienceMs } : {});
         if ('steps' in next) {
           for (const step of next.steps) {
-            const take = () => parts.take(step, row, { ...seen, ...known }, run);
+            const take = () => parts.take(step, row, { ...observed, ...known }, run);
             const answer = await (aroundStep ? aroundStep(kind, step, take) : take());
-            known = { ...known, ...(answer as Partial<Seen> | undefined) };
+            known = { ...known, ...(answer as Partial<Observed> | undefined) };
           }
           continue;
         }
@@ -90,7 +90,7 @@ export function converge<Row, Seen extends object, Step, End>(
         continue;
       }
       // Not in there: an error of the database says nothing about what was asked for.
-      const outcome = await parts.settle(row, next.settled, seen, run);
+      const outcome = await parts.settle(row, next.settled, observed, run);
       if (outcome !== changed) return outcome;
     }
     throw new EngineError('busy', `${kind} ${id} did not settle`);

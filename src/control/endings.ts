@@ -1,4 +1,4 @@
-/** Writes how runs have ended. Whoever holds a row's lock makes it wait, and nothing else. */
+/** Writes how runs have ended. Where a request has a row locked, only the ending of that row waits, and no other. */
 import type { Log } from '../base/log.ts';
 import type { Session } from '../store/session.ts';
 import { type Ended, end } from './claims.ts';

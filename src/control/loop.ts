@@ -39,7 +39,7 @@ export interface LoopOptions {
   random: () => number;
   /** Checks what runs ask of the world; absent: one of the loop's own, which checks nothing but `Run.slow`. */
   guard?: Guard;
-  /** How often to look for missed wakes, ms. */
+  /** How often to poll for missed wakes, ms. */
   resyncMs?: number;
   lease?: Lease;
 }
@@ -47,13 +47,14 @@ export interface LoopOptions {
 export interface ControlLoop {
   /** Connects and begins. Keeps reconnecting by itself afterwards. */
   start(): Promise<void>;
-  /** Looks for due work now, and soon has the loops of other processes look: after a commit that may have woken something. */
-  look(): void;
+  /** Polls for due work now, and soon has the loops of other processes poll: after a commit that may have woken something. */
+  poll(): void;
   /**
-   * Has a resource looked at because something was seen of it: once more after a run of this loop that has begun its
-   * last look. See `nudge`. Throws where the database cannot be reached.
+   * Has a resource reconciled because something was seen of it, as `nudge` in reconcile.ts does; where a run of this loop
+   * is at it, once more after that, unless it observes the world again (`Run.observing`). Throws where the database cannot
+   * be reached.
    */
-  saw(kind: string, id: string): Promise<void>;
+  nudge(kind: string, id: string): Promise<void>;
   /** Hears what is notified on a channel, on the connection of the loop. */
   listen(channel: string, listener: ChannelListener): Listening;
   metrics: LoopMetrics;
@@ -97,10 +98,10 @@ export function controlLoop(options: LoopOptions): ControlLoop {
   });
   const { session } = own;
   session.listen(wakeChannel, {
-    told(payload) {
+    notified(payload) {
       if (payload !== String(own.owner())) pump();
     },
-    deaf() {},
+    disconnected() {},
   });
   let claims = 0;
   let pumping = false;
@@ -240,11 +241,11 @@ export function controlLoop(options: LoopOptions): ControlLoop {
       resync();
       pump();
     },
-    look() {
+    poll() {
       pump();
       announceSoon();
     },
-    async saw(kind, id) {
+    async nudge(kind, id) {
       const held = runs.get(kind, id);
       if (held && !held.ending && !held.lost.signal.aborted) {
         held.outdated = true;

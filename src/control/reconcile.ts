@@ -8,7 +8,7 @@ import type { Queries } from './claims.ts';
 
 /**
  * Marks a resource dirty, due at `at`, in the caller's transaction. Any backoff is forgotten: what is wanted has
- * changed. The loop that listens to the store (`ControlLoop.look`) hears of the commit.
+ * changed. The loop that listens to the store (`ControlLoop.poll`) hears of the commit.
  */
 export async function wake(tx: Queryable, kind: string, id: string, at: Date): Promise<void> {
   await sql`select wake(${kind}, ${id}, ${at})`.execute(tx);

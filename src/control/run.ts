@@ -35,10 +35,10 @@ export interface Run {
   /** Aborts when the claim is lost, and when the process is to stop: nothing more is to be begun then. */
   signal: AbortSignal;
   /**
-   * To be called before each look at the world: what was seen of the resource until then (`ControlLoop.saw`), mostly this
-   * run's own doing, needs no other run.
+   * To be called before the world is observed: nudges that came until then (`ControlLoop.nudge`), mostly of this run's own
+   * doing, need no other run.
    */
-  looking(): void;
+  observing(): void;
   /**
    * To be called before a step that may take long. The run moves to the slow lane, if that has room: its slot of the
    * quick lane is free then. Else it throws: the run ends there and begins anew in the slow lane, when there is room.

@@ -10,7 +10,7 @@ export interface Held {
   begun: Date;
   /** Aborted with ClaimLost when the claim is somebody else's. */
   lost: AbortController;
-  /** Something was seen of the resource since the run last looked. */
+  /** The resource was nudged since the run last observed it. */
   outdated: boolean;
   /** The run is over; this is still to be written. */
   ending?: Ending;

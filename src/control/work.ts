@@ -30,7 +30,7 @@ export async function work(options: WorkOptions): Promise<Ending> {
     attempts,
     overdue: (error) => isOverdue(error, waited, clock.now()),
     signal: AbortSignal.any([ended, held.lost.signal]),
-    looking() {
+    observing() {
       held.outdated = false;
     },
     slow() {

@@ -8,9 +8,9 @@ import type { PacketFilter } from './packet-filter.ts';
 import type { Reserved } from './reserved.ts';
 import type { Volumes } from './volumes/volumes.ts';
 
-/** Holds the droplets' entries in force and makes the host be like them, and like all else that it is told. */
+/** Holds the droplets' entries in force and brings the host to them, and to all else that is published to it. */
 export interface Agent {
-  /** Takes up what was saved and makes the host be like it as far as it can be now. */
+  /** Loads the saved entries, and brings the host to them as far as that is possible now. */
   start(): Promise<void>;
   /**
    * Puts an entry in force. Throws Stale or InUse; any other error after which the entry is in force means that

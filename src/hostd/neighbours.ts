@@ -1,6 +1,6 @@
 import { run } from './exec.ts';
+import { keyedMutex } from './mutex.ts';
 import { canonicalAddress } from './network.ts';
-import { keyedTurns } from './turns.ts';
 
 /** MAC addresses by IP address, in the kernel's writing; undefined: there is to be no entry. */
 type Changes = Map<string, string | undefined>;
@@ -19,7 +19,7 @@ export interface Neighbours {
 
 /** The neighbour entries of `bridge`; `wanted` tells the whole. Both methods throw where there is no such bridge. */
 export function neighbours(bridge: string, wanted: () => NeighbourTable): Neighbours {
-  const inTurn = keyedTurns();
+  const exclusive = keyedMutex();
   let pending: Changes = new Map();
   let scheduled: Promise<void> | undefined;
   /** Whether the kernel is known to hold what was wanted before `pending`. */
@@ -50,10 +50,10 @@ export function neighbours(bridge: string, wanted: () => NeighbourTable): Neighb
     async change(changes) {
       for (const [address, mac] of changes) pending.set(address, mac);
       if (certain && pending.size === 0) return;
-      scheduled ??= inTurn('kernel', flush);
+      scheduled ??= exclusive('kernel', flush);
       await scheduled;
     },
-    heal: () => inTurn('kernel', repair),
+    heal: () => exclusive('kernel', repair),
   };
 }
 

@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { type Config, publicBridge } from '../config.ts';
 
-/** What hostd must know of the public network, which the droplets' first NICs hang on. */
+/** What hostd must know of the public network, which the droplets' first NICs are attached to. */
 export interface PublicNetwork {
   /** The host's bridge of the public network. */
   bridge: string;

@@ -1,14 +1,14 @@
 import type { HostAddress } from '../engine/node/port.ts';
 import { run } from './exec.ts';
 import { log } from './log.ts';
+import { keyedMutex } from './mutex.ts';
 import { mapChanges, type NatMaps, natMaps, parseListing } from './nat-maps.ts';
 import type { PublicNetwork } from './network.ts';
 import { ruleset } from './ruleset.ts';
-import { keyedTurns } from './turns.ts';
 
 /** The nft table of an Atoll, with its maps of reserved addresses. */
 export interface PacketFilter {
-  /** Makes the maps be like the reserved addresses, in one transaction and without touching the rest. */
+  /** Changes the maps to the reserved addresses in force, in one transaction and without touching the rest. */
   change(): Promise<void>;
   /** Loads what is absent or not as it was loaded; answers whether it had to. */
   heal(): Promise<boolean>;
@@ -18,7 +18,7 @@ export interface PacketFilter {
 
 /** The packet filter between the droplets and this host; `addresses` tells all reserved addresses in force. */
 export function packetFilter(network: PublicNetwork, addresses: () => HostAddress[]): PacketFilter {
-  const inTurn = keyedTurns();
+  const exclusive = keyedMutex();
   /** What the kernel is known to hold: the table as nft lists it, and its maps. */
   let held: { table: string; maps: NatMaps } | undefined;
 
@@ -43,12 +43,13 @@ export function packetFilter(network: PublicNetwork, addresses: () => HostAddres
 
   return {
     change: () =>
-      inTurn('nft', async () => {
-        // Not as it was left: somebody else has changed it, and it must be mended first.
+      exclusive('nft', async () => {
+        // The changes are relative to what we loaded. Where nft refuses them, somebody else has changed the table: all of it
+        // is loaded anew.
         await changeMaps().catch(load);
       }),
     heal: () =>
-      inTurn('nft', async () => {
+      exclusive('nft', async () => {
         const wanted = held?.table;
         const found = wanted === undefined ? undefined : await list().catch(() => undefined);
         if (found === undefined || found.table !== wanted) {
@@ -63,7 +64,7 @@ export function packetFilter(network: PublicNetwork, addresses: () => HostAddres
         return changeMaps();
       }),
     remove: () =>
-      inTurn('nft', async () => {
+      exclusive('nft', async () => {
         // Declared first, so that deleting it works whether it was there or not.
         await nft(`table inet ${network.table}\ndelete table inet ${network.table}\n`);
         held = undefined;

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Files } from './files.ts';
 import { errorText, log } from './log.ts';
-import { keyedTurns } from './turns.ts';
+import { keyedMutex } from './mutex.ts';
 
 /**
  * How long the generation of what was withdrawn is remembered, ms: far longer than a request that was sent before
@@ -60,7 +60,7 @@ export function registry<Id extends string | number, Entry>(
   const known = new Map<Id, Known<Entry>>();
   /** Whose an identity is, from before its entry is saved until after it is replaced. */
   const owners = new Map<string, Id>();
-  const inTurn = keyedTurns();
+  const exclusive = keyedMutex();
 
   function inForce(id: Id): Entry | undefined {
     const found = known.get(id);
@@ -99,7 +99,7 @@ export function registry<Id extends string | number, Entry>(
     },
     publish(entry, generation) {
       const id = idOf(entry);
-      return inTurn(id, async () => {
+      return exclusive(id, async () => {
         refuseStale(id, generation);
         const before = inForce(id);
         claim(entry);
@@ -115,7 +115,7 @@ export function registry<Id extends string | number, Entry>(
       });
     },
     withdraw: (id, generation) =>
-      inTurn(id, async () => {
+      exclusive(id, async () => {
         refuseStale(id, generation);
         const before = inForce(id);
         const record = { generation, withdrawn: clock.now().getTime() };
@@ -141,7 +141,7 @@ export function registry<Id extends string | number, Entry>(
       const time = clock.now().getTime() - REMEMBER_MS;
       const isOld = (found: Known<Entry>) => 'withdrawn' in found && found.withdrawn < time;
       for (const [id] of [...known].filter(([, found]) => isOld(found))) {
-        await inTurn(id, async () => {
+        await exclusive(id, async () => {
           const found = known.get(id);
           if (!found || !isOld(found)) return;
           await files.delete(id);

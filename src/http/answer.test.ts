@@ -8,7 +8,7 @@ import { until } from '../../test/support/until.ts';
 import { Answer } from './answer.ts';
 import { ApiError } from './errors.ts';
 import { RawJson } from './operation.ts';
-import { listen, made, start, token } from './test-server.ts';
+import { leave, listen, made, start, token } from './test-server.ts';
 
 const checked = { validateResponses: true };
 const Id = Type.Object({ id: Type.Integer() });
@@ -289,4 +289,24 @@ it('a team has so many streams open at once, and another its own', async () => {
   expect((await get('b')).status).toBe(200);
   opened[0]?.push(null);
   await until(async () => (await get('a')).status === 200);
+});
+
+it('a client that goes before its stream begins has none', async () => {
+  const begun = Promise.withResolvers<void>();
+  const going = Promise.withResolvers<void>();
+  const bodies: Readable[] = [];
+  const late = made(async () => {
+    begun.resolve();
+    await going.promise;
+    const body = new Readable({ read() {} });
+    bodies.push(body);
+    return new Answer({ body });
+  }, bytes);
+  const started = await listen([late], { limits: { drainMs: 0 } });
+  const asked = 'GET /v2/made HTTP/1.1\r\nhost: a\r\nauthorization: Bearer all\r\n\r\n';
+  await leave(started, asked, begun.promise);
+  going.resolve();
+  await until(() => bodies[0]?.destroyed === true);
+  // It would wait for a stream that is counted and never ends.
+  await expect(started.app.close()).resolves.toBeUndefined();
 });

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { Answer, EventStream, Upgrade } from './answer.ts';
 import { eventBytes } from './event-stream.ts';
-import type { OpenStreams } from './open-streams.ts';
+import { type OpenStreams, whenOver } from './open-streams.ts';
 import { type Operation, RawJson, type Success } from './operation.ts';
 import type { OperationValidator } from './validation.ts';
 import type { WebSockets } from './web-sockets.ts';
@@ -58,7 +58,7 @@ export function answering(
     });
     try {
       const cutOff = () => reply.raw.destroy();
-      reply.raw.once('close', streams.add(request.caller?.teamId ?? '', { end, cutOff }));
+      whenOver(reply.raw, streams.add(request.caller?.teamId ?? '', { end, cutOff }));
     } catch (error) {
       bytes.destroy();
       throw error;

@@ -65,23 +65,23 @@ export function tokenHash(token: string): Buffer {
  */
 export function authenticator({ store, clock, log, listen }: AuthenticatorOptions): Authenticator {
   const known = new Map<string, Known>();
-  // Rises with every piece of news: an answer that was read before it is not kept.
-  let news = 0;
+  // Rises with every notification, and when some may have been missed: what was read before that is not kept.
+  let notifications = 0;
   const uses = useRecorder(store, log);
   const guard = strangers({ clock });
   const listening = listen({
-    told(tokenId) {
-      news++;
+    notified(tokenId) {
+      notifications++;
       for (const [key, { caller }] of known) if (caller.tokenId === tokenId) known.delete(key);
     },
-    deaf() {
-      news++;
+    disconnected() {
+      notifications++;
       known.clear();
     },
   });
 
   const look = async (key: string): Promise<Caller | undefined> => {
-    const before = news;
+    const before = notifications;
     const values = [Buffer.from(key, 'base64')];
     const { rows } = await store.pool.query<TokenRow>({ ...findToken, values });
     const row = rows[0];
@@ -89,7 +89,7 @@ export function authenticator({ store, clock, log, listen }: AuthenticatorOption
     const expiresAt = row?.expires_at?.getTime() ?? Number.POSITIVE_INFINITY;
     if (!row || expiresAt <= now) return undefined;
     const caller = { teamId: row.team_id, userId: row.user_id, tokenId: row.id, scopes: row.scopes };
-    if (listening.hears() && news === before) {
+    if (listening.hears() && notifications === before) {
       known.set(key, { caller, trustedUntil: Math.min(now + trustedMs, expiresAt) });
       const [first] = known.keys();
       if (known.size > maxTrusted && first !== undefined) known.delete(first);

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import { ApiError } from './errors.ts';
 
 /** Something that stays open for longer than a request and its answer. */
@@ -49,6 +50,12 @@ export function openStreams({ perTeam, drainMs }: { perTeam: number; drainMs: nu
       clearTimeout(cut);
     },
   };
+}
+
+/** Calls `over` once the answer is sent or its client has gone: at once where it went while the handler worked. */
+export function whenOver(answer: ServerResponse, over: () => void): void {
+  if (answer.closed) over();
+  else answer.once('close', over);
 }
 
 const tooMany = (most: number): ApiError =>

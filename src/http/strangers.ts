@@ -4,7 +4,7 @@ import { rateLimit } from './rate-limit.ts';
 
 /** How many unknown tokens of one address are looked up: far more than an address has tokens. */
 const perAddress = { perHour: 20_000, perMinute: 1_000 };
-/** How many look-ups of unknown tokens the database is asked at once, and how many requests wait for their turn. */
+/** How many look-ups of unknown tokens the database is asked at once, and how many requests wait for that. */
 const atOnce = 2;
 const mostWaiting = 200;
 /** How long a token that was nobody's is taken for such, ms. Tokens are random: none is made that was tried before. */
@@ -26,7 +26,7 @@ export function strangers({ clock }: { clock: Clock }): Strangers {
   const regulars = recentKeys<true>();
   const nobodys = recentKeys<number>();
   const attempts = rateLimit({ ...perAddress, clock });
-  const turns = turnstile();
+  const lookUps = semaphore();
   // Requests with the same token wait for one answer.
   const looking = new Map<string, Promise<unknown>>();
 
@@ -49,7 +49,7 @@ export function strangers({ clock }: { clock: Clock }): Strangers {
       if (underWay) return underWay;
       const { retryAfter } = attempts.take(networkOf(address));
       if (retryAfter !== undefined) throw tooMany(retryAfter);
-      const looked = turns.pass(() => found(key, look)).finally(() => looking.delete(key));
+      const looked = lookUps.run(() => found(key, look)).finally(() => looking.delete(key));
       looking.set(key, looked);
       return looked;
     },
@@ -84,22 +84,22 @@ function recentKeys<Value>() {
   };
 }
 
-/** Lets `atOnce` pieces of work through at a time, the others in their order. */
-function turnstile() {
-  let inside = 0;
+/** A semaphore: runs `atOnce` tasks at a time; at most `mostWaiting` wait, in the order in which they came. */
+function semaphore() {
+  let running = 0;
   const waiting: (() => void)[] = [];
   return {
-    async pass<Result>(work: () => Promise<Result>): Promise<Result> {
-      if (inside < atOnce) inside++;
+    async run<Result>(task: () => Promise<Result>): Promise<Result> {
+      if (running < atOnce) running++;
       else if (waiting.length >= mostWaiting) throw tooMany(1);
       else await new Promise<void>((resolve) => waiting.push(resolve));
       try {
-        return await work();
+        return await task();
       } finally {
         const next = waiting.shift();
         // Its place goes to the next one.
         if (next) next();
-        else inside--;
+        else running--;
       }
     },
   };

@@ -1,7 +1,8 @@
 /** The server with operations made for tests; what it answers to is tested in server.test.ts and input.test.ts. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FastifyInstance, InjectOptions } from 'fastify';
@@ -160,6 +161,22 @@ export async function listen(more: Operation[] = [], options: Partial<ServerOpti
   const started = start(more, options);
   const origin = await started.app.listen({ host: '127.0.0.1', port: 0 });
   return { ...started, origin, port: Number(new URL(origin).port) };
+}
+
+/** Sends a request and goes without an answer as soon as `begun`; resolves when the server has seen it go. */
+export async function leave(
+  { app, port }: Pick<Awaited<ReturnType<typeof listen>>, 'app' | 'port'>,
+  bytes: string,
+  begun: Promise<void>,
+): Promise<void> {
+  const accepted = once(app.server, 'connection') as Promise<[Socket]>;
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  const [theirs] = await accepted;
+  const gone = once(theirs, 'close');
+  await begun;
+  socket.destroy();
+  await gone;
 }
 
 /** A certificate for a name, which it calls by another in its subject, as old ones did. */

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { until } from '../../test/support/until.ts';
 import type { Operation, Upload } from './operation.ts';
 import type { ServerOptions } from './server.ts';
-import { listen, made, sendBytes, start, token } from './test-server.ts';
+import { leave, listen, made, sendBytes, start, team, token } from './test-server.ts';
 
 const limit = 1000;
 
@@ -169,6 +169,26 @@ describe('an upload', () => {
     expect(await failed.promise).toBeInstanceOf(Error);
     await app.close();
     expect(logged).toEqual([]);
+  });
+
+  it('fails, and is over, when the client goes while it is found out who calls', async () => {
+    const begun = Promise.withResolvers<void>();
+    const known = Promise.withResolvers<void>();
+    const failed = Promise.withResolvers<unknown>();
+    const taking = upload(({ stream }) => buffer(stream).catch(failed.resolve));
+    const started = await listening(taking, {
+      async authenticate() {
+        begun.resolve();
+        await known.promise;
+        return { ...team, tokenId: 'all', scopes: ['*'] };
+      },
+    });
+    const asked = 'POST /v2/uploads HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\na';
+    await leave(started, asked, begun.promise);
+    known.resolve();
+    expect(await failed.promise).toBeInstanceOf(Error);
+    await started.app.close();
+    expect(started.logged).toEqual([]);
   });
 
   it('that nobody reads is thrown away, and its connection goes on', async () => {

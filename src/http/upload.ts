@@ -2,7 +2,7 @@ import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError } from './errors.ts';
 import { tooLarge } from './failures.ts';
-import type { OpenStreams } from './open-streams.ts';
+import { type OpenStreams, whenOver } from './open-streams.ts';
 import type { Upload } from './operation.ts';
 
 /** The client has gone, or the server could wait no longer: nobody hears of it, and it is no failure of ours. */
@@ -46,9 +46,9 @@ export async function receive<Answer>(
   { streams, request, reply }: { streams: OpenStreams; request: FastifyRequest; reply: FastifyReply },
   handler: () => Promise<Answer>,
 ): Promise<Answer> {
-  reply.raw.once('close', () => stream.destroy(reply.raw.writableFinished ? undefined : cutShort()));
+  whenOver(reply.raw, () => stream.destroy(reply.raw.writableFinished ? undefined : cutShort()));
   const cutOff = () => request.raw.destroy();
-  reply.raw.once('close', streams.add(request.caller?.teamId ?? '', { end() {}, cutOff }));
+  whenOver(reply.raw, streams.add(request.caller?.teamId ?? '', { end() {}, cutOff }));
   try {
     return await handler();
   } catch (error) {

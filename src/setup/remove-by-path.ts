@@ -152,7 +152,7 @@ async function removeChains(prefix: string, log: Log): Promise<void> {
 
 /**
  * A network's chains end with its name (`fwd.at12abpub`). A NIC's chains name its interface in their rules;
- * `ports` are the interfaces that hang on our networks. An instance's name tells nothing: another Incus may have
+ * `ports` are the interfaces that are attached to our networks. An instance's name tells nothing: another Incus may have
  * one of the same name.
  */
 export function chainsOf(

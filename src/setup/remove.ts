@@ -35,7 +35,7 @@ async function removeObjects(incus: IncusClient, log: Log): Promise<void> {
     'GET',
     '/1.0/instances?recursion=1',
   );
-  await inTurns(instances, 4, async ({ name, status }) => {
+  await eachLimited(instances, 4, async ({ name, status }) => {
     const path = `/1.0/instances/${name}`;
     if (status !== 'Stopped')
       await incus.request('PUT', `${path}/state`, { body: { action: 'stop', force: true, timeout: 30 } });
@@ -60,7 +60,7 @@ async function removeObjects(incus: IncusClient, log: Log): Promise<void> {
 }
 
 /** Does `work` for every item, at most `width` at once. */
-async function inTurns<T>(items: T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
+async function eachLimited<T>(items: T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   const worker = async () => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);

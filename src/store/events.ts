@@ -31,7 +31,7 @@ export interface NewEvent {
 
 /**
  * SQL that writes the events of a `select` of (at, team_id, urn, change, action_id), which nobody asked for just now: as
- * a statement, or as a part of the one that makes the change, `with changed as (…), told as (${insertEvents(…)}) …`.
+ * a statement, or as a part of the one that makes the change, `with changed as (…), recorded as (${insertEvents(…)}) …`.
  */
 export const insertEvents = (select: RawBuilder<unknown>): RawBuilder<unknown> =>
   sql`insert into events (at, team_id, urn, change, action_id) ${select}`;
@@ -49,7 +49,7 @@ export async function recordEvent(tx: Queryable, event: NewEvent): Promise<void>
 
 /**
  * SQL that writes the event of actions that end, as a part of the statement that ends them:
- * `with ended as (update actions … returning *), told as (${insertEndedEvents('ended')}) …`.
+ * `with ended as (update actions … returning *), recorded as (${insertEndedEvents('ended')}) …`.
  * @param ended the name of a part that answers rows of `actions`
  */
 export const insertEndedEvents = (ended: string): RawBuilder<unknown> =>
@@ -75,6 +75,16 @@ export interface Event extends EventCursor {
   actionId: number | null;
   userId: string | null;
   tokenId: string | null;
+}
+
+/**
+ * Forgets events that a dump has brought along from a server that had counted its transactions further: none could be
+ * read before this one has got there, nor could any later one of the same resource. To be called before the first event
+ * is written.
+ */
+export async function forgetForeignEvents(db: Queryable): Promise<void> {
+  // Whatever is visible and of this server lies below.
+  await sql`delete from events where xid >= pg_snapshot_xmax(pg_current_snapshot())`.execute(db);
 }
 
 /** A cursor lies beyond all that can be read: it is another database's, or this one was restored from a dump. */
@@ -109,13 +119,4 @@ export async function readEvents(
     select ${xid}::xid8 < pg_snapshot_xmin(pg_current_snapshot()) as known`.execute(db);
   if (!rows[0]?.known) throw new UnknownCursor();
   return { events, next: after };
-}
-
-/**
- * Forgets the events of a dump that another server has written and this one has not come to the place of: they, and all
- * that came after them of the same resource, would not be read before it has. To be called before anything is changed;
- * forgets nothing of this server's own, whoever else is at work.
- */
-export async function forgetForeignEvents(db: Queryable): Promise<void> {
-  await sql`delete from events where xid >= pg_snapshot_xmax(pg_current_snapshot())`.execute(db);
 }

@@ -45,7 +45,7 @@ export interface StoreOptions {
   before?: () => void | Promise<void>;
 }
 
-/** Opens the store. Connections are made on demand, at most `connections` and for moments one beside. */
+/** Opens the store. Connections are made on demand, at most `connections`, and for moments one for `dedicated`. */
 export function openStore(address: Address, options: StoreOptions): Store {
   const pool = openPool(address, options.name, options.connections ?? 10, 60_000);
   const single = openPool(address, options.name, 1, 5_000);
@@ -53,7 +53,7 @@ export function openStore(address: Address, options: StoreOptions): Store {
   const written = () => {
     for (const listener of listeners) listener();
   };
-  const [db, aside] = [pool, single].map(
+  const [db, dedicated] = [pool, single].map(
     (each) =>
       new Kysely<DB>({
         dialect: new PostgresDialect({ pool: preparing(each, { written, before: options.before }) }),
@@ -61,7 +61,7 @@ export function openStore(address: Address, options: StoreOptions): Store {
   ) as [Kysely<DB>, Kysely<DB>];
   return {
     db,
-    aside,
+    dedicated,
     pool,
     async transaction(work) {
       for (let attempt = 1; ; attempt++) {
@@ -77,7 +77,7 @@ export function openStore(address: Address, options: StoreOptions): Store {
       listeners.push(listener);
     },
     async close() {
-      await Promise.all([db.destroy(), aside.destroy()]);
+      await Promise.all([db.destroy(), dedicated.destroy()]);
       // Kysely ends a pool only if it has used it.
       for (const each of [pool, single]) if (!each.ending) await each.end();
     },

@@ -7,15 +7,15 @@ import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Address, connectionOptions } from './open.ts';
 
-/** What a listener on a channel is told. */
+/** Called for what comes on a channel. */
 export interface ChannelListener {
-  told(payload: string): void;
-  /** The connection broke: news may have been missed. */
-  deaf(): void;
+  notified(payload: string): void;
+  /** The connection broke: notifications may have been missed. */
+  disconnected(): void;
 }
 
 export interface Listening {
-  /** Whether news arrive now. */
+  /** Whether notifications arrive now. */
   hears(): boolean;
   stop(): void;
 }
@@ -58,16 +58,16 @@ export function openSession(options: SessionOptions): Session {
   /** The channels that the connection listens to. */
   const heard = new Set<string>();
   let client: pg.Client | undefined;
-  let turn: Promise<unknown> = Promise.resolve();
+  let tail: Promise<unknown> = Promise.resolve();
   let ended = false;
   let connecting: Promise<void> | undefined;
   let cancelRetry = () => {};
   let reset: (reason: Error) => void = () => {};
 
   /** The driver takes one statement at a time. */
-  function inTurn<Result>(ask: () => Promise<Result>): Promise<Result> {
-    const result = turn.then(ask);
-    turn = result.catch(() => {});
+  function exclusive<Result>(ask: () => Promise<Result>): Promise<Result> {
+    const result = tail.then(ask);
+    tail = result.catch(() => {});
     return result;
   }
 
@@ -88,13 +88,13 @@ export function openSession(options: SessionOptions): Session {
       mine.end().catch(() => {});
       if (ended) return;
       log.warn({ error: reason?.message, session: name }, 'a session with the database was lost');
-      for (const listeners of channels.values()) for (const listener of listeners) listener.deaf();
+      for (const listeners of channels.values()) for (const listener of listeners) listener.disconnected();
       options.lost?.();
       retry(0);
     };
     mine.on('error', lost).on('end', () => lost());
     mine.on('notification', ({ channel, payload }) => {
-      for (const listener of channels.get(channel) ?? []) listener.told(payload ?? '');
+      for (const listener of channels.get(channel) ?? []) listener.notified(payload ?? '');
     });
     try {
       await mine.connect();
@@ -137,7 +137,7 @@ export function openSession(options: SessionOptions): Session {
     query(query) {
       const mine = client;
       if (!mine) return Promise.reject(new Error('there is no session with the database'));
-      return inTurn(() => mine.query(query));
+      return exclusive(() => mine.query(query));
     },
     listen(channel, listener) {
       const listeners = channels.get(channel) ?? new Set();
@@ -145,7 +145,7 @@ export function openSession(options: SessionOptions): Session {
       const mine = client;
       // Every later connection begins with it. Where this fails, the connection is lost anyway.
       if (mine && !heard.has(channel)) {
-        inTurn(() => mine.query(`listen ${channel}`)).then(
+        exclusive(() => mine.query(`listen ${channel}`)).then(
           () => client === mine && heard.add(channel),
           () => {},
         );

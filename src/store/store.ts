@@ -12,15 +12,15 @@ export class Overtaken extends Error {
   readonly code = '40001';
 }
 
-/** The database, as the rest of the house sees it. */
+/** The database, as the rest of the code sees it. */
 export interface Store {
   /** Queries outside of a transaction. */
   db: Kysely<DB>;
   /**
-   * One connection beside the pool, for short work that open transactions wait for: it waits for none of theirs, and
-   * is done whatever becomes of them.
+   * Queries on a connection of its own, outside of the pool: for short work that open transactions wait for. It never
+   * waits for a connection that they have, and is committed whatever becomes of them.
    */
-  aside: Kysely<DB>;
+  dedicated: Kysely<DB>;
   /** The pool beneath, for the few hot statements that are prepared by name. */
   pool: pg.Pool;
   /** Runs `work` in one transaction: all of it or nothing. Repeats it on a serialization failure or deadlock. */

@@ -176,7 +176,7 @@ describe('backups', () => {
 
   it('that fail err their action, and the next window tries again', async () => {
     const id = await create({ backups: true, backup_policy: daily });
-    atoll.world.fail('save', new EngineError('exhausted', 'no space'));
+    atoll.world.fail('snapshotDisk', new EngineError('exhausted', 'no space'));
     await pass(days(1));
     expect(await backupsOf(id)).toEqual([]);
     expect((await actionsOf(id))[0]).toMatchObject({ type: 'backup', status: 'errored' });

@@ -156,19 +156,19 @@ describe('numbers and booleans that come as text', () => {
 
   it.each(['reserved_ip', 'floating_ip'])(
     'name the droplet of a %s, as failover scripts send them',
-    async (face) => {
-      const path = `/v2/${face}s`;
+    async (variant) => {
+      const path = `/v2/${variant}s`;
       const { id } = await created();
       await settled(id);
       const answer = await reserve({ droplet_id: String(id) }, path);
       expect(answer.links.droplets[0].id).toBe(id);
-      const ip = `${path}/${answer[face].ip}`;
-      await until(async () => !(await atoll.api.expect(200, 'GET', ip))[face].locked);
+      const ip = `${path}/${answer[variant].ip}`;
+      await until(async () => !(await atoll.api.expect(200, 'GET', ip))[variant].locked);
       const other = await created();
       await settled(other.id);
       const assign = { type: 'assign', droplet_id: `${other.id}` };
       await atoll.api.expect(201, 'POST', `${ip}/actions`, assign);
-      await until(async () => (await atoll.api.expect(200, 'GET', ip))[face].droplet?.id === other.id);
+      await until(async () => (await atoll.api.expect(200, 'GET', ip))[variant].droplet?.id === other.id);
     },
   );
 

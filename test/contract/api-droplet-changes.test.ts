@@ -85,14 +85,14 @@ describe('snapshots of droplets', () => {
     expect((await machine(copy.id))?.state).toBe('running');
     await atoll.api.expect(204, 'DELETE', `/v2/images/${image}`);
     await until(
-      async () => !(await atoll.compute.listSaved()).some(({ urn }) => urn === `do:image:${image}`),
+      async () => !(await atoll.compute.listSnapshots()).some(({ urn }) => urn === `do:image:${image}`),
     );
     await atoll.api.expect(422, 'POST', '/v2/droplets', { name: 'a', size: 's-1vcpu-1gb', image });
   });
 
   it('err with their action when the engine has no room, and leave no image behind', async () => {
     const { id } = await create();
-    atoll.world.fail('save', new EngineError('exhausted', 'full'));
+    atoll.world.fail('snapshotDisk', new EngineError('exhausted', 'full'));
     expect((await act(id, { type: 'snapshot', name: 'no room' })).status).toBe('errored');
     expect(await snapshotsOf(id)).toEqual([]);
     const { images } = await atoll.api.expect(200, 'GET', '/v2/images?private=true&per_page=200');

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { createToken } from '../../src/cloud/account/index.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
-import { savedImage } from '../support/images.ts';
+import { snapshotImage } from '../support/images.ts';
 import { until } from '../support/until.ts';
 
 type Team = Awaited<ReturnType<TestAtoll['newTeam']>>;
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => atoll.close());
 
 const snapshot = (extra: { status?: string; dropletId?: number } = {}) =>
-  savedImage(atoll, { teamId: atoll.team.teamId, type: 'snapshot', ...extra });
+  snapshotImage(atoll, { teamId: atoll.team.teamId, type: 'snapshot', ...extra });
 
 const at = (image: number, way = '') => `/v2/images/${image}/account_transfer${way && `/${way}`}`;
 
@@ -158,7 +158,7 @@ describe('an offer is refused', () => {
   it('of what is no snapshot that is there, of a public image and of another team’s', async () => {
     const { teamId } = atoll.team;
     const recipient = { recipient_uuid: other.teamId };
-    const backup = await savedImage(atoll, { teamId, type: 'backup' });
+    const backup = await snapshotImage(atoll, { teamId, type: 'backup' });
     await atoll.api.expect(422, 'POST', at(backup), recipient);
     await atoll.api.expect(422, 'POST', at(await snapshot({ status: 'pending' })), recipient);
     const { image } = await atoll.api.expect(200, 'GET', '/v2/images/debian-12-x64');
@@ -203,7 +203,9 @@ describe('what is tied to a snapshot', () => {
     const theirs = await createDroplet(other.api, { image });
     expect(theirs).toMatchObject({ status: 'active', image: { id: image, name: 'secret' } });
     await other.api.expect(204, 'DELETE', `/v2/images/${image}`);
-    await until(async () => !(await atoll.compute.listSaved()).some(({ name }) => name === `image-${image}`));
+    await until(
+      async () => !(await atoll.compute.listSnapshots()).some(({ name }) => name === `image-${image}`),
+    );
   });
 
   it('is not destroyed with the droplet of its former team', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { wake } from '../../src/control/reconcile.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
-import { savedImage } from '../support/images.ts';
+import { snapshotImage } from '../support/images.ts';
 import { until } from '../support/until.ts';
 
 let atoll: TestAtoll;
@@ -188,7 +188,7 @@ describe('images of a team’s own', () => {
 
   it('that are still taken of a droplet cannot be deleted', async () => {
     const { teamId } = atoll.team;
-    const id = await savedImage(atoll, { teamId, type: 'snapshot', status: 'pending' });
+    const id = await snapshotImage(atoll, { teamId, type: 'snapshot', status: 'pending' });
     const { message } = await atoll.api.expect(422, 'DELETE', `/v2/images/${id}`);
     expect(message).toContain('available');
   });
@@ -220,7 +220,7 @@ describe('image actions', () => {
   });
 
   it('convert a backup into a snapshot, and nothing else', async () => {
-    const backup = await savedImage(atoll, { teamId: atoll.team.teamId, type: 'backup' });
+    const backup = await snapshotImage(atoll, { teamId: atoll.team.teamId, type: 'backup' });
     expect(await act(backup, { type: 'convert' })).toMatchObject({ status: 'completed' });
     expect((await image(backup)).type).toBe('snapshot');
     await atoll.api.expect(422, 'POST', `/v2/images/${backup}/actions`, { type: 'convert' });

@@ -14,24 +14,24 @@ afterAll(() => atoll.close());
 type Api = TestAtoll['api'];
 
 /** The three names, and what differs between them. */
-const faces = {
+const variants = {
   reserved_ip: { path: '/v2/reserved_ips', status: 202, body: { region: 'nyc3' }, family: 'ipv4' },
   floating_ip: { path: '/v2/floating_ips', status: 202, body: { region: 'nyc3' }, family: 'ipv4' },
   reserved_ipv6: { path: '/v2/reserved_ipv6', status: 201, body: { region_slug: 'nyc3' }, family: 'ipv6' },
 } as const;
-type Face = keyof typeof faces;
-const all = Object.keys(faces) as Face[];
+type Variant = keyof typeof variants;
+const all = Object.keys(variants) as Variant[];
 
-const reserve = async (api: Api, face: Face = 'reserved_ip', body: object = faces[face].body) =>
-  (await api.expect(faces[face].status, 'POST', faces[face].path, body))[face];
-const get = async (api: Api, ip: string, face: Face = 'reserved_ip') =>
-  (await api.expect(200, 'GET', `${faces[face].path}/${ip}`))[face];
-const act = async (api: Api, ip: string, body: object, face: Face = 'reserved_ip') => {
-  const { action } = await api.expect(201, 'POST', `${faces[face].path}/${ip}/actions`, body);
+const reserve = async (api: Api, variant: Variant = 'reserved_ip', body: object = variants[variant].body) =>
+  (await api.expect(variants[variant].status, 'POST', variants[variant].path, body))[variant];
+const get = async (api: Api, ip: string, variant: Variant = 'reserved_ip') =>
+  (await api.expect(200, 'GET', `${variants[variant].path}/${ip}`))[variant];
+const act = async (api: Api, ip: string, body: object, variant: Variant = 'reserved_ip') => {
+  const { action } = await api.expect(201, 'POST', `${variants[variant].path}/${ip}/actions`, body);
   return ended(api, action.id);
 };
-const refused = async (api: Api, ip: string, body: object, face: Face = 'reserved_ip') =>
-  (await api.expect(422, 'POST', `${faces[face].path}/${ip}/actions`, body)).message as string;
+const refused = async (api: Api, ip: string, body: object, variant: Variant = 'reserved_ip') =>
+  (await api.expect(422, 'POST', `${variants[variant].path}/${ip}/actions`, body)).message as string;
 const droplet = (api: Api, extra: object = {}) => createDroplet(api, { ipv6: true, ...extra });
 const addressOf = (seen: Awaited<ReturnType<typeof getDroplet>>, family: 'ipv4' | 'ipv6'): string =>
   (family === 'ipv4' ? seen.networks.v4 : seen.networks.v6).find(
@@ -39,15 +39,15 @@ const addressOf = (seen: Awaited<ReturnType<typeof getDroplet>>, family: 'ipv4' 
   ).ip_address;
 const inForce = async (ip: string) => (await atoll.host.addresses()).find((each) => each.ip === ip);
 
-describe.each(all)('a %s', (face) => {
-  const { path, family } = faces[face];
+describe.each(all)('a %s', (variant) => {
+  const { path, family } = variants[variant];
 
   it('is reserved to a region, and in force, leading nowhere', async () => {
     const { api } = await atoll.newTeam();
-    const made = await reserve(api, face);
+    const made = await reserve(api, variant);
     expect(made.droplet).toBeNull();
     expect(made.region?.slug ?? made.region_slug).toBe('nyc3');
-    expect(await get(api, made.ip, face)).toEqual(made);
+    expect(await get(api, made.ip, variant)).toEqual(made);
     await until(async () => (await inForce(made.ip)) !== undefined);
     expect(await inForce(made.ip)).toEqual({ ip: made.ip });
   });
@@ -55,60 +55,60 @@ describe.each(all)('a %s', (face) => {
   it('is assigned, moved at once to another droplet, and unassigned', async () => {
     const { api } = await atoll.newTeam();
     const [a, b] = await Promise.all([droplet(api), droplet(api)]);
-    const { ip } = await reserve(api, face);
-    const assigned = await act(api, ip, { type: 'assign', droplet_id: a.id }, face);
-    expect(assigned).toMatchObject({ status: 'completed', type: 'assign_ip', resource_type: face });
-    expect((await get(api, ip, face)).droplet).toEqual(await getDroplet(api, a.id));
+    const { ip } = await reserve(api, variant);
+    const assigned = await act(api, ip, { type: 'assign', droplet_id: a.id }, variant);
+    expect(assigned).toMatchObject({ status: 'completed', type: 'assign_ip', resource_type: variant });
+    expect((await get(api, ip, variant)).droplet).toEqual(await getDroplet(api, a.id));
     expect(await inForce(ip)).toEqual({ ip, target: addressOf(a, family) });
 
-    await act(api, ip, { type: 'assign', droplet_id: b.id }, face);
-    expect((await get(api, ip, face)).droplet.id).toBe(b.id);
+    await act(api, ip, { type: 'assign', droplet_id: b.id }, variant);
+    expect((await get(api, ip, variant)).droplet.id).toBe(b.id);
     expect(await inForce(ip)).toEqual({ ip, target: addressOf(b, family) });
 
-    const unassigned = await act(api, ip, { type: 'unassign' }, face);
+    const unassigned = await act(api, ip, { type: 'unassign' }, variant);
     expect(unassigned).toMatchObject({ status: 'completed', type: 'unassign_ip' });
-    expect((await get(api, ip, face)).droplet).toBeNull();
+    expect((await get(api, ip, variant)).droplet).toBeNull();
     expect(await inForce(ip)).toEqual({ ip });
-    expect(await refused(api, ip, { type: 'unassign' }, face)).toMatch(/is not assigned/);
+    expect(await refused(api, ip, { type: 'unassign' }, variant)).toMatch(/is not assigned/);
   });
 
   it('is released, an IPv4 address also while it is assigned', async () => {
     const { api } = await atoll.newTeam();
     const { id } = await droplet(api);
-    const { ip } = await reserve(api, face);
-    await act(api, ip, { type: 'assign', droplet_id: id }, face);
+    const { ip } = await reserve(api, variant);
+    await act(api, ip, { type: 'assign', droplet_id: id }, variant);
     if (family === 'ipv6') {
       const { message } = await api.expect(422, 'DELETE', `${path}/${ip}`);
       expect(message).toMatch(/^flipv6 released failed: assigned FLIP cannot be released\. Unassign/);
-      expect(await get(api, ip, face)).toMatchObject({ droplet: { id } });
-      await act(api, ip, { type: 'unassign' }, face);
+      expect(await get(api, ip, variant)).toMatchObject({ droplet: { id } });
+      await act(api, ip, { type: 'unassign' }, variant);
     }
     await api.expect(204, 'DELETE', `${path}/${ip}`);
     await api.expect(404, 'GET', `${path}/${ip}`);
     await api.expect(404, 'DELETE', `${path}/${ip}`);
     await until(async () => (await inForce(ip)) === undefined);
-    expect((await reserve(api, face)).ip).not.toBe(ip);
+    expect((await reserve(api, variant)).ip).not.toBe(ip);
   });
 
   it('is listed in pages, oldest first', async () => {
     const { api } = await atoll.newTeam();
-    const made = [await reserve(api, face), await reserve(api, face), await reserve(api, face)];
+    const made = [await reserve(api, variant), await reserve(api, variant), await reserve(api, variant)];
     const page = await api.expect(200, 'GET', `${path}?per_page=2&page=2`);
     expect(page.meta.total).toBe(3);
-    expect(page[`${face}s`]).toEqual([made[2]]);
+    expect(page[`${variant}s`]).toEqual([made[2]]);
     expect(page.links.pages.prev).toBe(`http://localhost:80${path}?per_page=2&page=1`);
   });
 
   it('of another team is not there', async () => {
-    const { ip } = await reserve(atoll.api, face);
+    const { ip } = await reserve(atoll.api, variant);
     const { api } = await atoll.newTeam();
     expect((await api.expect(200, 'GET', path)).meta.total).toBe(0);
     await api.expect(404, 'GET', `${path}/${ip}`);
     await api.expect(404, 'DELETE', `${path}/${ip}`);
     await api.expect(404, 'POST', `${path}/${ip}/actions`, { type: 'unassign' });
     const foreign = await droplet(atoll.api);
-    const own = await reserve(api, face);
-    const message = await refused(api, own.ip, { type: 'assign', droplet_id: foreign.id }, face);
+    const own = await reserve(api, variant);
+    const message = await refused(api, own.ip, { type: 'assign', droplet_id: foreign.id }, variant);
     expect(message).toMatch(/^droplet_id '\d+' is not one of your Droplets/);
   });
 
@@ -117,7 +117,7 @@ describe.each(all)('a %s', (face) => {
     const { db } = atoll.database.store;
     await db.updateTable('teams').set({ reserved_ip_limit: 2 }).where('id', '=', teamId).execute();
     const answers = await Promise.all(
-      Array.from({ length: 5 }, () => api.call('POST', path, faces[face].body)),
+      Array.from({ length: 5 }, () => api.call('POST', path, variants[variant].body)),
     );
     const refusals = answers.filter(({ status }) => status === 422);
     expect(refusals).toHaveLength(3);
@@ -126,15 +126,15 @@ describe.each(all)('a %s', (face) => {
   });
 
   it('needs its scopes, and shows droplets only to those who may see them', async () => {
-    const { ip } = await reserve(atoll.api, face);
+    const { ip } = await reserve(atoll.api, variant);
     const { id } = await droplet(atoll.api);
-    await act(atoll.api, ip, { type: 'assign', droplet_id: id }, face);
+    await act(atoll.api, ip, { type: 'assign', droplet_id: id }, variant);
     const reader = await atoll.clientWith(['reserved_ip:read']);
-    expect((await get(reader, ip, face)).droplet).toBeNull();
-    await reader.expect(403, 'POST', path, faces[face].body);
+    expect((await get(reader, ip, variant)).droplet).toBeNull();
+    await reader.expect(403, 'POST', path, variants[variant].body);
     await reader.expect(403, 'DELETE', `${path}/${ip}`);
     const both = await atoll.clientWith(['reserved_ip:read', 'droplet:read']);
-    expect((await get(both, ip, face)).droplet.id).toBe(id);
+    expect((await get(both, ip, variant)).droplet.id).toBe(id);
   });
 
   it.each(['1', 'abc', '%27', '203.0.113', '::g', 'fe80::1%25eth0', '192.0.2.1', '2001:db8::1'])(
@@ -148,19 +148,22 @@ describe.each(all)('a %s', (face) => {
 });
 
 describe('a reserved IP', () => {
-  it.each(['reserved_ip', 'floating_ip'] as const)('as %s is reserved to a droplet', async (face) => {
+  it.each(['reserved_ip', 'floating_ip'] as const)('as %s is reserved to a droplet', async (variant) => {
     const { api } = await atoll.newTeam();
     const seen = await droplet(api);
     // Both are sent by some clients: the droplet counts.
-    const answer = await api.expect(202, 'POST', faces[face].path, { droplet_id: seen.id, region: 'ams3' });
-    expect(answer[face]).toMatchObject({ droplet: null, locked: true, region: { slug: 'nyc3' } });
+    const answer = await api.expect(202, 'POST', variants[variant].path, {
+      droplet_id: seen.id,
+      region: 'ams3',
+    });
+    expect(answer[variant]).toMatchObject({ droplet: null, locked: true, region: { slug: 'nyc3' } });
     const [action] = answer.links.actions;
     expect(answer.links).toEqual({
       droplets: [{ id: seen.id, rel: 'droplet', href: `http://localhost:80/v2/droplets/${seen.id}` }],
       actions: [{ id: action.id, rel: 'assign_ip', href: `http://localhost:80/v2/actions/${action.id}` }],
     });
     expect((await ended(api, action.id)).status).toBe('completed');
-    const { ip, locked, ...rest } = await get(api, answer[face].ip, face);
+    const { ip, locked, ...rest } = await get(api, answer[variant].ip, variant);
     expect([locked, rest.droplet.id]).toEqual([false, seen.id]);
     expect(await inForce(ip)).toEqual({ ip, target: addressOf(seen, 'ipv4') });
   });
@@ -172,14 +175,14 @@ describe('a reserved IP', () => {
     await act(api, ip, { type: 'assign', droplet_id: id });
     await act(api, ip, { type: 'unassign' }, 'floating_ip');
     expect(await get(api, ip, 'floating_ip')).toEqual(await get(api, ip));
-    for (const face of ['reserved_ip', 'floating_ip'] as const) {
-      const { actions, meta } = await api.expect(200, 'GET', `${faces[face].path}/${ip}/actions`);
+    for (const variant of ['reserved_ip', 'floating_ip'] as const) {
+      const { actions, meta } = await api.expect(200, 'GET', `${variants[variant].path}/${ip}/actions`);
       expect(meta.total).toBe(2);
       expect(actions.map((action: { type: string }) => action.type)).toEqual(['unassign_ip', 'assign_ip']);
-      expect(actions[0]).toMatchObject({ resource_type: face, resource_id: expect.any(Number) });
-      const one = `${faces[face].path}/${ip}/actions/${actions[1].id}`;
+      expect(actions[0]).toMatchObject({ resource_type: variant, resource_id: expect.any(Number) });
+      const one = `${variants[variant].path}/${ip}/actions/${actions[1].id}`;
       expect((await api.expect(200, 'GET', one)).action).toEqual(actions[1]);
-      await api.expect(404, 'GET', `${faces[face].path}/${ip}/actions/1`);
+      await api.expect(404, 'GET', `${variants[variant].path}/${ip}/actions/1`);
     }
   });
 

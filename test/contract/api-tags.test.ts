@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
-import { savedImage } from '../support/images.ts';
+import { snapshotImage } from '../support/images.ts';
 import { watchQueries } from '../support/queries.ts';
 import { volumeOrder } from '../support/volumes.ts';
 
@@ -157,7 +157,7 @@ describe('a tag', () => {
           const path = `/v2/volumes/${volume.id}/snapshots`;
           return (await api.expect(201, 'POST', path, { name: 'kept' })).snapshot.id;
         },
-        images: () => savedImage(atoll, { teamId, type: 'snapshot' }),
+        images: () => snapshotImage(atoll, { teamId, type: 'snapshot' }),
       };
       const type = { volumes: 'volume', volume_snapshots: 'volume_snapshot', images: 'image' }[table];
       const id = await ofTable[table]();

@@ -16,12 +16,12 @@ beforeAll(async () => {
 afterAll(() => atoll.close());
 
 const { create, get, act, droplet, refused, held } = volumesOf(() => atoll);
-const hanging = async (id: number) => (await atoll.compute.get(`droplet-${id}`))?.volumes;
+const attachedTo = async (id: number) => (await atoll.compute.get(`droplet-${id}`))?.volumes;
 
 describe('attaching and detaching', () => {
-  it('hangs a volume on a running droplet, and takes it off with its data', async () => {
+  it('attaches a volume to a running droplet, and detaches it with its data', async () => {
     const [id, { id: volume }] = await Promise.all([droplet(), create()]);
-    const attach = await act(volume, { type: 'attach', droplet_id: id, tags: ['hung'] });
+    const attach = await act(volume, { type: 'attach', droplet_id: id, tags: ['attached'] });
     expect(attach).toMatchObject({
       type: 'attach_volume',
       status: 'completed',
@@ -29,9 +29,9 @@ describe('attaching and detaching', () => {
       resource_type: 'volume',
       region_slug: 'nyc3',
     });
-    expect(await get(volume)).toMatchObject({ droplet_ids: [id], tags: ['hung'] });
+    expect(await get(volume)).toMatchObject({ droplet_ids: [id], tags: ['attached'] });
     expect(await getDroplet(atoll.api, id)).toMatchObject({ volume_ids: [volume], locked: false });
-    expect(await hanging(id)).toEqual([volume]);
+    expect(await attachedTo(id)).toEqual([volume]);
     await atoll.host.writeVolume(volume, 'kept');
     expect(await act(volume, { type: 'detach', droplet_id: id })).toMatchObject({
       type: 'detach_volume',
@@ -39,7 +39,7 @@ describe('attaching and detaching', () => {
     });
     expect((await get(volume)).droplet_ids).toEqual([]);
     expect((await getDroplet(atoll.api, id)).volume_ids).toEqual([]);
-    expect(await hanging(id)).toEqual([]);
+    expect(await attachedTo(id)).toEqual([]);
     const other = await droplet();
     await act(volume, { type: 'attach', droplet_id: other });
     expect(atoll.host.readVolume(volume)).toBe('kept');
@@ -109,11 +109,11 @@ describe('attaching and detaching', () => {
     }
     const on = (await get(volume.id)).droplet_ids;
     expect(on).toHaveLength(1);
-    expect(await hanging(first)).toEqual(on[0] === first ? [volume.id] : []);
-    expect(await hanging(second)).toEqual(on[0] === second ? [volume.id] : []);
+    expect(await attachedTo(first)).toEqual(on[0] === first ? [volume.id] : []);
+    expect(await attachedTo(second)).toEqual(on[0] === second ? [volume.id] : []);
   });
 
-  it('hangs at most fifteen on one droplet', async () => {
+  it('attaches at most fifteen to one droplet', async () => {
     const id = await droplet();
     const volumes = await Promise.all(Array.from({ length: 16 }, () => create({ size_gigabytes: 1 })));
     const [last, ...rest] = volumes.map((volume) => volume.id as string);
@@ -142,15 +142,15 @@ describe('attaching and detaching', () => {
     atoll.world.fail('detachVolume', new EngineError('rejected', 'in use'));
     expect((await act(volume, { type: 'detach', droplet_id: id })).status).toBe('errored');
     expect((await get(volume)).droplet_ids).toEqual([id]);
-    expect(await hanging(id)).toEqual([volume]);
+    expect(await attachedTo(id)).toEqual([volume]);
     expect((await act(volume, { type: 'detach', droplet_id: id })).status).toBe('completed');
   });
 
-  it('hangs where it was found when the machine got it though the step failed', async () => {
+  it('is attached where it was found when the machine got it though the step failed', async () => {
     const [id, other, { id: volume }] = [await droplet(), await droplet(), await create()];
     engine.afterwards('attachVolume', new EngineError('rejected', 'got it, and stumbled'));
     expect((await act(volume, { type: 'attach', droplet_id: id })).status).toBe('errored');
-    expect(await hanging(id)).toEqual([volume]);
+    expect(await attachedTo(id)).toEqual([volume]);
     expect((await get(volume)).droplet_ids).toEqual([id]);
     const path = `/v2/volumes/${volume}/actions`;
     expect(await refused(422, path, { type: 'attach', droplet_id: other })).toMatch(/already attached/);
@@ -160,7 +160,7 @@ describe('attaching and detaching', () => {
     const [id, { id: volume }] = await Promise.all([droplet(), create()]);
     atoll.world.fail('attachVolume', new EngineError('unavailable', 'away'), 2);
     expect((await act(volume, { type: 'attach', droplet_id: id })).status).toBe('completed');
-    expect(await hanging(id)).toEqual([volume]);
+    expect(await attachedTo(id)).toEqual([volume]);
   });
 
   it('is not beaten by a delete at the same time', async () => {
@@ -174,7 +174,7 @@ describe('attaching and detaching', () => {
       [404, 204],
     ]).toContainEqual([attach.status, gone.status]);
     await until(async () => !(await getDroplet(atoll.api, id)).locked);
-    expect(await hanging(id)).toEqual(attach.status === 202 ? [volume] : []);
+    expect(await attachedTo(id)).toEqual(attach.status === 202 ? [volume] : []);
   });
 });
 
@@ -184,7 +184,7 @@ describe('volumes of a new droplet', () => {
     const [a, b, c] = volumes.map(({ id }) => id as string);
     const made = await createDroplet(atoll.api, { volumes: [a, { id: b }, { name: volumes[2].name }] });
     expect(new Set(made.volume_ids)).toEqual(new Set([a, b, c]));
-    expect(new Set(await hanging(made.id))).toEqual(new Set([a, b, c]));
+    expect(new Set(await attachedTo(made.id))).toEqual(new Set([a, b, c]));
   });
 
   it('refuses what cannot be attached, and then makes nothing', async () => {
@@ -225,7 +225,7 @@ describe('volumes of a new droplet', () => {
     const body = { ...order, volumes: [volume] };
     const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', body);
     expect((await ended(atoll.api, links.actions[0].id)).status).toBe('errored');
-    expect(await hanging(failed.id)).toEqual([volume]);
+    expect(await attachedTo(failed.id)).toEqual([volume]);
     expect((await get(volume)).droplet_ids).toEqual([]);
     const path = `/v2/volumes/${volume}/actions`;
     const attach = { type: 'attach', droplet_id: other };
@@ -235,7 +235,7 @@ describe('volumes of a new droplet', () => {
     release();
     await until(async () => (await atoll.api.call('POST', path, attach)).status === 202);
     expect(await atoll.compute.get(`droplet-${failed.id}`)).toBeUndefined();
-    await until(async () => (await hanging(other))?.includes(volume) === true);
+    await until(async () => (await attachedTo(other))?.includes(volume) === true);
   });
 
   it('frees them when the droplet is deleted, but not before its machine is gone', async () => {
@@ -257,7 +257,7 @@ describe('volumes of a new droplet', () => {
     }
     expect(await atoll.compute.get(`droplet-${first}`)).toBeUndefined();
     expect((await ended(atoll.api, answer.body.action.id)).status).toBe('completed');
-    expect(await hanging(second)).toEqual([volume]);
+    expect(await attachedTo(second)).toEqual([volume]);
   });
 
   it('keeps the bytes of a deleted volume until the machine that may have its device is gone', async () => {
@@ -267,7 +267,7 @@ describe('volumes of a new droplet', () => {
     await atoll.api.expect(204, 'DELETE', `/v2/droplets/${first}`);
     await atoll.api.expect(204, 'DELETE', `/v2/volumes/${volume}`);
     await setTimeout(1_000);
-    expect(await hanging(first)).toEqual([volume]);
+    expect(await attachedTo(first)).toEqual([volume]);
     expect(await held(volume)).toBeDefined();
     release();
     await until(async () => (await held(volume)) === undefined);
@@ -308,7 +308,7 @@ describe('volumes of a new droplet', () => {
     expect((await ended(atoll.api, links.actions[0].id)).status).toBe('errored');
     await atoll.api.expect(204, 'DELETE', `/v2/volumes/${volume}`);
     await setTimeout(1_000);
-    expect(await hanging(failed.id)).toEqual([volume]);
+    expect(await attachedTo(failed.id)).toEqual([volume]);
     expect(await held(volume)).toBeDefined();
     release();
     await until(async () => (await held(volume)) === undefined);

@@ -35,7 +35,7 @@ describe('incusd is killed', unless(await whyNoIncus()), () => {
   afterAll(() => engine?.remove(), 60_000);
   afterEach(async () => {
     for (const { name } of await compute.list()) await compute.delete(name);
-    await compute.deleteSaved(disk.name);
+    await compute.deleteSnapshot(disk.name);
     const left = await incus.client.request<string[]>('GET', '/1.0/instances');
     if (left.length > 0) throw new Error(`left over: ${left.join(', ')}`);
   });
@@ -79,12 +79,12 @@ describe('incusd is killed', unless(await whyNoIncus()), () => {
   async function create21(): Promise<void> {
     await compute.create(machineSpec(engine, 21));
     await compute.setRootPassword('droplet-21', 'mark');
-    await compute.save('droplet-21', disk);
+    await compute.snapshotDisk('droplet-21', disk);
   }
 
   /** Kills the daemon while machine 21 gets that disk; it runs in the end. */
   async function replaceKilled(moment: () => Promise<unknown>, root: number): Promise<void> {
-    const spec = machineSpec(engine, 21, { source: { saved: disk.name }, root, diskGib: 9 + root });
+    const spec = machineSpec(engine, 21, { source: { snapshot: disk.name }, root, diskGib: 9 + root });
     const before = (await both()).machine?.name;
     await killed(moment, async () => {
       expect(await compute.get('droplet-21')).toMatchObject({ urn: 'do:droplet:21' });
@@ -100,30 +100,30 @@ describe('incusd is killed', unless(await whyNoIncus()), () => {
 
   // The delays, in ms, hit the copy and its record.
   test.each(sample([5, 30, 70], 1))(
-    '%i ms into a save: the disk is kept, once, and whole',
+    '%i ms into a snapshot: it is there, once, and whole',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
       await compute.setRootPassword('droplet-21', 'mark');
       await killed(after(ms), async () => {
-        await compute.save('droplet-21', disk);
+        await compute.snapshotDisk('droplet-21', disk);
       });
-      expect(await compute.listSaved()).toMatchObject([disk]);
+      expect(await compute.listSnapshots()).toMatchObject([disk]);
       expect(await compute.list()).toMatchObject([{ name: 'droplet-21', state: 'running' }]);
       const snapshots = `${await incus.pathOf('droplet-21')}/snapshots`;
       expect(await incus.client.request('GET', snapshots)).toEqual([]);
-      await compute.create(machineSpec(engine, 22, { source: { saved: disk.name } }));
+      await compute.create(machineSpec(engine, 22, { source: { snapshot: disk.name } }));
       expect(await passwordOf('droplet-22')).toBe('root:mark\n');
     },
     timeoutMs,
   );
 
   test.each(sample([10, 60], 1))(
-    '%i ms into a create from a kept disk: the machine can be had',
+    '%i ms into a create from a disk snapshot: the machine can be had',
     async (ms) => {
       await compute.create(machineSpec(engine, 21));
-      await compute.save('droplet-21', disk);
+      await compute.snapshotDisk('droplet-21', disk);
       await killed(after(ms), async () => {
-        const spec = machineSpec(engine, 22, { source: { saved: disk.name } });
+        const spec = machineSpec(engine, 22, { source: { snapshot: disk.name } });
         await compute.create(spec);
         // What a control loop does with a machine that it finds stopped.
         if ((await compute.get(spec.name))?.state === 'stopped') await compute.start(spec.name);
@@ -158,12 +158,12 @@ describe('incusd is killed', unless(await whyNoIncus()), () => {
     60_000,
   );
 
-  test('a machine with a new disk is like any other: saved, resized, with a volume, deleted', async () => {
+  test('a machine with a new disk is like any other for snapshots, resizes, volumes and deletion', async () => {
     await create21();
     await replaceKilled(made(2, 30), 2);
-    await compute.deleteSaved(disk.name);
+    await compute.deleteSnapshot(disk.name);
     await killed(after(30), async () => {
-      await compute.save('droplet-21', disk);
+      await compute.snapshotDisk('droplet-21', disk);
     });
     const size = { vcpus: 2, memoryMib: 1024, diskGib: 20 };
     await killed(after(5), () => compute.resize('droplet-21', size));
@@ -173,7 +173,7 @@ describe('incusd is killed', unless(await whyNoIncus()), () => {
     await seenUntilDetached(volume);
     await compute.create(machineSpec(engine, 21));
     expect(await names()).toEqual(['droplet-21', 'image-5']);
-    await compute.create(machineSpec(engine, 22, { source: { saved: disk.name } }));
+    await compute.create(machineSpec(engine, 22, { source: { snapshot: disk.name } }));
     expect(await passwordOf('droplet-22')).toBe('root:mark\n');
     await compute.stop('droplet-21', force);
     await killed(after(10), () => compute.delete('droplet-21'));

@@ -54,7 +54,7 @@ export function machineSpec(
   };
 }
 
-/** Makes the networks that a machine hangs on. */
+/** Makes the networks that a machine is attached to. */
 export async function ensureNetworks(compute: Compute, { nics }: InstanceSpec): Promise<void> {
   for (const { network } of nics)
     if (network !== 'public') await patiently(() => compute.ensureNetwork(network));

@@ -24,7 +24,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
     afterAll(() => engine?.remove());
     afterEach(async () => {
       for (const machine of await compute.list()) await compute.delete(machine.name);
-      for (const disk of await compute.listSaved()) await compute.deleteSaved(disk.name);
+      for (const disk of await compute.listSnapshots()) await compute.deleteSnapshot(disk.name);
     });
 
     const volumesOf = async (machine: string) => (await compute.get(machine))?.volumes.toSorted();
@@ -152,10 +152,10 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
 
     test.each([
       ['an image', () => ({ image: engine.image })],
-      ['a kept disk', () => ({ saved: 'image-5' })],
+      ['a disk snapshot', () => ({ snapshot: 'image-5' })],
     ])('replaceDisk, twice, from %s: all is as the spec says, and stopped', async (_, source) => {
       await create(11);
-      await compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' });
+      await compute.snapshotDisk('droplet-11', { urn: 'do:image:5', name: 'image-5' });
       const spec = machineSpec(engine, 11, { source: source(), root: 2, vcpus: 2, boot: 3, diskGib: 11 });
       await compute.replaceDisk(spec);
       await compute.replaceDisk(spec);
@@ -164,7 +164,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       await compute.setBoot('droplet-11', 4);
       await compute.start('droplet-11');
       expect(await compute.get('droplet-11')).toMatchObject({ state: 'running', ...replaced, boot: 4 });
-      expect(await compute.listSaved()).toHaveLength(1);
+      expect(await compute.listSnapshots()).toHaveLength(1);
     });
 
     test('a machine whose disk was replaced, once and once more, is like any other', async () => {
@@ -187,19 +187,19 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
         await compute.setRootPassword('droplet-11', 'secret');
         await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 20_000);
         expect(await compute.usage('droplet-11')).toMatchObject({ memoryLimitBytes: 2 ** 30 });
-        const saved = { urn: `do:image:${root}`, name: `image-${root}` };
-        expect(await compute.save('droplet-11', saved)).toMatchObject(saved);
+        const disk = { urn: `do:image:${root}`, name: `image-${root}` };
+        expect(await compute.snapshotDisk('droplet-11', disk)).toMatchObject(disk);
         await compute.stop('droplet-11', graceful);
       }
       await compute.delete('droplet-11');
       expect(await compute.list()).toEqual([]);
       expect(await compute.get('droplet-11')).toBeUndefined();
-      expect(await compute.listSaved()).toHaveLength(2);
+      expect(await compute.listSnapshots()).toHaveLength(2);
     });
 
     test('a disk that cannot be made leaves the machine with its old one', async () => {
       await create(11);
-      const missing = [{ image: 'no-such-image' }, { saved: 'no-such-disk' }];
+      const missing = [{ image: 'no-such-image' }, { snapshot: 'no-such-disk' }];
       for (const source of missing)
         await expect(compute.replaceDisk(machineSpec(engine, 11, { source, root: 2 }))).rejects.toMatchObject(
           refusal('missing'),
@@ -281,36 +281,36 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       expect(await volumesOf('droplet-11')).toEqual([]);
     });
 
-    test('a saved disk lives on its own, and is no machine', async () => {
+    test('a disk snapshot lives on its own, and is no machine', async () => {
       await create(11);
       const disk = { urn: 'do:image:5', name: 'image-5' };
       const kept = { ...disk, bytes: expect.any(Number) };
-      expect(await compute.save('droplet-11', disk)).toEqual(kept);
-      expect(await compute.save('droplet-11', disk)).toEqual(kept);
+      expect(await compute.snapshotDisk('droplet-11', disk)).toEqual(kept);
+      expect(await compute.snapshotDisk('droplet-11', disk)).toEqual(kept);
       expect(await compute.list()).toMatchObject([{ name: 'droplet-11', state: 'running' }]);
       expect(await compute.get('image-5')).toBeUndefined();
-      await expect(compute.save('droplet-11', { urn: 'do:image:6', name: 'image-5' })).rejects.toMatchObject(
-        refusal('rejected'),
-      );
+      await expect(
+        compute.snapshotDisk('droplet-11', { urn: 'do:image:6', name: 'image-5' }),
+      ).rejects.toMatchObject(refusal('rejected'));
       await compute.delete('droplet-11');
-      expect(await compute.listSaved()).toEqual([kept]);
-      expect((await compute.listSaved())[0]?.bytes).toBeGreaterThan(0);
+      expect(await compute.listSnapshots()).toEqual([kept]);
+      expect((await compute.listSnapshots())[0]?.bytes).toBeGreaterThan(0);
       await Promise.all([
-        create(12, { source: { saved: 'image-5' } }),
-        create(13, { source: { saved: 'image-5' } }),
+        create(12, { source: { snapshot: 'image-5' } }),
+        create(13, { source: { snapshot: 'image-5' } }),
       ]);
-      await compute.deleteSaved('image-5');
-      await compute.deleteSaved('image-5');
-      expect(await compute.listSaved()).toEqual([]);
+      await compute.deleteSnapshot('image-5');
+      await compute.deleteSnapshot('image-5');
+      expect(await compute.listSnapshots()).toEqual([]);
       expect(await compute.list()).toMatchObject([{ state: 'running' }, { state: 'running' }]);
-      await expect(create(14, { source: { saved: 'image-5' } })).rejects.toMatchObject(refusal('missing'));
+      await expect(create(14, { source: { snapshot: 'image-5' } })).rejects.toMatchObject(refusal('missing'));
       expect(await compute.get('droplet-14')).toBeUndefined();
     });
 
-    test('saving a machine that is not there fails', async () => {
-      await expect(compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' })).rejects.toMatchObject(
-        refusal('failed'),
-      );
+    test('a snapshot of a machine that is not there fails', async () => {
+      await expect(
+        compute.snapshotDisk('droplet-11', { urn: 'do:image:5', name: 'image-5' }),
+      ).rejects.toMatchObject(refusal('failed'));
     });
 
     test('an image is imported twice, used, and deleted twice', async () => {
@@ -351,10 +351,10 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       expect(await compute.networks()).toEqual([vpc]);
     });
 
-    test('survey tells of machines and kept disks whose they are, since when, and which addresses they have', async () => {
+    test('survey tells of machines and disk snapshots whose they are, since when, and which addresses they have', async () => {
       const begun = Date.now() - 60_000;
       await create(11);
-      await compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' });
+      await compute.snapshotDisk('droplet-11', { urn: 'do:image:5', name: 'image-5' });
       const [outside, inside] = machineSpec(engine, 11).nics;
       const surveyed = (await compute.survey()).toSorted((a, b) => (a.name < b.name ? -1 : 1));
       expect(surveyed).toMatchObject([
@@ -369,7 +369,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
         },
         { urn: 'do:image:5', name: 'image-5', addresses: [] },
       ]);
-      expect(surveyed[1]?.bytes).toBe((await compute.listSaved())[0]?.bytes);
+      expect(surveyed[1]?.bytes).toBe((await compute.listSnapshots())[0]?.bytes);
       expect(surveyed[0]?.createdAt?.getTime()).toBeGreaterThan(begun);
     });
 

@@ -55,30 +55,30 @@ describe('on Incus', unless(await whyNoIncus()), () => {
       await engine.compute.delete('droplet-13');
     });
 
-    test('a machine made from a kept disk has its bytes, and an identity of its own', async () => {
+    test('a machine made from a disk snapshot has its bytes, and an identity of its own', async () => {
       const { client } = incus;
       const file = async (name: string, path: string) => `${await incus.pathOf(name)}/files?path=${path}`;
       await engine.compute.create(machineSpec(engine, 16));
       const id = Buffer.from('0123456789abcdef0123456789abcdef\n');
       for (const path of ['/etc/machine-id', '/root/data'])
         await client.request('POST', await file('droplet-16', path), { body: id });
-      await engine.compute.save('droplet-16', { urn: 'do:image:5', name: 'image-5' });
-      await engine.compute.create(machineSpec(engine, 17, { source: { saved: 'image-5' } }));
+      await engine.compute.snapshotDisk('droplet-16', { urn: 'do:image:5', name: 'image-5' });
+      await engine.compute.create(machineSpec(engine, 17, { source: { snapshot: 'image-5' } }));
       expect(await client.text(await file('droplet-17', '/root/data'))).toBe(id.toString());
       expect(await client.text(await file('droplet-17', '/etc/machine-id'))).toBe('');
-      const restored = machineSpec(engine, 16, { source: { saved: 'image-5' }, root: 2 });
+      const restored = machineSpec(engine, 16, { source: { snapshot: 'image-5' }, root: 2 });
       await engine.compute.replaceDisk(restored);
       await engine.compute.start('droplet-16');
       expect(await client.text(await file('droplet-16', '/etc/machine-id'))).toBe(id.toString());
-      // What the copy has been told at its start is no part of its own kept disks.
+      // What the copy has been told at its start is no part of its own disk snapshots.
       await client.request('POST', await file('droplet-17', '/etc/machine-id'), { body: id });
-      await engine.compute.save('droplet-17', { urn: 'do:image:6', name: 'image-6' });
-      const again = machineSpec(engine, 17, { source: { saved: 'image-6' }, root: 2 });
+      await engine.compute.snapshotDisk('droplet-17', { urn: 'do:image:6', name: 'image-6' });
+      const again = machineSpec(engine, 17, { source: { snapshot: 'image-6' }, root: 2 });
       await engine.compute.replaceDisk(again);
       await engine.compute.start('droplet-17');
       expect(await client.text(await file('droplet-17', '/etc/machine-id'))).toBe(id.toString());
-      await engine.compute.deleteSaved('image-6');
-      await engine.compute.deleteSaved('image-5');
+      await engine.compute.deleteSnapshot('image-6');
+      await engine.compute.deleteSnapshot('image-5');
       for (const name of ['droplet-16', 'droplet-17']) await engine.compute.delete(name);
     });
 

@@ -9,7 +9,7 @@ const quick = {
   force: 5,
   delete: 5,
   replace: 20,
-  save: 5,
+  snapshotDisk: 5,
   change: 2,
   import: 5,
 };

@@ -83,22 +83,22 @@ describe('a new pool', unless(obstacle), () => {
     expect(await write('droplet-11', '/root/more')).toBeLessThan(mib);
     await compute.setBoot('droplet-11', 2);
 
-    const kept = await compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' });
+    const kept = await compute.snapshotDisk('droplet-11', { urn: 'do:image:5', name: 'image-5' });
     expect(kept.bytes).toBeGreaterThan(0.9 * gib);
     await compute.resize('droplet-11', size(2));
     expect(await limits()).toMatchObject({ 'droplet-11': 2 * gib });
     expect(await write('droplet-11', '/root/more', 100)).toBe(100 * mib);
 
-    const restored = machineSpec(engine, 11, { diskGib: 2, source: { saved: 'image-5' }, root: 2 });
+    const restored = machineSpec(engine, 11, { diskGib: 2, source: { snapshot: 'image-5' }, root: 2 });
     await compute.replaceDisk(restored);
     await compute.start('droplet-11');
     expect(quotas.state()).toEqual({ mode: 'squota', inconsistent: false });
     expect(await limits()).toMatchObject({ 'droplet-11': 2 * gib });
-    // Its first gibibyte is the kept disk's.
+    // Its first gibibyte is the disk snapshot's.
     const more = await write('droplet-11', '/root/again');
     expect(more).toBeGreaterThan(1.8 * gib);
     expect(more).toBeLessThanOrEqual(2 * gib);
-    await compute.deleteSaved('image-5');
+    await compute.deleteSnapshot('image-5');
     await compute.delete('droplet-11');
   }, 90_000);
 
@@ -125,7 +125,7 @@ describe('a pool that was made before', unless(obstacle), () => {
     await compute.create(machineSpec(engine, 11, { diskGib: 1 }));
     await compute.create(machineSpec(engine, 12, { diskGib: 2 }));
     await compute.stop('droplet-12', force);
-    await compute.save('droplet-11', { urn: 'do:image:5', name: 'image-5' });
+    await compute.snapshotDisk('droplet-11', { urn: 'do:image:5', name: 'image-5' });
     await write('droplet-11', '/root/data', 300);
     expect(quotas.state()).toMatchObject({ mode: 'qgroup' });
     const init = await initOf('droplet-11');
@@ -155,12 +155,12 @@ describe('a pool that was made before', unless(obstacle), () => {
     expect((await client.request<IncusInstance>('GET', unlimited)).config[deniedKey]).toBe(noSubvolumes);
 
     expect(await initOf('droplet-11')).toBe(init);
-    const kept = await compute.save('droplet-11', { urn: 'do:image:6', name: 'image-6' });
+    const kept = await compute.snapshotDisk('droplet-11', { urn: 'do:image:6', name: 'image-6' });
     expect(kept.bytes).toBeGreaterThan(300 * mib);
     const written = await write('droplet-11', '/root/fill');
     expect(written).toBeGreaterThan(0.9 * gib);
     expect(written).toBeLessThanOrEqual(gib);
-    for (const disk of ['image-5', 'image-6']) await compute.deleteSaved(disk);
+    for (const disk of ['image-5', 'image-6']) await compute.deleteSnapshot(disk);
     for (const machine of ['droplet-11', 'droplet-12']) await compute.delete(machine);
   }, 90_000);
 });

@@ -162,9 +162,9 @@ describe('the end of an action', () => {
       ), ended as (
         update actions set status = 'completed', completed_at = ${at}
         where id = ${action.id} and exists (select from changed) returning *
-      ), told as (${insertEvents(sql`
+      ), recorded as (${insertEvents(sql`
         select ${at}::timestamptz, ${teamId}::uuid, ${urn}, 'changed', null::bigint from changed`)}
-      ), action_told as (${insertEndedEvents('ended')})
+      ), action_recorded as (${insertEndedEvents('ended')})
       select version from changed`.execute(db());
     const told = await eventsOf(urn);
     expect(told.map(({ change }) => change).sort()).toEqual(['action-ended', 'changed']);

@@ -26,11 +26,11 @@ async function start() {
     wrap: {
       compute: (compute: Compute) => ({
         ...compute,
-        async save(...args: Parameters<Compute['save']>) {
+        async snapshotDisk(...args: Parameters<Compute['snapshotDisk']>) {
           mostAtOnce = Math.max(mostAtOnce, ++copying);
           await copies.opened;
           copying--;
-          return compute.save(...args);
+          return compute.snapshotDisk(...args);
         },
         async setRootPassword(...args: Parameters<Compute['setRootPassword']>) {
           mostAtOnce = Math.max(mostAtOnce, ++copying);

@@ -168,7 +168,7 @@ describe('the control loop', () => {
     const loop = await start(async (id, { attempts }) => {
       begun.push(Date.now());
       if (attempts === 2) return;
-      await loop.saw('thing', id);
+      await loop.nudge('thing', id);
       throw new Error('not yet');
     });
     await wakeThing('a');
@@ -192,28 +192,28 @@ describe('the control loop', () => {
     expect(seen).toEqual([0, 0, 0, 1]);
   });
 
-  it('runs for what is seen between runs, and once more for what is seen after the last look of a run', async () => {
+  it('runs for what is seen between runs, and once more for what is seen after the last observation of a run', async () => {
     let runs = 0;
-    const loop = await start(async (id, { looking }) => {
-      looking();
-      if (++runs === 2) await loop.saw('thing', id);
+    const loop = await start(async (id, { observing }) => {
+      observing();
+      if (++runs === 2) await loop.nudge('thing', id);
     });
-    await loop.saw('thing', 'a');
+    await loop.nudge('thing', 'a');
     await until(() => clean('a'));
     expect(runs).toBe(1);
-    await loop.saw('thing', 'a');
+    await loop.nudge('thing', 'a');
     await until(() => runs === 3);
     await until(() => clean('a'));
     expect(runs).toBe(3);
   });
 
-  it('needs no other run for what is seen before the last look of a run', async () => {
+  it('needs no other run for what is seen before the last observation of a run', async () => {
     let runs = 0;
-    const loop = await start(async (id, { looking }) => {
+    const loop = await start(async (id, { observing }) => {
       runs++;
-      looking();
-      await loop.saw('thing', id);
-      looking();
+      observing();
+      await loop.nudge('thing', id);
+      observing();
     });
     await wakeThing('a');
     await until(() => clean('a'));
@@ -224,15 +224,15 @@ describe('the control loop', () => {
   it('runs for what is seen by a loop that does not run it, though another one does', async () => {
     let runs = 0;
     const held = gate();
-    await start(async (_, { looking }) => {
+    await start(async (_, { observing }) => {
       runs++;
       await held.opened;
-      looking();
+      observing();
     });
     await wakeThing('a');
     await until(() => runs === 1);
     const other = await start(async () => void runs++);
-    await other.saw('thing', 'a');
+    await other.nudge('thing', 'a');
     held.open();
     await until(() => clean('a'));
     expect(runs).toBe(2);
@@ -259,7 +259,7 @@ describe('the control loop', () => {
       );
     const first = await startOne('first');
     await startOne('second');
-    database.store.onWrite(first.look);
+    database.store.onWrite(first.poll);
     await wakeThing('a');
     await until(() => ran.length === 1);
     // Who has it is busy: the other one takes the next.

@@ -66,10 +66,10 @@ describe('kill -9 after engine calls', () => {
       const { actions } = await atoll.api.expect(200, 'GET', `${path}/actions`);
       expect(actions[0]).toMatchObject({ type: 'backup', status: 'completed' });
       expect(actions).toHaveLength(2);
-      expect(atoll.world.saved.size).toBe(1);
+      expect(atoll.world.snapshots.size).toBe(1);
       await atoll.api.expect(204, 'DELETE', path);
       await idle(atoll.database, clock);
-      expect(atoll.world.saved.size).toBe(0);
+      expect(atoll.world.snapshots.size).toBe(0);
       if (done) {
         expect(n).toBeGreaterThan(2);
         break;

@@ -92,7 +92,7 @@ const scenarios: Scenario[] = [
     },
   },
   {
-    name: 'the end of the droplet it hangs on',
+    name: 'the end of the droplet it is attached to',
     prepare: attached,
     ask: ({ droplet }) => remove(`/v2/droplets/${droplet}`),
   },

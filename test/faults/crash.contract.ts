@@ -55,14 +55,14 @@ export function crashContract({ engine, start, stop, only, gateCount, patience }
         size: instance.size,
         ipv6: instance.ipv6,
       },
-      saved: (await savedOf(id)).length,
+      snapshots: (await snapshotsOf(id)).length,
       hostname: atoll.host.metadata(id)?.hostname,
       actions: actions.map((action) => `${action.type} ${action.status}`),
     };
   }
 
   /** The disks kept of a droplet, each of which an image of it owns. */
-  async function savedOf(id: number) {
+  async function snapshotsOf(id: number) {
     const images = await atoll.database.store.db
       .selectFrom('images')
       .select('id')
@@ -70,7 +70,7 @@ export function crashContract({ engine, start, stop, only, gateCount, patience }
       .where('deleted_at', 'is', null)
       .execute();
     const urns = new Set(images.map((image) => `do:image:${image.id}`));
-    return (await atoll.compute.listSaved()).filter(({ urn }) => urns.has(urn));
+    return (await atoll.compute.listSnapshots()).filter(({ urn }) => urns.has(urn));
   }
 
   /** No machine and no host entry is there that no living droplet owns. */

@@ -261,8 +261,8 @@ describe('an image whose bytes are missing', () => {
 
   it('errs the create that finds it out, is refused after the sweep, and is used when it is back', async () => {
     const image = await taken();
-    const kept = (await atoll.engine.listSaved()).find(({ urn }) => urn === `do:image:${image}`)!;
-    await atoll.engine.deleteSaved(kept.name);
+    const kept = (await atoll.engine.listSnapshots()).find(({ urn }) => urn === `do:image:${image}`)!;
+    await atoll.engine.deleteSnapshot(kept.name);
     const { droplet: failed, links } = await atoll.api.expect(202, 'POST', '/v2/droplets', {
       ...order,
       image,
@@ -273,10 +273,10 @@ describe('an image whose bytes are missing', () => {
     await sweepOfImages();
     await until(async () => (await missing()).includes(image));
     expect(await refused(422, '/v2/droplets', { ...order, image })).toMatch(/^image \d+ has been missing/);
-    expect((await atoll.engine.listSaved()).map(({ name }) => name)).not.toContain(kept.name);
+    expect((await atoll.engine.listSnapshots()).map(({ name }) => name)).not.toContain(kept.name);
     const on = `do:droplet:${await droplet()}`;
     const machine = (await atoll.engine.list()).find(({ urn }) => urn === on)!;
-    await atoll.engine.save(machine.name, kept);
+    await atoll.engine.snapshotDisk(machine.name, kept);
     await sweepOfImages();
     await until(async () => !(await missing()).includes(image));
     const again = await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, image });

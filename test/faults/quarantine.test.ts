@@ -58,7 +58,7 @@ async function furnish() {
 }
 const everything = async () => ({
   machines: await atoll.engine.list(),
-  saved: await atoll.engine.listSaved(),
+  snapshots: await atoll.engine.listSnapshots(),
   networks: await atoll.engine.networks(),
   entries: await atoll.host.list(),
   volumes: await atoll.host.volumes(),
@@ -223,7 +223,7 @@ describe('what is not ours', () => {
     const { id } = await createDroplet(atoll.api);
     await atoll.engine.create(spec('do:dbaas:1', 'dbaas-1'));
     await atoll.engine.create(spec('do:k8s:1f3a', 'node-1'));
-    await atoll.engine.save('dbaas-1', { urn: 'do:dbaas:1', name: 'dbaas-1-disk' });
+    await atoll.engine.snapshotDisk('dbaas-1', { urn: 'do:dbaas:1', name: 'dbaas-1-disk' });
     await atoll.restart();
     // Something that the same sweep removes.
     await db()
@@ -233,7 +233,7 @@ describe('what is not ours', () => {
       .execute();
     await until(async () => (await atoll.compute.get(`droplet-${id}`)) === undefined);
     expect(await machines()).toEqual(['dbaas-1', 'node-1']);
-    expect(await atoll.engine.listSaved()).toHaveLength(1);
+    expect(await atoll.engine.listSnapshots()).toHaveLength(1);
     expect(await inQuarantine()).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ export const foreignReadsYet: Foreign = {
   'src/cloud/droplets/row.ts': ['vpcs'],
   'src/cloud/droplets/take-over.ts': ['vpcs'],
   'src/cloud/images/transfer-letter.ts': ['teams'],
-  'src/cloud/reserved-ips/wanted.ts': ['droplets'],
+  'src/cloud/reserved-ips/desired.ts': ['droplets'],
   'src/cloud/snapshots/list.ts': ['images', 'volume_snapshots'],
   'src/cloud/tags/hold.ts': [computed],
   'src/cloud/volumes/place.ts': ['droplets'],

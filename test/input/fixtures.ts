@@ -1,7 +1,7 @@
 /** What a good request to each operation is made of, so that a test can spoil one part of it. */
 import type { ApiClient } from '../support/api-client.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
-import { savedImage } from '../support/images.ts';
+import { snapshotImage } from '../support/images.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { until } from '../support/until.ts';
 import { volumeOrder } from '../support/volumes.ts';
@@ -42,12 +42,12 @@ export async function openLab(): Promise<Lab> {
   const volumeAction = String(grown.action.id);
   const settled = async () => (await api.expect(200, 'GET', `/v2/actions/${volumeAction}`)).action.status;
   await until(async () => (await settled()) === 'completed');
-  const save = { type: 'snapshot', name: 'lab' };
-  await api.expect(201, 'POST', `/v2/droplets/${droplet.id}/actions`, save);
-  const saved = async () =>
+  const snapshotOrder = { type: 'snapshot', name: 'lab' };
+  await api.expect(201, 'POST', `/v2/droplets/${droplet.id}/actions`, snapshotOrder);
+  const snapshotTaken = async () =>
     (await api.expect(200, 'GET', '/v2/snapshots?resource_type=droplet')).snapshots[0]?.id;
-  await until(async () => (await saved()) !== undefined);
-  const dropletSnapshot = await saved();
+  await until(async () => (await snapshotTaken()) !== undefined);
+  const dropletSnapshot = await snapshotTaken();
 
   const imported = { name: 'lab', url: 'https://images.example.com/lab.raw', region: 'nyc3' };
   const { image } = await api.expect(202, 'POST', '/v2/images', imported);
@@ -186,7 +186,7 @@ export async function openLab(): Promise<Lab> {
 async function offerImages(atoll: TestAtoll): Promise<Record<string, Good>> {
   const [first, other] = [atoll.team, await atoll.newTeam()];
   const operation = (way: string) => `images_post_account_transfer_${way}`;
-  const snapshot = ({ teamId }: { teamId: string }) => savedImage(atoll, { teamId, type: 'snapshot' });
+  const snapshot = ({ teamId }: { teamId: string }) => snapshotImage(atoll, { teamId, type: 'snapshot' });
   const offer = async (api: ApiClient, recipient: { teamId: string }, image: number) => {
     const path = `/v2/images/${image}/account_transfer`;
     const { transfer_id } = await api.expect(201, 'POST', path, { recipient_uuid: recipient.teamId });

@@ -1,7 +1,7 @@
 /** A team beside the lab's, with one of each thing of its own, and what it might try with the ids of the lab's team. */
 import type { ApiClient } from '../support/api-client.ts';
 import { createDroplet } from '../support/droplets.ts';
-import { savedImage } from '../support/images.ts';
+import { snapshotImage } from '../support/images.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { createVolume } from '../support/volumes.ts';
 import { type Good, type Lab, order } from './fixtures.ts';
@@ -41,7 +41,7 @@ export async function otherTeam(lab: Lab): Promise<OtherTeam> {
   const volume = await createVolume(api);
   const { reserved_ip } = await api.expect(202, 'POST', '/v2/reserved_ips', { region: 'nyc3' });
   const { reserved_ipv6 } = await api.expect(201, 'POST', '/v2/reserved_ipv6', { region_slug: 'nyc3' });
-  const image = String(await savedImage(atoll, { teamId, type: 'snapshot' }));
+  const image = String(await snapshotImage(atoll, { teamId, type: 'snapshot' }));
   const pool = {
     name: 'own',
     config: { target_number_instances: 1 },

@@ -35,6 +35,10 @@ const instead: Record<string, (good: Good) => Promise<Good>> = {
     return { query: 'name=doomed&region=nyc3' };
   },
   floatingIPsAction_post: async (good) => ({ ...good, body: { type: 'unassign' } }),
+  async tags_assign_resources(good) {
+    const { id } = await createDroplet(lab.atoll.api);
+    return { ...good, body: { resources: [{ resource_id: String(id), resource_type: 'droplet' }] } };
+  },
   async tags_unassign_resources() {
     const { id } = await createDroplet(lab.atoll.api, { tags: ['untagged'] });
     const resources = [{ resource_id: String(id), resource_type: 'droplet' }];
@@ -89,4 +93,27 @@ it('but for those with a reason', () => {
     expect(ids).toContain(id);
     expect(events).toMatch(/\w+ \w+/);
   }
+});
+
+it('of tags, no event where nothing is given or loses one', async () => {
+  const { api, database } = lab.atoll;
+  const { id } = await createDroplet(api, { tags: ['worn'] });
+  await createDroplet(api, { tags: ['elsewhere'] });
+  await untilIdle(lab.atoll);
+  const resources = [{ resource_id: String(id), resource_type: 'droplet' }];
+  const left = async (method: 'POST' | 'DELETE', name: string) => {
+    const { headers } = await api.call(method, `/v2/tags/${name}/resources`, { resources });
+    const { rows } = await database.store.pool.query<{ audited: number; told: number }>(
+      `select (select count(*) from audit where request_id = $1) as audited,
+        (select count(*) from events where token_id is not null
+          and urn in ('do:tag:worn', 'do:tag:elsewhere', 'do:droplet:${id}')) as told`,
+      [headers['x-request-id']],
+    );
+    return rows[0];
+  };
+  // Of the droplet's creation.
+  const before = { audited: 1, told: 3 };
+  expect(await left('POST', 'worn')).toEqual(before);
+  expect(await left('DELETE', 'elsewhere')).toEqual(before);
+  expect(await left('DELETE', 'worn')).toEqual({ audited: 1, told: 5 });
 });

@@ -20,7 +20,7 @@ export interface AtollOnIncus {
   /** What a file in a droplet's disk reads. */
   read(droplet: number, file: string): Promise<string>;
   write(droplet: number, file: string, content: string): Promise<void>;
-  /** The names of all machines and kept disks in Incus, what is half-made included. */
+  /** The names of all machines and disk snapshots in Incus, what is half-made included. */
   everything(): Promise<string[]>;
   close(): Promise<void>;
 }

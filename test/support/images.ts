@@ -1,7 +1,7 @@
 import type { TestAtoll } from './atoll.ts';
 
 /** A snapshot or backup as the loop leaves it, but for its disk; answers its id. */
-export async function savedImage(
+export async function snapshotImage(
   { database }: Pick<TestAtoll, 'database'>,
   image: { teamId: string; type: 'snapshot' | 'backup'; status?: string; dropletId?: number },
 ): Promise<number> {

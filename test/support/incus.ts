@@ -207,7 +207,7 @@ async function unmountBelow(directory: string): Promise<void> {
 
 /**
  * An incusd that is killed while it starts or stops a machine leaves the pairs of its network interfaces behind. Those
- * with such an address that hang on no bridge are removed.
+ * with such an address that are attached to no bridge are removed.
  */
 export async function removeStrayLinks(isOurs: (mac: string) => boolean): Promise<void> {
   const { stdout } = await run('ip', ['-j', 'link', 'show', 'type', 'veth']);

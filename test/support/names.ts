@@ -30,7 +30,7 @@ export function byShortName(compute: Compute): Compute {
   const named = (key: string) =>
     /^(get|start|stop|setBoot|delete|resize|addIpv6|setRootPassword|attachVolume|detachVolume|console|usage)$/.test(
       key,
-    ) || /^(save|deleteSaved|deleteImage)$/.test(key);
+    ) || /^(snapshotDisk|deleteSnapshot|deleteImage)$/.test(key);
   return new Proxy(compute, {
     get(target, key: string) {
       const method: unknown = Reflect.get(target, key);

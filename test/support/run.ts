@@ -5,6 +5,6 @@ export const undisturbedRun = (): Run => ({
   attempts: 0,
   overdue: () => false,
   signal: new AbortController().signal,
-  looking() {},
+  observing() {},
   slow() {},
 });

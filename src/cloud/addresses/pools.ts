@@ -31,10 +31,14 @@ export async function ensurePool(db: Queryable, pool: string, range: string): Pr
  * transaction that needs one: all others that do would wait for its end.
  * @throws ApiError 422 where the range is used up
  */
-export async function growPool({ aside }: Pick<Store, 'aside'>, pool: string, range: string): Promise<void> {
-  if ((await freeOf(aside, pool)) >= enough) return;
-  await ensurePool(aside, pool, range);
-  await aside.transaction().execute(async (tx) => {
+export async function growPool(
+  { dedicated }: Pick<Store, 'dedicated'>,
+  pool: string,
+  range: string,
+): Promise<void> {
+  if ((await freeOf(dedicated, pool)) >= enough) return;
+  await ensurePool(dedicated, pool, range);
+  await dedicated.transaction().execute(async (tx) => {
     const { next } = await tx
       .selectFrom('address_pools')
       .select('next')
@@ -61,7 +65,7 @@ export async function growPool({ aside }: Pick<Store, 'aside'>, pool: string, ra
  * To be called with each address that was taken of a pool: grows it in good time, once in each chunk, so that nobody has
  * to wait for that. Where it cannot grow any more, whoever finds it dry is told.
  */
-export function keepAhead(store: Pick<Store, 'aside'>, pool: string, range: string, taken: string): void {
+export function keepAhead(store: Pick<Store, 'dedicated'>, pool: string, range: string, taken: string): void {
   const offset = toNumber(taken) - toNumber(splitRange(range).address) - firstOffset;
   // Far enough below `enough` that addresses which are not committed yet do not hide it.
   if (offset % chunk !== chunk - enough / 2) return;

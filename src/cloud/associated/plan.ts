@@ -3,7 +3,7 @@ import type { Plan } from '../../control/converge.ts';
 import { patienceMs } from '../../control/waits.ts';
 import type { Destroyed, Destruction } from './record.ts';
 
-export interface SeenDestruction {
+export interface ObservedDestruction {
   /** How it went in this run, by the place in the list of resources. */
   outcomes: Readonly<Record<number, Destroyed>>;
 }
@@ -17,7 +17,7 @@ export interface DestroyStep {
 /** Its volumes are attached to its machine until that is gone. */
 export function planDestruction(
   { droplet, resources, dropletDestroyedAt }: Destruction & { dropletDestroyedAt: Date | null },
-  { outcomes }: SeenDestruction,
+  { outcomes }: ObservedDestruction,
 ): Plan<DestroyStep, 'ended'> {
   if (!dropletDestroyedAt)
     return {

@@ -3,7 +3,7 @@ import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import type { Reconciler } from '../../control/loop.ts';
 import { ApiError } from '../../http/errors.ts';
 import { type AssociatedDeps, associatedKind } from './commands.ts';
-import { type DestroyStep, planDestruction, type SeenDestruction } from './plan.ts';
+import { type DestroyStep, type ObservedDestruction, planDestruction } from './plan.ts';
 import { type Destroyed, type Destruction, readDestruction, writeDestruction } from './record.ts';
 
 type Row = NonNullable<Awaited<ReturnType<typeof readDestruction>>>;
@@ -33,7 +33,7 @@ export function associatedReconciler(deps: AssociatedDeps & ConvergeDeps): Recon
     return { ...resource, destroyed_at: clock.now().toISOString() };
   }
 
-  return converge<Row, SeenDestruction, DestroyStep, 'ended'>(deps, {
+  return converge<Row, ObservedDestruction, DestroyStep, 'ended'>(deps, {
     kind: associatedKind,
     lane: 'quick',
     row: (id) => readDestruction(store.db, Number(id)),

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Member } from './members.ts';
-import { type PoolRow, type PoolStep, planPool, retryMs, type SeenPool } from './plan.ts';
+import { type ObservedPool, type PoolRow, type PoolStep, planPool, retryMs } from './plan.ts';
 import type { HistoryEvent, Pool } from './pool.ts';
 
 const now = new Date('2026-01-01T12:00:00Z');
@@ -32,9 +32,9 @@ const member = (id: number, changes: Partial<Member> = {}): Member => ({
 });
 const event = (count: number, changes: Partial<HistoryEvent> = {}) =>
   ({ desired_instance_count: count, status: 'in_progress', updated_at: long, ...changes }) as HistoryEvent;
-const fresh: SeenPool = { dismissed: [] };
-const stepsOf = (row: PoolRow, seen = fresh) => {
-  const next = planPool(row, seen, now);
+const fresh: ObservedPool = { dismissed: [] };
+const stepsOf = (row: PoolRow, observed = fresh) => {
+  const next = planPool(row, observed, now);
   return 'steps' in next ? next.steps.map((step) => step.do) : next;
 };
 
@@ -115,9 +115,9 @@ describe('the plan of a pool', () => {
   it('comes to an end from every state', () => {
     fc.assert(
       fc.property(anyRow, (start) => {
-        let world: World = { row: start, seen: fresh };
+        let world: World = { row: start, observed: fresh };
         for (let round = 0; round < 16; round++) {
-          const next = planPool(world.row, world.seen, now);
+          const next = planPool(world.row, world.observed, now);
           if (!('steps' in next)) return;
           expect(next.steps).not.toEqual([]);
           world = next.steps.reduce(act, world);
@@ -130,26 +130,26 @@ describe('the plan of a pool', () => {
 
 interface World {
   row: PoolRow;
-  seen: SeenPool;
+  observed: ObservedPool;
 }
 
 /** What a step does, as its own code says. A member that is busy is not dismissed. */
-function act({ row, seen }: World, step: PoolStep): World {
+function act({ row, observed }: World, step: PoolStep): World {
   const { pool: before, all, last } = row;
   switch (step.do) {
     case 'sample':
       return {
         row: { ...row, pool: { ...before, usage: { at: now.getTime(), members: {} } } },
-        seen: { ...seen, sampled: step.members.length },
+        observed: { ...observed, sampled: step.members.length },
       };
     case 'remove':
-      return { row: { ...row, all: all.filter(({ id }) => id !== step.member.id) }, seen };
+      return { row: { ...row, all: all.filter(({ id }) => id !== step.member.id) }, observed };
     case 'decide':
-      return { row: { ...row, last: event(step.decision.count) }, seen };
+      return { row: { ...row, last: event(step.decision.count) }, observed };
     case 'succeed':
       return {
         row: { ...row, last: last && { ...last, status: 'success' }, pool: { ...before, status: 'active' } },
-        seen,
+        observed,
       };
     case 'fail':
       return {
@@ -158,15 +158,15 @@ function act({ row, seen }: World, step: PoolStep): World {
           last: last && { ...last, status: 'error', updated_at: now },
           pool: { ...before, status: 'error' },
         },
-        seen,
+        observed,
       };
     case 'start-cooldown':
-      return { row: { ...row, pool: { ...before, last_scaled_at: now } }, seen };
+      return { row: { ...row, pool: { ...before, last_scaled_at: now } }, observed };
     case 'add': {
       const made = Array.from({ length: step.missing }, (_, index) =>
         member(1000 + all.length + index, { status: 'new', pending_action_id: 1, root_done: 0 }),
       );
-      return { row: { ...row, all: [...all, ...made] }, seen };
+      return { row: { ...row, all: [...all, ...made] }, observed };
     }
     case 'dismiss': {
       const gone = step.member.status !== 'active';
@@ -177,7 +177,7 @@ function act({ row, seen }: World, step: PoolStep): World {
       );
       return {
         row: { ...row, all: gone ? all.filter(({ id }) => id !== step.member.id) : told },
-        seen: { ...seen, dismissed: [...seen.dismissed, step.member.id] },
+        observed: { ...observed, dismissed: [...observed.dismissed, step.member.id] },
       };
     }
   }

@@ -14,7 +14,7 @@ export interface PoolRow {
   last: HistoryEvent | undefined;
 }
 
-export interface SeenPool {
+export interface ObservedPool {
   /** Over so many members the load was measured in this run. */
   sampled?: number;
   /** Members that were dismissed in this run. One that is busy stays as it was. */
@@ -41,28 +41,28 @@ export type PoolEnd = { at: Date } | 'gone';
 /** How long to wait after members could not be made, ms. */
 export const retryMs = 60_000;
 
-export function planPool(row: PoolRow, seen: SeenPool, now: Date): Plan<PoolStep, PoolEnd> {
+export function planPool(row: PoolRow, observed: ObservedPool, now: Date): Plan<PoolStep, PoolEnd> {
   const { pool, all } = row;
   // One that is gone already has kept its droplets, and what still calls itself a member was made while it went.
   if (pool.deleted_at || pool.status === 'deleting')
     return all.length > 0 ? { steps: all.map(removal) } : { settled: 'gone' };
   const members = all.filter((member) => !member.leaving && !neverMade(member));
   // Once in a run, however long that takes.
-  if (seen.sampled === undefined && (!pool.usage || now.getTime() >= pool.usage.at + sampleMs))
+  if (observed.sampled === undefined && (!pool.usage || now.getTime() >= pool.usage.at + sampleMs))
     return { steps: [{ do: 'sample', members: members.filter(isActive) }] };
   // What is leaving is waited for until its shutdown has ended, well or not.
   const left = all.filter((member) => member.leaving && member.pending_action_id === null);
   if (left.length > 0) return { steps: left.map(removal) };
-  return planSize({ ...row, members }, seen, now);
+  return planSize({ ...row, members }, observed, now);
 }
 
 /** `members`: those that count, neither leaving nor failed. */
 type Counted = PoolRow & { members: Member[] };
 
 /** One step towards the number that is wanted; the members' changes wake the pool for the next. */
-function planSize(row: Counted, seen: SeenPool, now: Date): Plan<PoolStep, PoolEnd> {
+function planSize(row: Counted, observed: ObservedPool, now: Date): Plan<PoolStep, PoolEnd> {
   const { pool, all, last, members } = row;
-  const decision = decisionFor(row, seen, now);
+  const decision = decisionFor(row, observed, now);
   const changed = decision.count !== last?.desired_instance_count;
   // Members of an older template do not count as there, but stay until the new ones have taken over.
   const fresh = members.filter((member) => member.id > pool.template_after);
@@ -103,14 +103,14 @@ function planSize(row: Counted, seen: SeenPool, now: Date): Plan<PoolStep, PoolE
     ...deciding(),
     ...(changed ? [{ do: 'start-cooldown' } as const] : []),
     ...dismissed
-      .filter(({ id }) => !seen.dismissed.includes(id))
+      .filter(({ id }) => !observed.dismissed.includes(id))
       .map((member) => ({ do: 'dismiss', member }) as const),
   ];
   return steps.length > 0 ? { steps } : later;
 }
 
 /** The load counts where it is new, just these members bear it, and the last change has had time to show. */
-function decisionFor({ pool, members, last }: Counted, { sampled }: SeenPool, now: Date): Decision {
+function decisionFor({ pool, members, last }: Counted, { sampled }: ObservedPool, now: Date): Decision {
   const telling =
     sampled === members.length && isCool(pool, now) && members.length > 0 && members.every(isActive);
   return decide(pool.config, {

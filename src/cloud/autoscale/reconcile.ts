@@ -7,7 +7,7 @@ import { type EventChange, recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { endEvent, lastEvent, openEvent } from './history.ts';
 import { poolMembers } from './members.ts';
-import { type PoolEnd, type PoolRow, type PoolStep, planPool, type SeenPool } from './plan.ts';
+import { type ObservedPool, type PoolEnd, type PoolRow, type PoolStep, planPool } from './plan.ts';
 import { autoscaleKind, type Pool, poolUrn, selectPools } from './pool.ts';
 import { addMembers, dismissMember, removeMember, type ScalingDeps } from './scaling.ts';
 import { sampleUsage } from './usage.ts';
@@ -28,8 +28,8 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
   async function take(
     step: PoolStep,
     { pool, last }: PoolRow,
-    seen: SeenPool,
-  ): Promise<Partial<SeenPool> | void> {
+    observed: ObservedPool,
+  ): Promise<Partial<ObservedPool> | void> {
     switch (step.do) {
       case 'sample': {
         const usage = await sampleUsage(compute, step.members, pool.usage, clock.now().getTime());
@@ -55,11 +55,11 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
         return addMembers(deps, pool, step);
       case 'dismiss':
         await dismissMember(deps, pool, step.member);
-        return { dismissed: [...seen.dismissed, step.member.id] };
+        return { dismissed: [...observed.dismissed, step.member.id] };
     }
   }
 
-  /** The newest event errs, and so shows the pool, which tries again after a while. */
+  /** Ends the pool's newest event, and shows the pool, as errored. It tries again after a while. */
   async function fail(pool: Pool, reason: string): Promise<void> {
     deps.log.warn({ pool: pool.id, reason }, 'an autoscale pool cannot reach its size, will try again');
     const event = await lastEvent(store.db, pool.id);
@@ -81,7 +81,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
     return { forget: true };
   }
 
-  /** Unless it is being deleted. */
+  /** Sets the status that the API shows, unless the pool is being deleted. */
   async function setStatus(pool: Pool, status: 'active' | 'error'): Promise<void> {
     await store.transaction(async (tx) => {
       const changed = await tx
@@ -102,7 +102,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
     await store.db.updateTable('autoscale_pools').set(columns).where('id', '=', pool.id).execute();
   }
 
-  return converge<PoolRow, SeenPool, PoolStep, PoolEnd>(deps, {
+  return converge<PoolRow, ObservedPool, PoolStep, PoolEnd>(deps, {
     kind: autoscaleKind,
     lane: 'quick',
     row,
@@ -110,7 +110,7 @@ export function autoscaleReconciler(deps: AutoscaleReconcilerOptions): Reconcile
     plan: planPool,
     take,
     settle,
-    /** Members cannot be had. */
+    /** Members that cannot be ordered, as where the droplet limit is reached. */
     why: (error) => (error instanceof ApiError ? error.message : undefined),
     async giveUp({ pool }, reason) {
       await fail(pool, reason);

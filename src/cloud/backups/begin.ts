@@ -1,11 +1,11 @@
-/** Beginning a backup: the image that is to be kept, and the action that the droplet's own reconciler carries out. */
+/** Beginning a backup: the image that is to be taken, and the action that the droplet's own reconciler carries out. */
 import { type Selectable, sql } from 'kysely';
 import { beginningAction } from '../../control/actions.ts';
 import { insertEvents } from '../../store/events.ts';
 import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { beginningBackup, dropletKind, dropletUrn } from '../droplet-state/index.ts';
-import { savingImage } from '../images/index.ts';
+import { insertSnapshot } from '../images/index.ts';
 import { findSize } from '../sizes/index.ts';
 
 export type BackedUp = Pick<
@@ -41,9 +41,9 @@ export async function beginBackup(
   };
   const { rows } = await sql`
     with changed as (${beginningBackup(droplet, { due, next })}),
-      saved as (${savingImage({ ...image, type: 'backup', region, at }, changed)}),
+      image as (${insertSnapshot({ ...image, type: 'backup', region, at }, changed)}),
       begun as (${beginningAction({ ...action, type: 'backup', region, at }, changed)}),
-      told as (${insertEvents(sql`
+      recorded as (${insertEvents(sql`
         select ${at}::timestamptz, ${teamId}::uuid, ${dropletUrn(id)}, 'changed', pending_action_id
         from changed`)})
     select wake(${dropletKind}, ${String(id)}, ${at}) from changed`.execute(db);

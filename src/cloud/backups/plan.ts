@@ -24,7 +24,7 @@ export interface BackupRow extends Pick<Selectable<Droplets>, (typeof backupColu
   backups: { id: number; at: string }[];
 }
 
-export interface SeenBackups {
+export interface ObservedBackups {
   /** The droplet was busy with something else when its backup was to begin in this run. */
   busy?: boolean;
 }
@@ -41,14 +41,18 @@ export type BackupEnd = { at: Date } | 'never';
 
 /** How long to wait for a droplet that is busy with something else, ms. */
 const busyMs = 60_000;
-/** Backups begin spread over this much of their window, so that a host does not save all its droplets at once. */
+/** Backups begin spread over this much of their window, so that a host does not copy the disks of all its droplets at once. */
 const spreadMinutes = 120;
 
 /** When in a window that opens at `due` the backup of this droplet begins. */
 export const beginsAt = (due: Date, dropletId: number): Date =>
   new Date(due.getTime() + (dropletId % spreadMinutes) * 60_000);
 
-export function planBackups(row: BackupRow, { busy }: SeenBackups, now: Date): Plan<BackupStep, BackupEnd> {
+export function planBackups(
+  row: BackupRow,
+  { busy }: ObservedBackups,
+  now: Date,
+): Plan<BackupStep, BackupEnd> {
   const policy = policyOf(row);
   const keptMs = row.deleted_at ? 0 : policy ? retentionMs(policy) : longestRetentionMs;
   const endOf = ({ at }: { at: string }) => new Date(Date.parse(at) + keptMs);

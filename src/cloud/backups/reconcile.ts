@@ -12,8 +12,8 @@ import {
   type BackupRow,
   type BackupStep,
   backupColumns,
+  type ObservedBackups,
   planBackups,
-  type SeenBackups,
 } from './plan.ts';
 import { backupKind } from './schedule.ts';
 
@@ -33,11 +33,11 @@ function look(db: Queryable, id: number): Promise<BackupRow | undefined> {
     .executeTakeFirst();
 }
 
-/** The reconciler of kind `backup`; the id is the droplet's. The droplet's own reconciler saves the bytes. */
+/** The reconciler of kind `backup`; the id is the droplet's. The droplet's own reconciler takes the snapshot of its disk. */
 export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconciler {
   const { store, clock, log } = deps;
 
-  async function take(step: BackupStep, row: BackupRow): Promise<SeenBackups | void> {
+  async function take(step: BackupStep, row: BackupRow): Promise<ObservedBackups | void> {
     switch (step.do) {
       case 'delete':
         return expire(step.images);
@@ -60,7 +60,7 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
     });
   }
 
-  return converge<BackupRow, SeenBackups, BackupStep, BackupEnd>(deps, {
+  return converge<BackupRow, ObservedBackups, BackupStep, BackupEnd>(deps, {
     kind: backupKind,
     lane: 'quick',
     row: (id) => look(store.db, Number(id)),

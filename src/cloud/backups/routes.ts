@@ -65,8 +65,8 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
   const ofTeam = (teamId: string) =>
     store.db.selectFrom('droplets').where('team_id', '=', teamId).where('deleted_at', 'is', null);
 
-  /** GET of the images that were saved of one droplet: of those that are ready, oldest first. */
-  const savedList = (type: 'backup' | 'snapshot') =>
+  /** GET of the images that were taken of one droplet: of those that are ready, oldest first. */
+  const imagesOf = (type: 'backup' | 'snapshot') =>
     listOperation({
       id: `droplets_list_${type}s`,
       path: `/v2/droplets/{droplet_id}/${type}s`,
@@ -77,7 +77,7 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
       item: ImageSchema,
       async list(request, page) {
         const { teamId } = request.caller;
-        const saved = store.db
+        const images = store.db
           .selectFrom('images')
           .select('id')
           .where('team_id', '=', teamId)
@@ -85,7 +85,7 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
           .where('type', '=', type)
           .where('status', '=', 'available')
           .where('deleted_at', 'is', null);
-        const { rows, total } = await selectPage(saved.orderBy('id'), page);
+        const { rows, total } = await selectPage(images.orderBy('id'), page);
         const ids = rows.map((row) => row.id);
         const imageOf = await imageViews(store.db, ids);
         return { rows: ids.flatMap((id) => imageOf(id, teamId) ?? []), total };
@@ -102,8 +102,8 @@ export function backupsOperations({ store }: BackupsDeps): Operation[] {
   const policyColumns = ['id', 'backup_plan', 'backup_weekday', 'backup_hour', 'backup_due'] as const;
 
   return [
-    savedList('backup'),
-    savedList('snapshot'),
+    imagesOf('backup'),
+    imagesOf('snapshot'),
     operation({
       id: 'droplets_get_backup_policy',
       method: 'GET',

@@ -7,7 +7,7 @@ import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext } from '../context.ts';
 import type { LockedDroplet } from '../droplet-state/index.ts';
-import { isImageOf, newSavedImage, type OrderedImage, orderImage } from '../images/index.ts';
+import { isImageOf, newSnapshot, type OrderedImage, orderImage } from '../images/index.ts';
 import { findSize, orderableSize } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { checkName } from './create.ts';
@@ -82,7 +82,7 @@ const changes: Record<string, ChangeFor> = {
     return newDisk(droplet, await orderImage(tx, caller.teamId, imageId, placeOf(droplet, context)));
   },
   snapshot: async ({ tx, caller, droplet, ask, at }) => {
-    await newSavedImage(tx, {
+    await newSnapshot(tx, {
       teamId: caller.teamId,
       dropletId: droplet.id,
       name: ask.name || `${droplet.name} ${wireTime(at)}`,

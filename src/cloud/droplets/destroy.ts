@@ -4,7 +4,7 @@ import { type Asked, type Command, command } from '../../control/command.ts';
 import { releaseReservedIps } from '../addresses/index.ts';
 import { wakeBackups } from '../backups/index.ts';
 import { dropletKind, dropletUrn, type LockedDroplet, lockDroplet } from '../droplet-state/index.ts';
-import { abandonSaves } from '../images/index.ts';
+import { abandonSnapshots } from '../images/index.ts';
 import { untagResource } from '../tags/index.ts';
 import { releaseVolumes } from '../volumes/index.ts';
 import type { ActDeps } from './act.ts';
@@ -50,7 +50,7 @@ export async function removeDroplet(
   }
   const resource = { resourceType: 'droplet', resourceId: String(droplet.id), region: droplet.region };
   const action = await beginAction(tx, { caller, type: 'destroy', ...resource, at });
-  await abandonSaves(tx, droplet.id, { error: interrupted, at });
+  await abandonSnapshots(tx, droplet.id, { error: interrupted, at });
   await untagResource(tx, 'droplet', String(droplet.id));
   changed(...(await releaseVolumes(tx, droplet.id)), ...(await releaseReservedIps(tx, droplet.id, at)));
   await wakeBackups(tx, droplet.id, at);

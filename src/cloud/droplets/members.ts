@@ -23,8 +23,8 @@ export async function dismissDroplet(tx: Tx, droplet: LockedDroplet, at: Date): 
     .where('id', '=', droplet.id)
     .execute();
   await beginOnDroplet(tx, droplet, action.id);
-  const told = { teamId: droplet.team_id, urn: dropletUrn(droplet.id), actionId: action.id };
-  await recordEvent(tx, { at, ...told, change: 'changed' });
+  const event = { teamId: droplet.team_id, urn: dropletUrn(droplet.id), actionId: action.id };
+  await recordEvent(tx, { at, ...event, change: 'changed' });
   await wakeDroplet(tx, droplet.id, at);
 }
 

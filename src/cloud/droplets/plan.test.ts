@@ -15,7 +15,7 @@ const desired: Desired = {
   volumes: [],
   ipv6: false,
   password: false,
-  saves: [],
+  snapshots: [],
   entry: 'a',
 };
 const machine = { boot: 1, root: 1, size: desired.size, volumes: [], ipv6: false };
@@ -99,7 +99,7 @@ describe('plan', () => {
       size: { vcpus: 2, memoryMib: 2048, diskGib: 25 },
       volumes: ['new', 'kept'],
       ipv6: true,
-      saves: [7],
+      snapshots: [7],
     };
     const found: Observed = {
       instance: { ...machine, state: 'running', volumes: ['old', 'kept'] },
@@ -111,7 +111,7 @@ describe('plan', () => {
         { do: 'detach', volume: 'old' },
         { do: 'attach', volume: 'new' },
         { do: 'add-ipv6' },
-        { do: 'save', image: 7 },
+        { do: 'snapshot', image: 7 },
       ],
     });
     expect(plan({ ...changed, acting: false }, found)).toEqual({ settled: 'active' });
@@ -137,14 +137,14 @@ describe('plan', () => {
 
   it('reaches an end from every state within eight rounds, whatever was done before', () => {
     fc.assert(
-      fc.property(anyDesired, anyObserved, (wanted, seen) => {
-        let world: World = { wanted, seen };
+      fc.property(anyDesired, anyObserved, (desired, observed) => {
+        let world: World = { desired, observed };
         for (let round = 0; round < 8; round++) {
-          const next = plan(world.wanted, world.seen);
+          const next = plan(world.desired, world.observed);
           if ('settled' in next) return;
           world = 'wait' in next ? settleTransition(world) : next.steps.reduce(act, world);
         }
-        throw new Error(`no end: ${JSON.stringify({ wanted, seen, world })}`);
+        throw new Error(`no end: ${JSON.stringify({ desired, observed, world })}`);
       }),
     );
   });
@@ -170,7 +170,7 @@ const anyDesired = fc.record<Desired>({
   volumes: anyVolumes,
   ipv6: fc.boolean(),
   password: fc.boolean(),
-  saves: fc.uniqueArray(fc.constantFrom(1, 2)),
+  snapshots: fc.uniqueArray(fc.constantFrom(1, 2)),
   entry: fc.constantFrom('a', 'b'),
 });
 
@@ -189,36 +189,36 @@ const anyObserved = fc.record<Observed>({
   published: fc.option(fc.constantFrom('a', 'b'), { nil: undefined }),
 });
 
-/** What is wanted and what is there: some steps are ended by the database and not by the engine. */
+/** Desired and observed state: some steps are ended by the database and not by the engine. */
 interface World {
-  wanted: Desired;
-  seen: Observed;
+  desired: Desired;
+  observed: Observed;
 }
 
-const settleTransition = ({ wanted, seen }: World): World => ({
-  wanted,
-  seen: { ...seen, instance: seen.instance && { ...seen.instance, state: 'stopped' } },
+const settleTransition = ({ desired, observed }: World): World => ({
+  desired,
+  observed: { ...observed, instance: observed.instance && { ...observed.instance, state: 'stopped' } },
 });
 
 /** What a step does to the world, by its port's contract. */
-function act({ wanted, seen }: World, step: Step): World {
-  const { instance } = seen;
+function act({ desired, observed }: World, step: Step): World {
+  const { instance } = observed;
   const change = (changed: Partial<NonNullable<Observed['instance']>>): World => ({
-    wanted,
-    seen: { ...seen, instance: instance && { ...instance, ...changed } },
+    desired,
+    observed: { ...observed, instance: instance && { ...instance, ...changed } },
   });
-  const { boot, root, size, volumes, ipv6 } = wanted;
+  const { boot, root, size, volumes, ipv6 } = desired;
   const grown = { ...size, diskGib: Math.max(size.diskGib, instance?.size.diskGib ?? 0) };
   switch (step.do) {
     case 'publish':
-      return { wanted, seen: { ...seen, published: wanted.entry } };
+      return { desired, observed: { ...observed, published: desired.entry } };
     case 'withdraw':
-      return { wanted, seen: { ...seen, published: undefined } };
+      return { desired, observed: { ...observed, published: undefined } };
     case 'ensure-network':
-      return { wanted, seen };
+      return { desired, observed };
     case 'create': {
       const made = { state: 'running' as const, boot, root, size, volumes, ipv6 };
-      return { wanted, seen: { ...seen, instance: instance ?? made } };
+      return { desired, observed: { ...observed, instance: instance ?? made } };
     }
     case 'replace-disk':
       return change({ state: 'stopped', boot, root, size: grown, volumes, ipv6 });
@@ -231,9 +231,12 @@ function act({ wanted, seen }: World, step: Step): World {
     case 'add-ipv6':
       return change({ ipv6: true });
     case 'set-password':
-      return { wanted: { ...wanted, password: false }, seen };
-    case 'save':
-      return { wanted: { ...wanted, saves: wanted.saves.filter((image) => image !== step.image) }, seen };
+      return { desired: { ...desired, password: false }, observed };
+    case 'snapshot':
+      return {
+        desired: { ...desired, snapshots: desired.snapshots.filter((image) => image !== step.image) },
+        observed,
+      };
     case 'start':
       return change({ state: 'running' });
     case 'stop':
@@ -241,6 +244,6 @@ function act({ wanted, seen }: World, step: Step): World {
     case 'mark-boot':
       return change({ boot });
     case 'delete':
-      return { wanted, seen: { ...seen, instance: undefined } };
+      return { desired, observed: { ...observed, instance: undefined } };
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What to do next about a droplet: a pure function of what is wanted and what is there.
+ * What to do next about a droplet: a pure function of its desired and its observed state.
  *
  * An action drives, observation rules otherwise: only while an action is pending does the plan change the machine.
  * Without one, a machine that was stopped behind our back (or from inside) is taken as it is found.
@@ -22,13 +22,13 @@ export interface Desired {
   /** The pending action is what raised it: no other one replaces a disk. */
   replacing: boolean;
   size: MachineSize;
-  /** The ids of the volumes that are to hang on it. */
+  /** The ids of the volumes that are to be attached to it. */
   volumes: string[];
   ipv6: boolean;
   /** A root password is to be mailed, and set unless the first boot does that. */
   password: boolean;
   /** The images that are to be taken of its disk. */
-  saves: number[];
+  snapshots: number[];
   /** Digest of the entry that the host must hold. */
   entry: string;
 }
@@ -52,7 +52,7 @@ export type Step =
   | { do: 'detach'; volume: string }
   | { do: 'add-ipv6' }
   | { do: 'set-password' }
-  | { do: 'save'; image: number }
+  | { do: 'snapshot'; image: number }
   | { do: 'start' }
   | { do: 'stop'; mode: 'graceful' | 'force' }
   | { do: 'mark-boot' }
@@ -110,7 +110,7 @@ function planChanges(desired: Desired, instance: NonNullable<Observed['instance'
     if (!instance.volumes.includes(volume)) steps.push({ do: 'attach', volume });
   }
   if (desired.ipv6 && !instance.ipv6) steps.push({ do: 'add-ipv6' });
-  for (const image of desired.saves) steps.push({ do: 'save', image });
+  for (const image of desired.snapshots) steps.push({ do: 'snapshot', image });
   return steps;
 }
 

@@ -19,8 +19,8 @@ export async function twinsInQuarantine(db: Queryable, ids: readonly number[]): 
 }
 
 /**
- * A volume that was attached after the dump of this database hangs on a machine that is in quarantine now: on a second
- * one, two would write on one filesystem.
+ * A volume that was attached after the dump of this database was taken may be attached to a machine that is in
+ * quarantine now. It must not be attached to another as well: two would write on one filesystem.
  * @throws EngineError `rejected`
  */
 export async function refuseHeldVolumes(
@@ -32,6 +32,7 @@ export async function refuseHeldVolumes(
   if (quarantined.size === 0) return;
   for (const { name, volumes } of await compute.list()) {
     const held = quarantined.has(name) && volumes.find((id) => ids.includes(id));
-    if (held) throw new EngineError('rejected', `volume ${held} hangs on ${name}, which is in quarantine`);
+    if (held)
+      throw new EngineError('rejected', `volume ${held} is attached to ${name}, which is in quarantine`);
   }
 }

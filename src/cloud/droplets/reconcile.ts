@@ -1,4 +1,4 @@
-/** Brings one droplet to what is wanted: observe, plan, take the steps, look again; then write down what is. */
+/** Brings one droplet to what is wanted: observe, plan, take the steps, observe again; then write down what is. */
 import { sql } from 'kysely';
 import { EngineError } from '../../base/engine-error.ts';
 import { endingAction } from '../../control/actions.ts';
@@ -71,7 +71,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
       volumes: row.volume_ids,
       ipv6: row.public_ipv6 !== null,
       password: row.new_password !== null,
-      saves: acting ? row.pending_save_ids : [],
+      snapshots: acting ? row.pending_snapshot_ids : [],
       entry: expected,
     };
   }
@@ -99,7 +99,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
           ${endingAction(row.pending_action_id, { status: 'completed', at }, sql<boolean>`exists (select from changed)`)}
         ), settled as (
           ${settlingVolumes(row.pending_action_id, sql<boolean>`exists (select from changed)`)}
-        ), told as (
+        ), recorded as (
           ${insertEndedEvents('ended')}
         ), told_besides as (
           ${insertEvents(sql`select ${at}::timestamptz, ${row.team_id}::uuid, ${dropletUrn(row.id)}, 'changed',

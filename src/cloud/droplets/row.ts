@@ -36,8 +36,8 @@ function selectDroplets(db: Queryable) {
   return db
     .selectFrom('droplets')
     .innerJoin('vpcs', 'vpcs.id', 'droplets.vpc_id')
-    .innerJoinLateral(imagesOf('droplets.id').as<'saved'>(sql`saved`), (join) => join.onTrue())
-    .selectAll(['droplets', 'saved'])
+    .innerJoinLateral(imagesOf('droplets.id').as<'own_images'>(sql`own_images`), (join) => join.onTrue())
+    .selectAll(['droplets', 'own_images'])
     .select('vpcs.ip_range as vpc_range')
     .select([
       tagsOf('droplet', 'droplets.id').as('tags'),

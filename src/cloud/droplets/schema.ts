@@ -1,4 +1,4 @@
-/** Shapes of the droplet's requests and answers. Lenient in what is taken (clients differ), strict in what is sent. */
+/** Schemas of the requests and answers about droplets. Requests may differ from client to client; answers are exact. */
 import { Type } from 'typebox';
 import { pageParameters } from '../../http/pagination.ts';
 import { ActionSchema } from '../actions/index.ts';

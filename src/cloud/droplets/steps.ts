@@ -10,7 +10,7 @@ import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
-import { diskSource, finishSave, savedDisk } from '../images/index.ts';
+import { diskSource, engineSnapshot, finishSnapshot } from '../images/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
@@ -71,9 +71,9 @@ export async function takeStep(
     case 'set-password':
       if (row.root_password_hash === null) run.slow();
       return setPassword(deps, row);
-    case 'save':
+    case 'snapshot':
       run.slow();
-      return save(deps, row, step.image);
+      return takeSnapshot(deps, row, step.image);
     case 'start':
       return compute.start(name);
     case 'stop':
@@ -93,7 +93,7 @@ async function attach(
 ): Promise<void> {
   const { compute, store } = deps;
   const volume = (await attachedVolumes(store.db, row.id)).find(({ id }) => id === volumeId);
-  // Detached meanwhile: the next look has another plan.
+  // Detached meanwhile: the next round has another plan.
   if (!volume) return;
   await refuseHeldVolumes(deps, [volumeId]);
   const device = await volumeDevice(deps, volume, run);
@@ -117,10 +117,14 @@ Log in with it over SSH or at the console, and then change it with: passwd`,
   await store.db.updateTable('droplets').set({ new_password: null }).where('id', '=', row.id).execute();
 }
 
-/** Keeps the disk, then says in the database that it is kept: a crash in between does it once more. */
-async function save({ compute, store, clock }: StepDeps, row: DropletRow, imageId: number): Promise<void> {
-  const { bytes } = await compute.save(instanceName(row), await savedDisk(store.db, imageId));
-  await finishSave(store.db, imageId, { bytes, at: clock.now() });
+/** Takes the snapshot, then says in the database that it is there: a crash in between does it once more. */
+async function takeSnapshot(
+  { compute, store, clock }: StepDeps,
+  row: DropletRow,
+  imageId: number,
+): Promise<void> {
+  const { bytes } = await compute.snapshotDisk(instanceName(row), await engineSnapshot(store.db, imageId));
+  await finishSnapshot(store.db, imageId, { bytes, at: clock.now() });
 }
 
 async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): Promise<InstanceSpec> {
@@ -128,7 +132,7 @@ async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): 
   const source = await diskSource(store.db, row.image_id, context.imageHost);
   if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
   // A disk that somebody has filled is copied.
-  if ('saved' in source) run.slow();
+  if ('snapshot' in source) run.slow();
   const volumes: VolumeAttachment[] = [];
   // Most droplets are made without any.
   const attached = row.volume_ids.length > 0 ? await attachedVolumes(store.db, row.id) : [];

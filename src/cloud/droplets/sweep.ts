@@ -70,7 +70,7 @@ export function hostEntryInventory({ store, host }: DropletInventoryDeps): Inven
       (await host.list()).map((id) => ({
         urn: dropletUrn(id),
         name: String(id),
-        // No generation is right for what nobody knows any more, and ids are never given twice.
+        // The highest generation: it must win whatever the host has, and no later entry can come, as ids are never reused.
         remove: () => host.withdraw(id, Number.MAX_SAFE_INTEGER),
       })),
     async rows(found) {

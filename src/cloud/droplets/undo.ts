@@ -1,9 +1,9 @@
-/** What an action changed of the desired state is put back where the action errs: the droplet is unharmed. */
+/** Where an action errs, what it had changed of the droplet's desired state is put back. */
 import { endAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
-import { abandonSaves } from '../images/index.ts';
+import { abandonSnapshots } from '../images/index.ts';
 import { leaveVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
 import type { DropletRow } from './row.ts';
@@ -38,7 +38,7 @@ function undoable({ undo, root, disk_gib }: DropletRow, observed: Observed | und
   };
 }
 
-/** What the droplet is shown as from now on: as it was found, and off where there is nothing. */
+/** Status and power after a failed action: as the machine was observed, and off where there is none. */
 function found(
   { root_done }: DropletRow,
   observed: Observed | undefined,
@@ -88,9 +88,9 @@ export async function undoAction(
     const { team_id: teamId, id, pending_action_id: actionId } = row;
     await recordEvent(tx, { at, teamId, urn: dropletUrn(id), change: 'changed', actionId });
   }
-  await abandonSaves(tx, row.id, { error: message, at });
-  // A volume hangs where it was found. What there may be of a machine that could not be made keeps its volumes until it
-  // is deleted: see `freeVolumes`.
+  await abandonSnapshots(tx, row.id, { error: message, at });
+  // Volumes stay attached that were found attached to the machine; the others are detached. Of a droplet that was never
+  // made all stay: there may be a machine made by half that has them, until it is deleted (`freeVolumes`).
   const attached = observed?.instance?.volumes ?? [];
   await leaveVolumes(tx, {
     actionId: row.pending_action_id,

@@ -10,8 +10,8 @@ import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
 import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
-import { deleteImages } from './saved.ts';
 import { distributionOf, type ImageCreate, type ImageUpdate } from './schema.ts';
+import { deleteImages } from './snapshots.ts';
 
 export interface ImageCommandDeps {
   store: Store;

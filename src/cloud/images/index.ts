@@ -2,7 +2,7 @@ import type { Product } from '../product.ts';
 import { missingImages } from './missing.ts';
 import { imageReconciler } from './reconcile.ts';
 import { imagesOperations } from './routes.ts';
-import { importedImageInventory, keptDiskInventory } from './sweep.ts';
+import { diskSnapshotInventory, importedImageInventory } from './sweep.ts';
 import { imageTaggable } from './taggable.ts';
 import { continueImages } from './take-over.ts';
 import { transferReconciler } from './transfer-letter.ts';
@@ -12,15 +12,15 @@ export { type ImagesOfDroplet, imagesOf, isImageOf } from './of-droplet.ts';
 export { imageKind, importLimits } from './reconcile.ts';
 export { findOwnImage, imageUrn } from './row.ts';
 export {
-  abandonSaves,
+  abandonSnapshots,
   deleteImages,
-  finishSave,
-  type NewSavedImage,
-  newSavedImage,
-  savedDisk,
-  savingImage,
+  engineSnapshot,
+  finishSnapshot,
+  insertSnapshot,
+  type NewSnapshot,
+  newSnapshot,
   snapshotsOf,
-} from './saved.ts';
+} from './snapshots.ts';
 export {
   diskSource,
   engineImageFor,
@@ -33,7 +33,7 @@ export { ImageSchema, type ImageView, imageView, imageViews } from './view.ts';
 export const product: Product = {
   operations: ({ context, ...deps }) => imagesOperations({ ...deps, imageHost: context.imageHost }),
   reconcilers: (deps) => [imageReconciler(deps), transferReconciler(deps)],
-  inventories: (deps) => [keptDiskInventory(deps), importedImageInventory(deps)],
+  inventories: (deps) => [diskSnapshotInventory(deps), importedImageInventory(deps)],
   taggable: { image: imageTaggable },
   takeOver: continueImages,
   missingBytes: missingImages,

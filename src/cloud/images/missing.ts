@@ -3,7 +3,7 @@
 import type { Compute } from '../../engine/compute/port.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { MissingBytes } from '../product.ts';
-import { customName, savedName } from './row.ts';
+import { customName, snapshotName } from './row.ts';
 
 interface Available {
   id: number;
@@ -13,15 +13,15 @@ interface Available {
 
 /** What the compute engine calls an image. */
 export const engineNameOf = (row: Available): string =>
-  row.type === 'custom' ? customName(row) : savedName(row);
+  row.type === 'custom' ? customName(row) : snapshotName(row);
 
 /** Whether the engine has an image: none that was available is ever taken or imported again. */
 export async function isHeld(
-  compute: Pick<Compute, 'listSaved' | 'images'>,
+  compute: Pick<Compute, 'listSnapshots' | 'images'>,
   row: Available,
 ): Promise<boolean> {
   if (row.type === 'custom') return (await compute.images()).includes(customName(row));
-  return (await compute.listSaved()).some(({ name }) => name === savedName(row));
+  return (await compute.listSnapshots()).some(({ name }) => name === snapshotName(row));
 }
 
 /** What a client is told of an image whose bytes are missing. */

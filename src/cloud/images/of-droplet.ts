@@ -6,15 +6,15 @@ import type { Queryable } from '../../store/store.ts';
 export interface ImagesOfDroplet {
   snapshot_ids: number[];
   backup_ids: number[];
-  /** Those that are still to be kept of it. */
-  pending_save_ids: number[];
+  /** Those that are still to be taken of it. */
+  pending_snapshot_ids: number[];
 }
 
 /** A query for them, which reads them once. `droplet`: the column of the droplet's id. */
 export const imagesOf = (droplet: string): RawBuilder<ImagesOfDroplet> => sql<ImagesOfDroplet>`(
   select coalesce(array_agg(id order by id) filter (where status = 'available' and type = 'snapshot'), '{}') snapshot_ids,
     coalesce(array_agg(id order by id) filter (where status = 'available' and type = 'backup'), '{}') backup_ids,
-    coalesce(array_agg(id order by id) filter (where status = 'pending'), '{}') pending_save_ids
+    coalesce(array_agg(id order by id) filter (where status = 'pending'), '{}') pending_snapshot_ids
   from images where images.droplet_id = ${sql.ref(droplet)} and images.deleted_at is null)`;
 
 /** Whether a droplet has this snapshot or backup. */

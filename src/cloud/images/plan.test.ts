@@ -16,9 +16,9 @@ it('says of one that is available whether it is there, and imports it no more', 
   expect(planImage(available, { held: false })).toEqual({ settled: 'missing' });
 });
 
-it('leaves a disk that is being kept to its droplet', () => {
-  const saving = { deleted_at: null, status: 'pending', type: 'snapshot', url: null };
-  expect(planImage(saving, {})).toEqual({ settled: 'not ours' });
+it('leaves a snapshot that is being taken to its droplet', () => {
+  const pending = { deleted_at: null, status: 'pending', type: 'snapshot', url: null };
+  expect(planImage(pending, {})).toEqual({ settled: 'not ours' });
 });
 
 it('deletes what is deleted, also where it was imported just now', () => {

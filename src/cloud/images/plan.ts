@@ -6,7 +6,7 @@ import type { Images } from '../../store/schema.ts';
 
 export type ImageRow = Selectable<Images>;
 
-export interface SeenImage {
+export interface ObservedImage {
   /** Whether the engine has its bytes; of one that is available. */
   held?: boolean;
   /** It was imported in this run. */
@@ -16,12 +16,12 @@ export interface SeenImage {
 }
 
 export type ImageStep = { do: 'import'; url: string } | { do: 'delete' };
-/** `not ours`: what becomes of it is another's, a droplet's whose disk is being kept. */
+/** `not ours`: what becomes of it is another's: the droplet's that it is being taken of. */
 export type ImageEnd = 'held' | 'missing' | 'imported' | 'not ours' | 'gone';
 
 export function planImage(
   { deleted_at, status, type, url }: Pick<ImageRow, 'deleted_at' | 'status' | 'type' | 'url'>,
-  { held, imported, deleted }: SeenImage,
+  { held, imported, deleted }: ObservedImage,
 ): Plan<ImageStep, ImageEnd> {
   if (deleted_at) return deleted ? { settled: 'gone' } : { steps: [{ do: 'delete' }] };
   if (status === 'available') return { settled: held ? 'held' : 'missing' };

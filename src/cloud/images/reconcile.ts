@@ -10,8 +10,8 @@ import type { Images } from '../../store/schema.ts';
 import type { Store } from '../../store/store.ts';
 import type { Named } from '../engine-name.ts';
 import { isHeld } from './missing.ts';
-import { type ImageEnd, type ImageRow, type ImageStep, planImage, type SeenImage } from './plan.ts';
-import { customName, imageUrn, savedName } from './row.ts';
+import { type ImageEnd, type ImageRow, type ImageStep, type ObservedImage, planImage } from './plan.ts';
+import { customName, imageUrn, snapshotName } from './row.ts';
 
 export const imageKind = 'image';
 
@@ -41,11 +41,11 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
       .where('gone_at', 'is', null)
       .executeTakeFirst();
 
-  async function take(step: ImageStep, row: ImageRow, run: Run): Promise<SeenImage | void> {
+  async function take(step: ImageStep, row: ImageRow, run: Run): Promise<ObservedImage | void> {
     if (step.do === 'delete') {
       // Droplets made from it have a disk of their own.
       if (row.type === 'custom') await compute.deleteImage(customName(row));
-      else await compute.deleteSaved(savedName(row));
+      else await compute.deleteSnapshot(snapshotName(row));
       return { deleted: true };
     }
     run.slow();
@@ -54,7 +54,7 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
     return imported && { imported };
   }
 
-  async function settle(row: ImageRow, end: ImageEnd, { imported }: SeenImage): Promise<Outcome | void> {
+  async function settle(row: ImageRow, end: ImageEnd, { imported }: ObservedImage): Promise<Outcome | void> {
     switch (end) {
       case 'held':
       case 'missing':
@@ -147,7 +147,7 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
     });
   }
 
-  return converge<ImageRow, SeenImage, ImageStep, ImageEnd>(deps, {
+  return converge<ImageRow, ObservedImage, ImageStep, ImageEnd>(deps, {
     kind: imageKind,
     lane: 'quick',
     mostSlow: mostImports,
@@ -155,7 +155,7 @@ export function imageReconciler(deps: ImageReconcilerOptions): Reconciler {
     observe: async (row) =>
       !row.deleted_at && row.status === 'available' ? { held: await isHeld(compute, row) } : {},
     plan: planImage,
-    take: (step, row, _seen, run) => take(step, row, run),
+    take: (step, row, _observed, run) => take(step, row, run),
     settle,
     why: finalReason,
     async giveUp(row, reason) {

@@ -8,8 +8,8 @@ import { tagsOf } from '../tags/index.ts';
 export type ImageRow = Selectable<Images> & { tags: string[] };
 
 export const imageUrn = (id: number | string): string => `do:image:${id}`;
-/** The engine's name of the disk that a snapshot or backup has kept. */
-export const savedName = (row: Named): string => nameInEngine('image', row);
+/** The engine's name of the disk snapshot of a snapshot or backup. */
+export const snapshotName = (row: Named): string => nameInEngine('image', row);
 /** The engine's name of an imported image. */
 export const customName = (row: Named): string => nameInEngine('custom', row);
 

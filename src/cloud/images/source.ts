@@ -4,7 +4,7 @@ import type { Queryable } from '../../store/store.ts';
 import type { ImageHost } from '../context.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
 import { missingImageText } from './missing.ts';
-import { customName, findOwnImage, savedName } from './row.ts';
+import { customName, findOwnImage, snapshotName } from './row.ts';
 
 const engineName = (slug: string): string => slug.replace(/-x64$/, '');
 
@@ -130,7 +130,7 @@ export async function diskSource(
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
   if (!own) return undefined;
-  return own.type === 'custom' ? { image: customName(own) } : { saved: savedName(own) };
+  return own.type === 'custom' ? { image: customName(own) } : { snapshot: snapshotName(own) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */

@@ -1,18 +1,19 @@
-/** What a team's images have in the engine: kept disks, and imported images. */
+/** What a team's images have in the engine: disk snapshots, and imported images. */
 import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } from '../../control/sweep.ts';
 import type { Compute } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { engineNameOf } from './missing.ts';
 import { imageKind } from './reconcile.ts';
-import { customName, imageUrn, savedName } from './row.ts';
+import { customName, imageUrn, snapshotName } from './row.ts';
 
 export interface ImageInventoryDeps {
   store: Store;
-  compute: Pick<Compute, 'listSaved' | 'deleteSaved' | 'images' | 'deleteImage'>;
+  compute: Pick<Compute, 'listSnapshots' | 'deleteSnapshot' | 'images' | 'deleteImage'>;
 }
 
-export const keptDiskKind = 'kept disk';
+/** Stored with what is in quarantine, and shown to the operator. */
+export const diskSnapshotKind = 'kept disk';
 export const importedImageKind = 'imported image';
 
 /** The id of the image that an URN names; undefined where it names something else. */
@@ -28,16 +29,16 @@ export const customIdOf = (name: string): number | undefined => {
 };
 
 /** The disks of snapshots and backups. */
-export function keptDiskInventory({ store, compute }: ImageInventoryDeps): Inventory {
+export function diskSnapshotInventory({ store, compute }: ImageInventoryDeps): Inventory {
   return {
-    kind: keptDiskKind,
+    kind: diskSnapshotKind,
     found: async () =>
-      (await compute.listSaved())
+      (await compute.listSnapshots())
         .filter(({ urn }) => imageIdOf(urn) !== undefined)
-        .map(({ urn, name }) => ({ urn, name, remove: () => compute.deleteSaved(name) })),
+        .map(({ urn, name }) => ({ urn, name, remove: () => compute.deleteSnapshot(name) })),
     async rows(found) {
       const ids = found.map(({ urn }) => imageIdOf(urn) ?? 0);
-      return new Map((await imagesOf(store, ids)).map((row) => [savedName(row), stateOf(row)]));
+      return new Map((await imagesOf(store, ids)).map((row) => [snapshotName(row), stateOf(row)]));
     },
     async *outOfStep(found) {
       yield* unsettled(store);

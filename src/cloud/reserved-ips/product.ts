@@ -1,6 +1,6 @@
 import type { Family } from '../addresses/index.ts';
 
-/** The faces that reserved addresses show to clients: one behaviour, three names. */
+/** The API's products that reserved addresses are behind: one behaviour under three names and paths. */
 export interface Product {
   family: Family;
   /** Where it is, and what one is called in bodies; lists take an `s` more. */

@@ -1,4 +1,4 @@
-/** Puts one reserved address in force on the host as it is wanted, or takes it out; then writes down that it is done. */
+/** Brings one reserved address on the host to its desired state, in force or not; then writes down that it is done. */
 import { sql } from 'kysely';
 import { endingAction } from '../../control/actions.ts';
 import { type ConvergeDeps, changed, converge } from '../../control/converge.ts';
@@ -9,8 +9,8 @@ import { insertEndedEvents, recordEvent } from '../../store/events.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedIpKind } from '../addresses/index.ts';
 import { dropletKind, dropletUrn, holdDroplets } from '../droplet-state/index.ts';
-import { type AddressEnd, type AddressStep, planAddress, type SeenAddress } from './plan.ts';
-import { type WantedAddress, wantedAddress } from './wanted.ts';
+import { type DesiredAddress, desiredAddress } from './desired.ts';
+import { type AddressEnd, type AddressStep, type ObservedAddress, planAddress } from './plan.ts';
 
 export interface ReservedIpEngines extends ConvergeDeps {
   store: Store;
@@ -24,7 +24,7 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
   const { store, clock, host } = deps;
 
   /** The address is free for the next who reserves one. False where the row changed meanwhile. */
-  async function remove({ ip, version }: WantedAddress): Promise<boolean> {
+  async function remove({ ip, version }: DesiredAddress): Promise<boolean> {
     const { numDeletedRows } = await store.db
       .deleteFrom('reserved_ips')
       .where('ip', '=', ip)
@@ -34,7 +34,7 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
   }
 
   async function endPending(
-    { ip, version, pending_action_id, droplet_id, team_id }: WantedAddress,
+    { ip, version, pending_action_id, droplet_id, team_id }: DesiredAddress,
     { unassign, ...end }: { status: 'completed' | 'errored'; message?: string; unassign: boolean },
   ): Promise<boolean> {
     const at = clock.now();
@@ -48,7 +48,7 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
           where ip = ${ip} and version = ${version} returning ip
         ), ended as (
           ${endingAction(pending_action_id, { ...end, at }, sql<boolean>`exists (select from changed)`)}
-        ), told as (
+        ), recorded as (
           ${insertEndedEvents('ended')}
         )
         select case when ${unassign && droplet_id !== null}
@@ -62,10 +62,10 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
     });
   }
 
-  return converge<WantedAddress, SeenAddress, AddressStep, AddressEnd>(deps, {
+  return converge<DesiredAddress, ObservedAddress, AddressStep, AddressEnd>(deps, {
     kind: reservedIpKind,
     lane: 'quick',
-    row: (ip) => wantedAddress(store.db, ip),
+    row: (ip) => desiredAddress(store.db, ip),
     observe: async () => ({}),
     plan: planAddress,
     async take(step, { ip, target, version }) {
@@ -76,17 +76,17 @@ export function reservedIpReconciler(deps: ReservedIpEngines): Reconciler {
       await host.publishAddress({ ip, ...(target !== null && { target }) }, version);
       return { published: version };
     },
-    async settle(wanted, end) {
-      if (end === 'gone') return (await remove(wanted)) ? { forget: true } : changed;
-      if (wanted.pending_action_id === null) return;
+    async settle(desired, end) {
+      if (end === 'gone') return (await remove(desired)) ? { forget: true } : changed;
+      if (desired.pending_action_id === null) return;
       const completed = { status: 'completed', unassign: false } as const;
-      return (await endPending(wanted, completed)) ? undefined : changed;
+      return (await endPending(desired, completed)) ? undefined : changed;
     },
     why: (error, run) => hopeless(error, run, { exhausted: refused, rejected: refused }),
     /** The address leads nowhere then: a state that the client can see and mend. */
-    async giveUp(wanted, message) {
-      if (wanted.released || wanted.pending_action_id === null) return false;
-      await endPending(wanted, { status: 'errored', message, unassign: true });
+    async giveUp(desired, message) {
+      if (desired.released || desired.pending_action_id === null) return false;
+      await endPending(desired, { status: 'errored', message, unassign: true });
       return true;
     },
   });

@@ -5,7 +5,7 @@ import type { Host } from '../../engine/node/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { reservedAddressKind, reservedIpKind, reservedIpUrn } from '../addresses/index.ts';
-import { wantedAddresses } from './wanted.ts';
+import { desiredAddresses } from './desired.ts';
 
 export interface ReservedIpInventoryDeps {
   store: Store;
@@ -24,7 +24,7 @@ interface InForce extends Found {
 export function reservedIpInventory({ store, host }: ReservedIpInventoryDeps): Inventory<InForce> {
   async function* outOfStep(found: readonly InForce[]): AsyncGenerator<Resource> {
     const targets = new Map(found.map(({ name, target }) => [name, target]));
-    for (const { ip, target, released } of await wantedAddresses(store.db))
+    for (const { ip, target, released } of await desiredAddresses(store.db))
       if (released || targets.get(ip) !== target) yield { kind: reservedIpKind, id: ip };
   }
 

@@ -27,6 +27,9 @@ const changeOf = ({ type, id }: Resource): Change => ({
   besides: true,
 });
 
+/** A tag shows how many have it. */
+const changeBy = (changes: readonly Change[]) => (changes.length > 0 ? 'changed' : null);
+
 /** Makes a tag; one that is there already, whatever the case of its letters, is answered as it is. */
 export function createTag(deps: TagsDeps, request: Asked, name: string): Promise<Tag> {
   return command(deps, request, 'tags_create', async ({ tx, changed }) => {
@@ -75,12 +78,12 @@ export async function assignTag(
       if (held.get(type)?.has(id)) continue;
       throw notFound(`resources[${index}]: you have no ${type} with the id ${quoted(id)}.`);
     }
-    changed({ urn: tagUrn(tag), change: tag.made ? 'created' : 'changed' });
+    const changes: Change[] = [];
     for (const [type, stored] of held) {
-      const ids = [...new Set(stored.values())];
-      await tagResources(tx, [tag], type, ids, deps.clock);
-      for (const id of ids) changed(changeOf({ type, id }));
+      const tagged = await tagResources(tx, [tag], type, [...new Set(stored.values())], deps.clock);
+      changes.push(...tagged.map(({ id }) => changeOf({ type, id })));
     }
+    changed({ urn: tagUrn(tag), change: tag.made ? 'created' : changeBy(changes) }, ...changes);
   });
 }
 
@@ -94,7 +97,7 @@ export async function unassignTag(
   mayChange(request.caller, resources);
   await command(deps, request, 'tags_unassign_resources', async ({ tx, changed }) => {
     const tag = await lockTag(tx, request.caller.teamId, name);
-    changed({ urn: tagUrn(tag), change: 'changed' });
+    const changes: Change[] = [];
     // What loses a tag changes by that: it is locked first, as by everybody else.
     for (const [type, held] of await hold(tx, deps, request.caller, resources)) {
       const ids = [...held.values()];
@@ -106,8 +109,9 @@ export async function unassignTag(
         .where(anyOf('resource_id', ids))
         .returning('resource_id as id')
         .execute();
-      for (const { id } of untagged) changed(changeOf({ type, id }));
+      changes.push(...untagged.map(({ id }) => changeOf({ type, id })));
     }
+    changed({ urn: tagUrn(tag), change: changeBy(changes) }, ...changes);
   });
 }
 

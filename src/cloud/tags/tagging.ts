@@ -64,23 +64,24 @@ export async function ensureTags(
   }
 }
 
-/** Puts each of the tags on each of the resources; what has it already keeps it. */
+/** Puts each of the tags on each of the resources; what has it already keeps it. Answers what has been given one. */
 export async function tagResources(
   tx: Tx,
   tags: readonly { id: number }[],
   type: TaggableType,
   ids: readonly string[],
   clock: Clock,
-): Promise<void> {
+): Promise<{ id: string }[]> {
   const tagged_at = clock.now();
   const values = tags.flatMap((tag) =>
     ids.map((id) => ({ tag_id: tag.id, resource_type: type, resource_id: id, tagged_at })),
   );
-  if (values.length === 0) return;
-  await tx
+  if (values.length === 0) return [];
+  return tx
     .insertInto('taggings')
     .values(values)
     .onConflict((conflict) => conflict.doNothing())
+    .returning('resource_id as id')
     .execute();
 }
 

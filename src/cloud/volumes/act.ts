@@ -14,10 +14,10 @@ import {
 } from '../droplet-state/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
+import { volumeKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
 import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
-import { volumeKind } from './wanted.ts';
 
 type Ask = Static<typeof VolumeActionRequest>;
 /** The command, and what is asked of it. */
@@ -68,7 +68,7 @@ async function attach(acting: Acting, reference: VolumeReference) {
   await checkRoom(tx, droplet);
   await tagResources(tx, tags, 'volume', [volume.id], clock);
   acting.changed(...newTags(tags));
-  return hang(acting, { type: 'attach_volume', volume, droplet, on: droplet.id });
+  return changeAttachment(acting, { type: 'attach_volume', volume, droplet, attachedTo: droplet.id });
 }
 
 async function detach(acting: Acting, reference: VolumeReference) {
@@ -80,23 +80,24 @@ async function detach(acting: Acting, reference: VolumeReference) {
   const volume = await locked(acting, reference);
   if (volume.pending_action_id !== null) throw unprocessable(pendingEvent);
   if (volume.droplet_id !== droplet.id || !volume.attached) throw unprocessable('Attachment not found');
-  return hang(acting, { type: 'detach_volume', volume, droplet, on: null });
+  return changeAttachment(acting, { type: 'detach_volume', volume, droplet, attachedTo: null });
 }
 
-interface Hanging {
+interface AttachmentChange {
   type: 'attach_volume' | 'detach_volume';
   volume: VolumeRow;
   droplet: LockedDroplet;
-  /** The droplet it is to hang on afterwards. */
-  on: number | null;
+  /** The droplet it is to be attached to afterwards; null: none. */
+  attachedTo: number | null;
 }
 
-async function hang(acting: Acting, { type, volume, droplet, on }: Hanging) {
+/** Begins an attach or a detach: an action of the volume that is an event of the droplet, too. */
+async function changeAttachment(acting: Acting, { type, volume, droplet, attachedTo }: AttachmentChange) {
   const { tx, changed } = acting;
   const action = await begin(acting, type, volume);
   await tx
     .updateTable('volumes')
-    .set({ droplet_id: on, pending_action_id: action.id })
+    .set({ droplet_id: attachedTo, pending_action_id: action.id })
     .where('id', '=', volume.id)
     .execute();
   await beginOnDroplet(tx, droplet, action.id);

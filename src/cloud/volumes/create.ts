@@ -8,12 +8,12 @@ import { teamLimit } from '../account/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
+import { volumeKind } from './kinds.ts';
 import { missingText } from './missing.ts';
 import { checkLabel, checkVolumeName } from './names.ts';
 import { selectVolumes, type VolumeRow, volumeUrn } from './row.ts';
 import type { VolumeCreate } from './schema.ts';
 import { findSnapshot, type SnapshotRow } from './snapshot-row.ts';
-import { volumeKind } from './wanted.ts';
 
 type Body = Static<typeof VolumeCreate>;
 

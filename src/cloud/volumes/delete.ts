@@ -2,8 +2,8 @@ import { type Asked, command } from '../../control/command.ts';
 import { conflict, notFound } from '../../http/errors.ts';
 import { untagResource } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
+import { volumeKind } from './kinds.ts';
 import { lockVolume, type VolumeReference, volumeUrn } from './row.ts';
-import { volumeKind } from './wanted.ts';
 
 /** Deletes a volume: invisible at once; the loop deletes the bytes. @throws ApiError 404, 409 while it is attached */
 export function deleteVolume(

@@ -1,4 +1,4 @@
-/** Volumes and snapshots that were made and whose bytes are not there: what is written down of them, and who is told. */
+/** Volumes and snapshots whose bytes were made once and are not there any more: how that is recorded and reported. */
 
 import { sql } from 'kysely';
 import type { Clock } from '../../base/clock.ts';
@@ -9,9 +9,9 @@ import { unprocessable } from '../../http/errors.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import type { MissingBytes } from '../product.ts';
+import { volumeKind, volumeSnapshotKind } from './kinds.ts';
 import { volumeUrn } from './row.ts';
 import { volumeSnapshotUrn } from './snapshot-row.ts';
-import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 /** How soon missing bytes are looked for again, ms: whoever brings them back has nothing else to do. */
 export const lookAgainMs = 15_000;

@@ -1,5 +1,5 @@
 /**
- * A volume's place, the droplet it is on, and the droplet's action that changes it: what droplets ask of volumes when they
+ * Which droplet a volume is attached to, and the droplet's action that changes it: what droplets ask of volumes when they
  * are made, changed and deleted. The droplet is locked by whoever calls these, or changed by the same statement.
  */
 import { type RawBuilder, sql } from 'kysely';
@@ -9,7 +9,7 @@ import { insertEvents } from '../../store/events.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { type VolumeRow, volumeUrn } from './row.ts';
 
-/** Gives volumes that `volumesFor` has locked to a droplet that is being created. */
+/** Attaches volumes that `volumesFor` has locked to a droplet that is being created. */
 export async function placeVolumes(
   tx: Tx,
   volumes: readonly Pick<VolumeRow, 'id'>[],
@@ -29,8 +29,8 @@ export async function placeVolumes(
 }
 
 /**
- * Ends what a droplet's action, which errs, was doing to volumes: those that are on the droplet stay with it, whatever
- * was wanted, and the others are on none.
+ * Ends what a droplet's action, which errs, was doing to volumes: those that are attached to the droplet stay so,
+ * whatever was wanted, and the others are attached to none.
  */
 export async function leaveVolumes(
   tx: Tx,
@@ -49,8 +49,8 @@ export async function leaveVolumes(
 }
 
 /**
- * SQL, for a statement that does more: the droplet's action is done, and its volumes are where it wanted them, where
- * `condition` holds. An id of null is no action.
+ * SQL, for a statement that does more: the droplet's action is done, and its volumes are attached and detached as it
+ * wanted, where `condition` holds. An id of null is no action.
  */
 export const settlingVolumes = (
   actionId: number | null,

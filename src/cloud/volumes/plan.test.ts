@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planVolume, type SeenVolume } from './plan.ts';
-import { planSnapshot, type SeenSnapshot } from './snapshot-plan.ts';
+import { type ObservedVolume, planVolume } from './plan.ts';
+import { type ObservedSnapshot, planSnapshot } from './snapshot-plan.ts';
 
 const volume = { id: 'v', size_gib: 10, deleted_at: null, held: false, droplet_id: null };
 const deleted = { ...volume, deleted_at: new Date() };
@@ -31,15 +31,15 @@ describe('the plan of a volume', () => {
   });
 
   it('never ensures what is deleted and never deletes what is not', () => {
-    const anySeen = fc.record<SeenVolume>({
+    const anyObserved = fc.record<ObservedVolume>({
       stranger: fc.constantFrom(undefined, 'm'),
       owesSnapshot: fc.boolean(),
       missing: fc.boolean(),
       deleted: fc.boolean(),
     });
     fc.assert(
-      fc.property(fc.constantFrom(volume, deleted), anySeen, (row, seen) => {
-        const next = planVolume(row, seen);
+      fc.property(fc.constantFrom(volume, deleted), anyObserved, (row, observed) => {
+        const next = planVolume(row, observed);
         const steps = 'steps' in next ? next.steps.map((step) => step.do) : [];
         expect(steps).not.toContain(row.deleted_at ? 'ensure' : 'delete');
       }),
@@ -69,7 +69,7 @@ describe('the plan of a snapshot', () => {
   });
 
   it('never takes one whose status says that it was taken', () => {
-    const anySeen = fc.record<SeenSnapshot>({
+    const anyObserved = fc.record<ObservedSnapshot>({
       wanting: fc.constantFrom(undefined, 'v'),
       deleted: fc.boolean(),
     });
@@ -79,8 +79,8 @@ describe('the plan of a snapshot', () => {
       status: fc.constantFrom('available', 'error'),
     });
     fc.assert(
-      fc.property(anyRow, anySeen, (row, seen) => {
-        const next = planSnapshot(row, seen);
+      fc.property(anyRow, anyObserved, (row, observed) => {
+        const next = planSnapshot(row, observed);
         expect('steps' in next ? next.steps : []).not.toContainEqual({ do: 'take' });
       }),
     );

@@ -2,12 +2,12 @@
 import type { Plan } from '../../control/converge.ts';
 import type { VolumeRow } from './row.ts';
 
-export interface SeenVolume {
-  /** A machine in quarantine that has it: no row says what is attached to that one. */
+export interface ObservedVolume {
+  /** A machine in quarantine that has it attached: no row of this database says so. */
   stranger?: string | undefined;
   /** One of its snapshots is yet to be taken. */
   owesSnapshot?: boolean;
-  /** As large as this its bytes were found, or made, in this run. GiB. */
+  /** Its bytes were found, or made, in this run, and are as large as this. GiB. */
   ensuredGib?: number;
   /** The bytes that it had, or that it is made from, were not found in this run. */
   missing?: boolean;
@@ -16,20 +16,20 @@ export interface SeenVolume {
 }
 
 export type VolumeStep = { do: 'ensure' } | { do: 'delete' };
-/** `owed`: the snapshot that is taken wakes us. */
+/** `owed`: it is deleted once its last pending snapshot is taken, which wakes it. */
 export type VolumeEnd = 'there' | 'missing' | 'owed' | 'gone';
 
-type Wanted = Pick<VolumeRow, 'id' | 'size_gib' | 'deleted_at' | 'held' | 'droplet_id'>;
+type DesiredVolume = Pick<VolumeRow, 'id' | 'size_gib' | 'deleted_at' | 'held' | 'droplet_id'>;
 
-export function planVolume(row: Wanted, seen: SeenVolume): Plan<VolumeStep, VolumeEnd> {
-  if (row.deleted_at) return planRemoval(row, seen);
-  if (seen.missing) return { settled: 'missing' };
-  return seen.ensuredGib === row.size_gib ? { settled: 'there' } : { steps: [{ do: 'ensure' }] };
+export function planVolume(row: DesiredVolume, observed: ObservedVolume): Plan<VolumeStep, VolumeEnd> {
+  if (row.deleted_at) return planRemoval(row, observed);
+  if (observed.missing) return { settled: 'missing' };
+  return observed.ensuredGib === row.size_gib ? { settled: 'there' } : { steps: [{ do: 'ensure' }] };
 }
 
 function planRemoval(
-  { id, held, droplet_id }: Wanted,
-  { stranger, owesSnapshot, deleted }: SeenVolume,
+  { id, held, droplet_id }: DesiredVolume,
+  { stranger, owesSnapshot, deleted }: ObservedVolume,
 ): Plan<VolumeStep, VolumeEnd> {
   if (deleted) return { settled: 'gone' };
   // Another volume gets the same device next, which this machine could then read.

@@ -10,11 +10,11 @@ import type { Host } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
 import { holdDroplets } from '../droplet-state/index.ts';
 import { volumeDevice } from './device.ts';
+import { volumeKind } from './kinds.ts';
 import { lookAgainMs } from './missing.ts';
-import { planVolume, type SeenVolume, type VolumeEnd, type VolumeStep } from './plan.ts';
+import { type ObservedVolume, planVolume, type VolumeEnd, type VolumeStep } from './plan.ts';
 import { selectVolumes, type VolumeRow } from './row.ts';
 import { wakeDeletedSnapshot } from './snapshot-row.ts';
-import { volumeKind } from './wanted.ts';
 
 export interface VolumeReconcilerOptions extends ConvergeDeps {
   store: Store;
@@ -34,7 +34,7 @@ const whyNot = {
 export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
   const { store, clock, host, compute } = deps;
 
-  async function observe({ id, deleted_at, held }: VolumeRow): Promise<SeenVolume> {
+  async function observe({ id, deleted_at, held }: VolumeRow): Promise<ObservedVolume> {
     // A droplet that is not gone yet is waited for, whatever else there is.
     if (!deleted_at || held) return {};
     const waiting = await store.db
@@ -47,7 +47,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return { stranger: await strangerWith(id), owesSnapshot: waiting !== undefined };
   }
 
-  async function take(step: VolumeStep, row: VolumeRow, run: Run): Promise<SeenVolume> {
+  async function take(step: VolumeStep, row: VolumeRow, run: Run): Promise<ObservedVolume> {
     if (step.do === 'delete') {
       await host.deleteVolume(row.id);
       return { deleted: true };
@@ -56,7 +56,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
       await volumeDevice(deps, row, run);
       return { ensuredGib: row.size_gib };
     } catch (error) {
-      // Nothing is made until they are back.
+      // Lost bytes are never replaced by empty ones: the volume waits until they are back.
       if (error instanceof EngineError && error.kind === 'missing') return { missing: true };
       throw error;
     }
@@ -76,7 +76,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return end === 'gone' ? { forget: true } : undefined;
   }
 
-  /** The machine that has a volume and that the database does not know: no row says what hangs on it. */
+  /** The machine in quarantine that has the volume attached: no row of this database says so. */
   async function strangerWith(id: string): Promise<string | undefined> {
     const any = await store.db.selectFrom('quarantined').select('name').limit(1).executeTakeFirst();
     if (!any) return undefined;
@@ -110,11 +110,11 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     });
   }
 
-  /** The volume is as large as it was found, and the action errs. False where none is pending. */
+  /** Ends a pending resize as errored: the volume keeps the size that its bytes have. False where none is pending. */
   async function undoResize(row: VolumeRow, message: string): Promise<boolean> {
     const action = await resizeOf(row);
     if (action === undefined) return false;
-    // A host that does not answer has grown it or will: it is as large as was asked for then.
+    // A host that does not answer may have grown it already, or may do it yet: then the new size stays.
     const there = await host.volumes().catch(() => undefined);
     const found = there?.volumes.find(({ id }) => id === row.id);
     await store.transaction(async (tx) => {
@@ -130,7 +130,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     return true;
   }
 
-  return converge<VolumeRow, SeenVolume, VolumeStep, VolumeEnd>(deps, {
+  return converge<VolumeRow, ObservedVolume, VolumeStep, VolumeEnd>(deps, {
     kind: volumeKind,
     lane: 'quick',
     mostSlow: mostCopies,
@@ -141,7 +141,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
         .executeTakeFirst(),
     observe,
     plan: planVolume,
-    take: (step, row, _seen, run) => take(step, row, run),
+    take: (step, row, _observed, run) => take(step, row, run),
     settle,
     why: (error, run) => hopeless(error, run, whyNot),
     giveUp: async (row, reason) => !row.deleted_at && undoResize(row, reason),

@@ -10,7 +10,7 @@ import { tagsOf } from '../tags/index.ts';
 
 export type VolumeRow = Selectable<Volumes> & {
   tags: string[];
-  /** It hangs on a droplet that is there, or is being made. */
+  /** It is attached to a droplet that is there, or is being made. */
   attached: boolean;
   /** A machine may have it: also one that is not gone yet, though its droplet is deleted or could not be made. */
   held: boolean;
@@ -66,7 +66,7 @@ export async function lockVolume(
   return found && meant(tx, caller, { id: found.id }).forUpdate('volumes').executeTakeFirst();
 }
 
-/** The volumes that are to hang on a droplet, in the order of their ids. */
+/** The volumes that are to be attached to a droplet, in the order of their ids. */
 export function attachedVolumes(db: Queryable, dropletId: number): Promise<VolumeRow[]> {
   return selectVolumes(db)
     .where('volumes.droplet_id', '=', dropletId)

@@ -1,4 +1,4 @@
-/** Shapes of the requests and answers about volumes. Lenient in what is taken, strict in what is sent. */
+/** Schemas of the requests and answers about volumes. Requests may differ from client to client; answers are exact. */
 import { Type } from 'typebox';
 import { RegionSchema } from '../regions/index.ts';
 

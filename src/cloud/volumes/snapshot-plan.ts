@@ -3,7 +3,7 @@ import type { Plan } from '../../control/converge.ts';
 import { copyPatienceMs } from './snapshot-gate.ts';
 import type { SnapshotRow } from './snapshot-row.ts';
 
-export interface SeenSnapshot {
+export interface ObservedSnapshot {
   /** A volume that wants its first bytes from it and has none yet. */
   wanting?: string | undefined;
   /** It was taken in this run, and has so many bytes. */
@@ -19,12 +19,12 @@ export type SnapshotEnd = 'taken' | 'there' | 'missing' | 'gone';
 
 export function planSnapshot(
   { id, deleted_at, status }: Pick<SnapshotRow, 'id' | 'deleted_at' | 'status'>,
-  { wanting, taken, found, deleted }: SeenSnapshot,
+  { wanting, taken, found, deleted }: ObservedSnapshot,
 ): Plan<SnapshotStep, SnapshotEnd> {
   if (deleted) return { settled: 'gone' };
   // One that is deleted is still taken where a volume is to be made from it.
   if (deleted_at && !(wanting && status === 'pending')) {
-    // The volume that is made wakes us; this is for one that a droplet's run has made.
+    // That volume's reconciler wakes this snapshot. Where a droplet's run has made the volume, nothing does: so it waits.
     if (wanting)
       return {
         wait: `volume ${wanting} is yet to be made from snapshot ${id}`,

@@ -8,20 +8,20 @@ import { wake } from '../../control/reconcile.ts';
 import { type EventChange, recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { volumeDevice } from './device.ts';
+import { volumeKind, volumeSnapshotKind } from './kinds.ts';
 import { lookAgainMs, snapshotIsMissing } from './missing.ts';
 import { mostCopies, type VolumeReconcilerOptions } from './reconcile.ts';
 import { selectVolumes } from './row.ts';
-import { planSnapshot, type SeenSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
+import { type ObservedSnapshot, planSnapshot, type SnapshotEnd, type SnapshotStep } from './snapshot-plan.ts';
 import { emptyBytes, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
-import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
-/** A snapshot that cannot be taken disappears: there is nobody to tell why. */
-const notTold = { exhausted: 'no room', rejected: 'refused' };
+/** That a snapshot can be given up. No client reads the reason: it has no action, and disappears. */
+const reasons = { exhausted: 'no room', rejected: 'refused' };
 
 export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'compute'>): Reconciler {
   const { store, clock, log, host } = deps;
 
-  async function takeStep(step: SnapshotStep, row: SnapshotRow, run: Run): Promise<SeenSnapshot> {
+  async function takeStep(step: SnapshotStep, row: SnapshotRow, run: Run): Promise<ObservedSnapshot> {
     switch (step.do) {
       case 'take':
         return { taken: (await take(row, run)).bytes };
@@ -56,7 +56,7 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     return host.snapshotVolume(row.volume_id, row.id, { make: true });
   }
 
-  /** Writes down how it went; both the volume and we may have waited for it. */
+  /** Writes down how taking it ended, and wakes what may have waited for that: its volume's deletion, and its own. */
   async function finish(
     { id, team_id, volume_id, deleted_at }: SnapshotRow,
     end: { status: 'available'; bytes: number } | { status: 'error'; deleted_at: Date },
@@ -78,13 +78,17 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
   const tell = (tx: Tx, { id, team_id: teamId }: Pick<SnapshotRow, 'id' | 'team_id'>, change: EventChange) =>
     recordEvent(tx, { at: clock.now(), teamId, urn: volumeSnapshotUrn(id), change });
 
-  async function settle(row: SnapshotRow, end: SnapshotEnd, seen: SeenSnapshot): Promise<Outcome | void> {
+  async function settle(
+    row: SnapshotRow,
+    end: SnapshotEnd,
+    observed: ObservedSnapshot,
+  ): Promise<Outcome | void> {
     const { id, volume_id, missing_at } = row;
     switch (end) {
       case 'taken':
         return finish(row, {
           status: 'available',
-          bytes: Math.max(0, Math.round((seen.taken ?? 0) - emptyBytes(row))),
+          bytes: Math.max(0, Math.round((observed.taken ?? 0) - emptyBytes(row))),
         });
       case 'missing':
         return { again: new Date(clock.now().getTime() + lookAgainMs) };
@@ -118,14 +122,14 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     return wanting?.id;
   }
 
-  /** A snapshot without bytes would be trusted: it is better not there. */
+  /** Deletes a snapshot that cannot be taken: its owner would rely on one that is listed. */
   async function giveUp(row: SnapshotRow): Promise<boolean> {
     if (row.status !== 'pending' || (row.deleted_at && !(await wantsFrom(row.id)))) return false;
     await finish(row, { status: 'error', deleted_at: clock.now() });
     return true;
   }
 
-  return converge<SnapshotRow, SeenSnapshot, SnapshotStep, SnapshotEnd>(deps, {
+  return converge<SnapshotRow, ObservedSnapshot, SnapshotStep, SnapshotEnd>(deps, {
     kind: volumeSnapshotKind,
     lane: 'quick',
     mostSlow: mostCopies,
@@ -134,9 +138,9 @@ export function volumeSnapshotReconciler(deps: Omit<VolumeReconcilerOptions, 'co
     observe: async (row) =>
       row.deleted_at && row.status !== 'error' ? { wanting: await wantsFrom(row.id) } : {},
     plan: planSnapshot,
-    take: (step, row, _seen, run) => takeStep(step, row, run),
+    take: (step, row, _observed, run) => takeStep(step, row, run),
     settle,
-    why: (error, run) => hopeless(error, run, notTold),
+    why: (error, run) => hopeless(error, run, reasons),
     giveUp,
   });
 }

@@ -8,8 +8,8 @@ import type { Queryable } from '../../store/store.ts';
 import { gigabytes } from '../gigabytes.ts';
 import { tagsOf } from '../tags/index.ts';
 import { wireTime } from '../wire-time.ts';
+import { volumeSnapshotKind } from './kinds.ts';
 import type { SnapshotSchema } from './schema.ts';
-import { volumeSnapshotKind } from './wanted.ts';
 
 export type SnapshotRow = Selectable<VolumeSnapshots> & { tags: string[] };
 export type SnapshotView = Static<typeof SnapshotSchema>;
@@ -68,7 +68,7 @@ export function snapshotView(row: SnapshotRow): SnapshotView {
   };
 }
 
-/** Has a snapshot that was deleted looked at: something that it was kept for is there, or gone. */
+/** Wakes a deleted snapshot whose bytes were kept for a volume to be made from: that volume is there now, or gone. */
 export async function wakeDeletedSnapshot(db: Queryable, id: string, at: Date): Promise<void> {
   await sql`select wake(${volumeSnapshotKind}, id::text, ${at}) from volume_snapshots
     where id = ${id} and deleted_at is not null and gone_at is null`.execute(db);

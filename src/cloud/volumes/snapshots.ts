@@ -8,11 +8,11 @@ import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { checkTagNames, ensureTags, newTags, tagResources, untagResource } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
+import { volumeSnapshotKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
 import { lockVolume } from './row.ts';
 import { maxSnapshotsPerVolume } from './schema.ts';
 import { findSnapshot, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
-import { volumeSnapshotKind } from './wanted.ts';
 
 /** Orders a snapshot of a volume, attached or not. @throws ApiError 404, 422 */
 export function createSnapshot(

@@ -3,9 +3,9 @@ import { type Found, type Inventory, pageSize, pages, type Resource, stateOf } f
 import type { Host } from '../../engine/node/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
+import { volumeKind, volumeSnapshotKind } from './kinds.ts';
 import { volumeUrn } from './row.ts';
 import { volumeSnapshotUrn } from './snapshot-row.ts';
-import { volumeKind, volumeSnapshotKind } from './wanted.ts';
 
 export interface VolumeInventoryDeps {
   store: Store;

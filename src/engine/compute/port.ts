@@ -1,5 +1,5 @@
 /**
- * The compute port: machines (instances) and the layer-2 networks they hang on.
+ * The compute port: machines (instances) and the layer-2 networks they are attached to.
  *
  * Every method is idempotent: called twice with the same arguments, also after a crash in the middle of the
  * first call, it ends in the same world and does not fail because the work is done already.
@@ -18,8 +18,8 @@ export interface Nic {
   ipv6?: { address: string; prefix: number; gateway?: string };
 }
 
-/** What a disk is made from: an image of `images()`, or a disk that `save` has kept. */
-export type DiskSource = { image: string } | { saved: string };
+/** What a disk is made from: an image of `images()`, or a snapshot of `listSnapshots()`. */
+export type DiskSource = { image: string } | { snapshot: string };
 
 /** What can be changed of a machine that runs. */
 export interface MachineSize {
@@ -81,8 +81,11 @@ export interface Instance {
   ipv6: boolean;
 }
 
-/** A disk that was kept of a machine: a snapshot or a backup. It lives on its own. */
-export interface SavedDisk {
+/**
+ * A snapshot of a machine's disk, which lives on when the machine is gone: what a snapshot or a backup of a droplet has in
+ * the engine.
+ */
+export interface DiskSnapshot {
   /** The owner, `do:image:<id>`. */
   urn: string;
   /** Unique in the engine, `[a-z][a-z0-9-]{0,62}`. */
@@ -91,13 +94,13 @@ export interface SavedDisk {
   bytes: number;
 }
 
-/** What an engine tells of a machine or a kept disk beyond what steps need: for what the database does not know. */
+/** What an engine tells of a machine or a disk snapshot beyond what steps need: for what the database does not know. */
 export interface Surveyed {
   urn: string;
   name: string;
   /** Where the engine remembers it. */
   createdAt?: Date;
-  /** What a kept disk takes, or the most that a machine's disk may take. */
+  /** What a disk snapshot takes, or the most that a machine's disk may take. */
   bytes: number;
   /** The addresses that it was given; `network` as in `Nic`. */
   addresses: { network: string; ip: string }[];
@@ -114,7 +117,8 @@ export interface Usage {
 /** A change in the engine, made by us or behind our back. */
 export interface ComputeEvent {
   /**
-   * The owner of the machine or kept disk that it is about; undefined: anything may have changed (a gap in the stream).
+   * The owner of the machine or disk snapshot that it is about; undefined: anything may have changed (a gap in the
+   * stream).
    * Of machines that are none of Atoll's nothing is told.
    */
   urn?: string;
@@ -132,7 +136,7 @@ export interface Compute {
   get(name: string): Promise<Instance | undefined>;
   /** Every machine that carries an URN, whatever its state and whosever it is. */
   list(): Promise<Instance[]>;
-  /** Every machine and kept disk that carries an URN, with what is known of it. */
+  /** Every machine and disk snapshot that carries an URN, with what is known of it. */
   survey(): Promise<Surveyed[]>;
   /** Which cloud's the engine is; undefined where it was never told. */
   mark(): Promise<CloudMark | undefined>;
@@ -170,12 +174,12 @@ export interface Compute {
    * so that it is never left writable.
    */
   detachVolume(name: string, volumeId: string): Promise<void>;
-  /** Keeps a copy of the disk of a machine, running or not, as it is at this moment. */
-  save(name: string, saved: { urn: string; name: string }): Promise<SavedDisk>;
-  /** Every disk that was kept. */
-  listSaved(): Promise<SavedDisk[]>;
-  /** Deletes a kept disk; one that is gone already is fine. */
-  deleteSaved(name: string): Promise<void>;
+  /** Takes a snapshot of the disk of a machine, running or not, as it is at this moment. */
+  snapshotDisk(name: string, snapshot: { urn: string; name: string }): Promise<DiskSnapshot>;
+  /** Every snapshot of a disk. */
+  listSnapshots(): Promise<DiskSnapshot[]>;
+  /** Deletes a snapshot of a disk; one that is gone already is fine. */
+  deleteSnapshot(name: string): Promise<void>;
   /** Takes in the image of a file (a unified image tarball) under this name; one of that name is replaced. */
   importImage(name: string, file: string): Promise<void>;
   /** Deletes an image; one that is gone already is fine. */
@@ -188,7 +192,7 @@ export interface Compute {
   ensureNetwork(vpcId: string): Promise<void>;
   /** The VPC ids whose networks exist. */
   networks(): Promise<string[]>;
-  /** Removes the network of a VPC; one that is gone already is fine; `busy` while machines hang on it. */
+  /** Removes the network of a VPC; one that is gone already is fine; `busy` while machines are attached to it. */
   deleteNetwork(vpcId: string): Promise<void>;
   /** The images that machines can be made from. */
   images(): Promise<string[]>;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chown, lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keyedTurns } from '../turns.ts';
+import { keyedMutex } from '../mutex.ts';
 import { RefusedImage } from './refused.ts';
 
 export interface ConversionLimits {
@@ -38,7 +38,7 @@ const program = join(import.meta.dirname, 'convert.ts');
  * with the last process in them, all of which the kernel kills when hostd dies.
  */
 export function imageConversions({ exchange, work }: { exchange: string; work: string }): Conversions {
-  const turns = keyedTurns();
+  const exclusive = keyedMutex();
   let started = 0;
 
   async function convert(name: string, limits: ConversionLimits, signal: AbortSignal): Promise<Converted> {
@@ -64,9 +64,9 @@ export function imageConversions({ exchange, work }: { exchange: string; work: s
       await mkdir(work, { recursive: true, mode: 0o700 });
     },
     convert: (name, limits, signal) =>
-      // The turns of a name keep two conversions of it apart; those of a slot keep the machine usable.
-      turns(name, () =>
-        turns(`slot ${started++ % atOnce}`, () => {
+      // By name: no two conversions of one image at once. By slot: no more at once than the machine can bear.
+      exclusive(name, () =>
+        exclusive(`slot ${started++ % atOnce}`, () => {
           signal.throwIfAborted();
           return convert(name, limits, signal);
         }),

@@ -1,11 +1,11 @@
 /*
- * The process of the metadata service, started by hostd: see service.ts. It faces tenants, so it gives up being root
+ * The process of the metadata service, started by hostd: see service.ts. Tenants talk to it, so it gives up being root
  * before it reads anything, and has nothing but what hostd tells it and the listening socket. Ends with hostd.
  */
 import type { HostDroplet } from '../../engine/node/port.ts';
 import { closeServer } from '../listen.ts';
+import { listenerFd, type Message } from './messages.ts';
 import { metadataServer } from './server.ts';
-import { listenerFd, type Told } from './told.ts';
 
 /**
  * Nobody else's: systemd and Debian's policy both leave 65520 to 65533 alone. As nobody it could signal what else runs
@@ -27,17 +27,17 @@ process.stdin.on('data', (text: string) => {
   if (!text.includes('\n')) return;
   const lines = unread.split('\n');
   unread = lines.pop() ?? '';
-  for (const line of lines) take(JSON.parse(line));
+  for (const line of lines) handle(JSON.parse(line));
 });
 process.stdin.on('end', () => void closeServer(server).then(() => process.exit()));
 
-function take(told: Told): void {
-  if ('address' in told) {
-    const { address, metadata } = told;
+function handle(message: Message): void {
+  if ('address' in message) {
+    const { address, metadata } = message;
     if (metadata) droplets.set(address, { metadata });
     else droplets.delete(address);
     return;
   }
   if (!server.listening) server.listen({ fd: listenerFd });
-  process.stdout.write(`${told.mark}\n`);
+  process.stdout.write(`${message.mark}\n`);
 }

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
 import type { Server } from 'node:net';
 import { join } from 'node:path';
-import type { Told } from './told.ts';
+import type { Message } from './messages.ts';
 
-/** How long the process may take to read what it is told, and to end, ms: answers under way get 2 s. */
+/** How long the process may take to read a message, and to end, ms: answers under way get 2 s. */
 const READ_MS = 10_000;
 const END_MS = 3_000;
 
 /** One life of the metadata service's process. */
 export interface Process {
   /** Returns when it has been written to it. Throws where it does not read, or has ended. */
-  tell(told: Told): Promise<void>;
+  send(message: Message): Promise<void>;
   /** Lets it end in order, which it does by itself when hostd ends. */
   end(): void;
   kill(): void;
@@ -49,10 +49,10 @@ export function startProcess(listener: Server, onMark: (mark: number) => void): 
   child.stdin?.on('error', () => {});
 
   return {
-    tell: (told) =>
+    send: (message) =>
       new Promise((resolve, reject) => {
         const late = setTimeout(() => reject(new Error('the metadata service does not read')), READ_MS);
-        child.stdin?.write(`${JSON.stringify(told)}\n`, (error) => {
+        child.stdin?.write(`${JSON.stringify(message)}\n`, (error) => {
           clearTimeout(late);
           if (error) reject(error);
           else resolve();

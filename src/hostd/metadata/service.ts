@@ -8,7 +8,7 @@ import { type Process, startProcess } from './process.ts';
 /** How long after its end the process is started again, ms; doubled up to the longest while it does not get to serve. */
 const PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
-/** How long the process, or the next one, may take to know what it is told, ms. */
+/** How long the process, or the next one, may take to answer a mark, ms. */
 const ANSWER_MS = 10_000;
 
 /** The metadata service, in a process that may do nothing else. */
@@ -24,7 +24,7 @@ export interface MetadataService {
 }
 
 /**
- * The process is told the documents of `droplets`, in order, and for each address what is in force at that very
+ * The process is sent the documents of `droplets`, in order, and for each address what is in force at that very
  * moment: so the last that it knows of an address is true, whatever changes happen at once.
  */
 export function metadataService(parts: {
@@ -34,7 +34,7 @@ export function metadataService(parts: {
 }): MetadataService {
   const { droplets, where, clock } = parts;
   let current: Process | undefined;
-  /** It has been told everything: from then on it is asked for marks. */
+  /** It has been sent every droplet: from then on it is asked for marks. */
   let isFed = false;
   let isServing = false;
   let lastMark = 0;
@@ -49,11 +49,11 @@ export function metadataService(parts: {
     for (const [mark, resolve] of waiting) if (mark <= answer) resolve();
   }
 
-  /** Returns when everything that was told before is known. */
+  /** Returns when the process has taken in every message that was sent before. */
   async function known(): Promise<void> {
     const mark = ++lastMark;
     const asked = isFed ? current : undefined;
-    asked?.tell({ mark }).catch(ignored);
+    asked?.send({ mark }).catch(ignored);
     try {
       await new Promise<void>((resolve, reject) => {
         const late = setTimeout(() => {
@@ -72,7 +72,7 @@ export function metadataService(parts: {
 
   async function feed(process: Process): Promise<void> {
     // One after the other: hostd does its other work in between, and holds one line at a time.
-    for (const { ipv4 } of droplets.all()) await process.tell(entryOf(ipv4));
+    for (const { ipv4 } of droplets.all()) await process.send(entryOf(ipv4));
     isFed = true;
     await known();
   }
@@ -116,7 +116,7 @@ export function metadataService(parts: {
       }
     },
     async update(addresses) {
-      for (const address of addresses) current?.tell(entryOf(address)).catch(ignored);
+      for (const address of addresses) current?.send(entryOf(address)).catch(ignored);
       await known();
     },
     async check() {

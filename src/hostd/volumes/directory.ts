@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import * as nodeFs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { syncToDisk, unlessAbsent } from '../files.ts';
-import { keyedTurns } from '../turns.ts';
+import { keyedMutex } from '../mutex.ts';
 import { isUuid } from '../validate.ts';
 
 /** The directory is not the one in which the volumes are: mostly, its disk is not mounted. To be tried again. */
@@ -42,7 +42,7 @@ export function volumeDirectory(
   const marker = join(directory, markerName);
   const unfinished = join(directory, 'new');
   const snapshots = join(directory, 'snapshots');
-  const inTurn = keyedTurns();
+  const exclusive = keyedMutex();
   /** The id of the directory that was there before, once it is read. */
   let expected: string | undefined;
   /** Whether what a killed hostd has left was cleared away. */
@@ -80,10 +80,10 @@ export function volumeDirectory(
     cleared = true;
   }
 
-  const checkInTurn = () => inTurn('check', check);
+  const exclusiveCheck = () => exclusive('check', check);
 
   return {
-    check: checkInTurn,
+    check: exclusiveCheck,
     sizeOf: (file) => fs.stat(file).then(({ size }) => size, unlessAbsent),
     async ids(of) {
       const names = await fs.readdir(of === 'volumes' ? directory : snapshots);
@@ -95,7 +95,7 @@ export function volumeDirectory(
         await fill(temporary);
         await syncToDisk(temporary);
         // It took its time: the disk may have gone meanwhile.
-        await checkInTurn();
+        await exclusiveCheck();
         // A link, as a rename would replace what is there.
         await fs.link(temporary, file);
       } finally {

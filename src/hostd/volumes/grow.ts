@@ -2,20 +2,21 @@ import { run } from '../exec.ts';
 import { errorText, log } from '../log.ts';
 import { loopMounts, type Mount } from './mounts.ts';
 
-/** How long it may take: a machine can make the way to its mount endless. */
+/** How long growing one may take, ms: a machine can make the path to its mount endless. */
 const GROW_MS = 5_000;
 
 /** Grows filesystems that machines have mounted to the size of their devices. */
 export interface Growth {
-  /** Does it with one if it is mounted. `bytes`: the size of the device. */
+  /** Grows the filesystem on a device, if it is mounted. `bytes`: the size of the device. */
   grow(device: string, bytes: number): Promise<void>;
   /** The same, but once for each size while it stays mounted. `mounts`: all there are, by their devices. */
   heal(device: string, bytes: number, mounts: Map<string, Mount>): Promise<void>;
 }
 
 /**
- * The kernel wants privileges of the host for it, which a machine's own resize2fs or xfs_growfs does not have: they
- * are left nothing to do. It is done as well as can be: what fails goes to the log.
+ * A machine cannot do it: the kernel lets only root of the host grow a mounted filesystem, and refuses resize2fs and
+ * xfs_growfs inside. Best effort: where it fails, the volume works on with the smaller filesystem, the log says so, and
+ * `heal` may try again.
  *
  * The kernel is asked through the machine's own mount: nothing is mounted here, and no program of ours reads what
  * the machine has written.
@@ -32,7 +33,7 @@ export function filesystemGrowth(): Growth {
       tried.set(device, bytes);
     } catch (error) {
       log('warn', 'a mounted filesystem cannot be grown', { device, error: errorText(error) });
-      // The kernel's answer stays the same; on the way to the mount something may have come between.
+      // A refusal by the kernel's ioctl stays the same, and is not asked for again. Other errors may be over the next time.
       if (errorText(error).includes('_IOC_')) tried.set(device, bytes);
     }
   }

@@ -4,7 +4,7 @@ import type { Host, HostVolume } from '../../engine/node/port.ts';
 import { run } from '../exec.ts';
 import { unlessAbsent } from '../files.ts';
 import { errorText, log } from '../log.ts';
-import { keyedTurns } from '../turns.ts';
+import { keyedMutex } from '../mutex.ts';
 import { isUuid } from '../validate.ts';
 import { allocated, copy, NoRoom } from './copy.ts';
 import { volumeDirectory } from './directory.ts';
@@ -45,7 +45,7 @@ export interface Volumes
  */
 export function volumeStore(where: { directory: string; known: string; links: string }): Volumes {
   const { directory, links } = where;
-  const inTurn = keyedTurns();
+  const exclusive = keyedMutex();
   const growth = filesystemGrowth();
   const { check, sizeOf, ids, make } = volumeDirectory(where);
   const fileOf = (id: string) => join(directory, `${id}.img`);
@@ -53,9 +53,9 @@ export function volumeStore(where: { directory: string; known: string; links: st
   const linkOf = (id: string) => join(links, id);
   const exists = async (file: string) => (await sizeOf(file)) !== undefined;
 
-  /** Runs `task` in the turn of `key`, once it is sure that the directory is the right one. */
+  /** Runs `task` under the mutex of `key`, once it is sure that the directory is the right one. */
   const there = <T>(key: string, task: () => Promise<T>): Promise<T> =>
-    inTurn(key, async () => {
+    exclusive(key, async () => {
       await check();
       return task();
     });
@@ -105,16 +105,16 @@ export function volumeStore(where: { directory: string; known: string; links: st
     await growth.heal(device, bytes, mounts);
   }
 
-  /** Takes away the links of volumes that are gone. What a machine may still have the bytes of is left, and told. */
+  /** Removes the links of volumes that are gone. @throws Error naming those whose bytes a loop device still has */
   async function dropStray(): Promise<void> {
     const all = await loops();
-    const told: string[] = [];
+    const kept: string[] = [];
     for (const id of (await namesIn(links)).filter(isUuid)) {
       if (await exists(fileOf(id))) continue;
       if (deletedBehind(all, id).length === 0) await rm(linkOf(id), { force: true });
-      else told.push((await missing(id)).message);
+      else kept.push((await missing(id)).message);
     }
-    if (told.length > 0) throw new Error(told.join('; '));
+    if (kept.length > 0) throw new Error(kept.join('; '));
   }
 
   return {
@@ -143,7 +143,7 @@ export function volumeStore(where: { directory: string; known: string; links: st
         await rm(file, { force: true });
       }),
     snapshotVolume: (id, snapshotId, { make: mayMake }) =>
-      inTurn(id, () =>
+      exclusive(id, () =>
         there(`snapshot ${snapshotId}`, async () => {
           const snapshot = snapshotOf(snapshotId);
           if (!(await exists(snapshot))) {
@@ -196,7 +196,7 @@ export function volumeStore(where: { directory: string; known: string; links: st
       const mounts = all.length > 0 ? await loopMounts() : new Map();
       for (const id of all) {
         // Being worked on. A copy may take hours, and nothing of the host is healed while we wait.
-        if (!inTurn.taken(id)) await attempt(() => there(id, () => healVolume(id, mounts)));
+        if (!exclusive.isLocked(id)) await attempt(() => there(id, () => healVolume(id, mounts)));
       }
       await attempt(async () => {
         await check();

@@ -34,7 +34,7 @@ test('an event about a replacement names the droplet that it is for', () => {
   });
 });
 
-test('an event about a kept disk names its image, and those who only look are no news', () => {
+test('an event about a disk snapshot names its image, and those who only look are no news', () => {
   expect(lifecycleEvent(message('instance-created', '/1.0/instances/at0a1b-image-5'), '0a1b')).toEqual({
     urn: 'do:image:5',
   });

@@ -54,7 +54,7 @@ const looks = new Set([
 ]);
 
 /**
- * What a message of the event stream says about the machines and kept disks of the Atoll whose four hex digits are `id`;
+ * What a message of the event stream says about the machines and disk snapshots of the Atoll whose four hex digits are `id`;
  * undefined where it is about something else: what others make in this Incus is none of our business. Their names begin
  * with the type and the id of their owner: `at<id>-droplet-5`, `at<id>-droplet-5-3fa21b07`, `at<id>-image-7`.
  */

@@ -16,7 +16,7 @@ import { volumeMounts } from './mounts.ts';
 import { vpcNetworks } from './networks.ts';
 import { diskReplacement } from './replace.ts';
 import { type LimitDisk, withRoom } from './room.ts';
-import { savedDisks } from './saved.ts';
+import { diskSnapshots } from './snapshots.ts';
 import { forgetIdentity, sourceOf } from './source.ts';
 import { bootKey, engineNames, instanceBody, type Placement, urnKey } from './spec.ts';
 import { surveys } from './survey.ts';
@@ -186,7 +186,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     ...diskReplacement(context),
     ...insideMachines(context),
     ...attachments(context),
-    ...savedDisks(context),
+    ...diskSnapshots(context),
     ...storedImages(context),
     ...vpcNetworks(context),
     ...surveys(context),

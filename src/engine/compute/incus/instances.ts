@@ -44,7 +44,7 @@ export function withoutReplacements(instances: IncusInstance[]): IncusInstance[]
 }
 
 /**
- * Instances in the eyes of the port. The ones without URN are somebody else's, or kept disks, and left out.
+ * Instances in the eyes of the port. The ones without URN are somebody else's, or disk snapshots, and left out.
  *
  * Incus shows an instance as `Stopped` from the first moment of its creation until its init runs, and a change
  * of its config at that time spoils it (the root volume cannot be made any more). So a doubtful one is

@@ -129,5 +129,5 @@ export function diskReplacement(context: IncusContext): Pick<Compute, 'replaceDi
 
 /** Which wish a disk was made for: another one may come before this one is fulfilled. */
 function purpose({ root, source }: InstanceSpec): string {
-  return `${root} ${'image' in source ? `image ${source.image}` : `saved ${source.saved}`}`;
+  return `${root} ${'image' in source ? `image ${source.image}` : `saved ${source.snapshot}`}`;
 }

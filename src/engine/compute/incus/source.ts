@@ -2,18 +2,18 @@ import { EngineError } from '../../../base/engine-error.ts';
 import type { DiskSource } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { instancePath } from './instances.ts';
-import { findSaved } from './saved.ts';
-import { bytesKey, type InstanceSource, savedKey } from './spec.ts';
+import { findSnapshot } from './snapshots.ts';
+import { bytesKey, type InstanceSource, snapshotKey } from './spec.ts';
 
-/** @throws EngineError `missing` where there is no such kept disk; an image that is not there is told by Incus */
+/** @throws EngineError `missing` where there is no such disk snapshot; an image that is not there is told by Incus */
 export async function sourceOf(context: IncusContext, from: DiskSource): Promise<InstanceSource> {
   if ('image' in from) return { source: { type: 'image', alias: from.image }, config: {} };
-  const disk = await findSaved(context, from.saved);
-  if (!disk?.config[savedKey] || !disk.config[bytesKey])
-    throw new EngineError('missing', `incus: there is no saved disk ${from.saved}`);
+  const disk = await findSnapshot(context, from.snapshot);
+  if (!disk?.config[snapshotKey] || !disk.config[bytesKey])
+    throw new EngineError('missing', `incus: there is no snapshot ${from.snapshot}`);
   return {
     source: { type: 'copy', source: disk.name },
-    config: { [savedKey]: '', [bytesKey]: disk.config[bytesKey] },
+    config: { [snapshotKey]: '', [bytesKey]: disk.config[bytesKey] },
   };
 }
 

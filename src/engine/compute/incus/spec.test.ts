@@ -48,7 +48,7 @@ test('a machine has its addresses before it boots', () => {
   expect(kept.config['raw.lxc']).not.toContain('cap.drop');
 });
 
-test('nics hang on their networks and are filtered', () => {
+test('nics are attached to their networks and filtered', () => {
   const { devices } = instanceBody(spec, image, placement);
   const filters = {
     'security.mac_filtering': 'true',

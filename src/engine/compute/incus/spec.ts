@@ -10,9 +10,9 @@ export const rootKey = 'user.atoll.root';
 export const replacesKey = 'user.atoll.replaces';
 /** What the disk of a replacement was made for; set when it is complete. */
 export const madeKey = 'user.atoll.made';
-/** The owner of a kept disk, which is an instance that never runs. */
-export const savedKey = 'user.atoll.saved';
-/** What a kept disk takes; set when it is complete. */
+/** The owner of a disk snapshot, which is an instance that never runs. */
+export const snapshotKey = 'user.atoll.saved';
+/** What a disk snapshot takes; set when it is complete. */
 export const bytesKey = 'user.atoll.bytes';
 export const vpcKey = 'user.atoll.vpc';
 /** On the storage pool: whose it is. It goes with the disks that are in it. */
@@ -55,10 +55,10 @@ export const engineNames = (id: string, name: string): [string, string] => [
   `at${id}n-${name}`,
 ];
 
-/** The port's name of a machine or kept disk, by its name in Incus. */
+/** The port's name of a machine or disk snapshot, by its name in Incus. */
 export const portName = (name: string): string => name.replace(/^at[0-9a-f]{4}n?-/, '');
 
-/** The bridge that a nic hangs on. */
+/** The bridge that a nic is attached to. */
 export function networkName(placement: Pick<Placement, 'id' | 'publicNetwork'>, network: string): string {
   return network === 'public' ? placement.publicNetwork : vpcNetworkName(placement.id, network);
 }

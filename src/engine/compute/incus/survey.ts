@@ -3,7 +3,7 @@ import { markText, parseMark } from '../../cloud-mark.ts';
 import type { Compute, Surveyed } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { type IncusInstance, sizeOf, withoutReplacements } from './instances.ts';
-import { bytesKey, cloudKey, portName, savedKey, urnKey, vpcKey } from './spec.ts';
+import { bytesKey, cloudKey, portName, snapshotKey, urnKey, vpcKey } from './spec.ts';
 
 interface Named {
   name: string;
@@ -23,7 +23,7 @@ export function surveys({ client, placement }: IncusContext): Pick<Compute, 'sur
       const networkOf = new Map(networks.map(({ name, config }) => [name, config[vpcKey]]));
       networkOf.set(publicNetwork, 'public');
       return withoutReplacements(instances).flatMap((instance): Surveyed[] => {
-        const urn = instance.config[urnKey] ?? instance.config[savedKey];
+        const urn = instance.config[urnKey] ?? instance.config[snapshotKey];
         if (!urn) return [];
         // Incus says the year 1 where it does not know.
         const createdAt = new Date(instance.created_at ?? 0);

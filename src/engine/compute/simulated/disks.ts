@@ -1,35 +1,38 @@
-/** Kept disks and images of the simulated world. */
+/** Snapshots of disks, and images of the simulated world. */
 import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../port.ts';
 import type { Machine, World } from './world.ts';
 
-type Disks = Pick<Compute, 'save' | 'listSaved' | 'deleteSaved' | 'importImage' | 'deleteImage' | 'images'>;
+type Disks = Pick<
+  Compute,
+  'snapshotDisk' | 'listSnapshots' | 'deleteSnapshot' | 'importImage' | 'deleteImage' | 'images'
+>;
 
-/** What every kept disk takes. */
-const savedBytes = 700 * 2 ** 20;
+/** What every snapshot takes. */
+const snapshotBytes = 700 * 2 ** 20;
 
 /** `claim` answers a machine that nothing else is under way with, or throws. */
 export function simulatedDisks(world: World, claim: (name: string) => Machine): Disks {
   return {
-    async save(name, { urn, name: savedName }) {
-      world.enter('save');
-      const there = world.saved.get(savedName);
+    async snapshotDisk(name, { urn, name: snapshotName }) {
+      world.enter('snapshotDisk');
+      const there = world.snapshots.get(snapshotName);
       if (there && there.urn !== urn)
-        throw new EngineError('rejected', `${savedName} belongs to another owner`);
+        throw new EngineError('rejected', `${snapshotName} belongs to another owner`);
       if (there) return there;
       claim(name);
-      await world.take('save');
-      const saved = { urn, name: savedName, bytes: savedBytes };
-      await world.record({ saved });
-      return saved;
+      await world.take('snapshotDisk');
+      const snapshot = { urn, name: snapshotName, bytes: snapshotBytes };
+      await world.record({ saved: snapshot });
+      return snapshot;
     },
-    async listSaved() {
-      world.enter('listSaved');
-      return [...world.saved.values()];
+    async listSnapshots() {
+      world.enter('listSnapshots');
+      return [...world.snapshots.values()];
     },
-    async deleteSaved(name) {
-      world.enter('deleteSaved');
-      if (!world.saved.has(name)) return;
+    async deleteSnapshot(name) {
+      world.enter('deleteSnapshot');
+      if (!world.snapshots.has(name)) return;
       await world.take('delete');
       await world.record({ noSaved: name });
     },

@@ -39,8 +39,8 @@ export function simulatedCompute(world: World): Compute {
   function machineOf(spec: InstanceSpec): Omit<Machine, 'running'> {
     if ('image' in spec.source && !world.images.has(spec.source.image))
       throw new EngineError('missing', `there is no image ${spec.source.image}`);
-    if ('saved' in spec.source && !world.saved.has(spec.source.saved))
-      throw new EngineError('missing', `there is no saved disk ${spec.source.saved}`);
+    if ('snapshot' in spec.source && !world.snapshots.has(spec.source.snapshot))
+      throw new EngineError('missing', `there is no snapshot ${spec.source.snapshot}`);
     const networks = spec.nics.map((nic) => nic.network).filter((network) => network !== 'public');
     const missing = networks.find((network) => !world.networks.has(network));
     if (missing) throw new EngineError('failed', `there is no network of VPC ${missing}`);
@@ -80,7 +80,7 @@ export function simulatedCompute(world: World): Compute {
         ...(machine.createdAt !== undefined && { createdAt: new Date(machine.createdAt) }),
         addresses: machine.addresses ?? [],
       }));
-      const disks = Array.from(world.saved.values(), (disk) => ({ ...disk, addresses: [] }));
+      const disks = Array.from(world.snapshots.values(), (disk) => ({ ...disk, addresses: [] }));
       return [...machines, ...disks];
     },
     async mark() {
@@ -182,7 +182,7 @@ export function simulatedCompute(world: World): Compute {
       world.enter('deleteNetwork');
       for (const machine of world.machines.values())
         if (machine.networks.includes(vpcId))
-          throw new EngineError('busy', `${machine.name} hangs on the network of VPC ${vpcId}`);
+          throw new EngineError('busy', `${machine.name} is attached to the network of VPC ${vpcId}`);
       if (world.networks.has(vpcId)) await world.record({ noNetwork: vpcId });
     },
     watch: (listener, signal) => world.watch(listener, signal),

@@ -37,9 +37,9 @@ test('what was acknowledged is there after a kill, with the last line torn', asy
   await compute.stop('droplet-2', { force: true, timeoutMs: 0 });
   await compute.setBoot('droplet-2', 5);
   await compute.delete('droplet-3');
-  await compute.save('droplet-1', { urn: 'do:image:5', name: 'image-5' });
-  await compute.save('droplet-1', { urn: 'do:image:6', name: 'image-6' });
-  await compute.deleteSaved('image-6');
+  await compute.snapshotDisk('droplet-1', { urn: 'do:image:5', name: 'image-5' });
+  await compute.snapshotDisk('droplet-1', { urn: 'do:image:6', name: 'image-6' });
+  await compute.deleteSnapshot('image-6');
   await compute.importImage('custom-7', '/dev/null');
   await compute.deleteImage('debian-12');
   // Not closed: as killed.
@@ -52,7 +52,7 @@ test('what was acknowledged is there after a kill, with the last line torn', asy
     { urn: 'do:droplet:1', name: 'droplet-1', state: 'running', boot: 1 },
     { urn: 'do:droplet:2', name: 'droplet-2', state: 'stopped', boot: 5 },
   ]);
-  expect(await again.listSaved()).toMatchObject([{ urn: 'do:image:5', name: 'image-5' }]);
+  expect(await again.listSnapshots()).toMatchObject([{ urn: 'do:image:5', name: 'image-5' }]);
   expect(await again.images()).toEqual(['custom-7']);
   await Promise.all([before.close(), after.close()]);
 });

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../../../base/clock.ts';
 import { EngineError } from '../../../base/engine-error.ts';
 import type { CloudMark } from '../../cloud-mark.ts';
-import type { Compute, ComputeEvent, Instance, SavedDisk, Surveyed, Usage } from '../port.ts';
+import type { Compute, ComputeEvent, DiskSnapshot, Instance, Surveyed, Usage } from '../port.ts';
 import { openJournal } from './journal.ts';
 import { type Load, loads } from './load.ts';
 
@@ -24,7 +24,7 @@ export interface Delays {
   force: number;
   delete: number;
   replace: number;
-  save: number;
+  snapshotDisk: number;
   /** A resize, an address, a volume, a password. */
   change: number;
   /** The import of an image. */
@@ -38,7 +38,7 @@ export const realisticDelays: Delays = {
   force: 200,
   delete: 100,
   replace: 400,
-  save: 100,
+  snapshotDisk: 100,
   change: 30,
   import: 1000,
 };
@@ -49,7 +49,7 @@ export const noDelays: Delays = {
   force: 0,
   delete: 0,
   replace: 0,
-  save: 0,
+  snapshotDisk: 0,
   change: 0,
   import: 0,
 };
@@ -70,7 +70,7 @@ export interface World {
   readonly images: ReadonlySet<string>;
   readonly machines: ReadonlyMap<string, Machine>;
   readonly networks: ReadonlySet<string>;
-  readonly saved: ReadonlyMap<string, SavedDisk>;
+  readonly snapshots: ReadonlyMap<string, DiskSnapshot>;
   readonly mark: CloudMark | undefined;
   readonly clock: Clock;
   /** The next `times` calls of `method` throw `error` and do nothing. */
@@ -103,13 +103,13 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** A line of the journal: the last one about a thing holds. */
+/** A line of the journal: the last one about a thing holds. `saved`: a snapshot, as journals of before have it. */
 type Entry =
   | { machine: Machine }
   | { gone: string }
   | { network: string }
   | { noNetwork: string }
-  | { saved: SavedDisk }
+  | { saved: DiskSnapshot }
   | { noSaved: string }
   | { image: string }
   | { noImage: string }
@@ -124,7 +124,7 @@ export async function openWorld({
 }: WorldOptions): Promise<World> {
   const machines = new Map<string, Machine>();
   const networks = new Set<string>();
-  const saved = new Map<string, SavedDisk>();
+  const snapshots = new Map<string, DiskSnapshot>();
   const images = new Set(given);
   const held = new Set<string>();
   const load = loads(clock);
@@ -138,8 +138,8 @@ export async function openWorld({
     else if ('gone' in entry) machines.delete(entry.gone);
     else if ('network' in entry) networks.add(entry.network);
     else if ('noNetwork' in entry) networks.delete(entry.noNetwork);
-    else if ('saved' in entry) saved.set(entry.saved.name, entry.saved);
-    else if ('noSaved' in entry) saved.delete(entry.noSaved);
+    else if ('saved' in entry) snapshots.set(entry.saved.name, entry.saved);
+    else if ('noSaved' in entry) snapshots.delete(entry.noSaved);
     else if ('image' in entry) images.add(entry.image);
     else if ('mark' in entry) ({ mark } = entry);
     else images.delete(entry.noImage);
@@ -153,7 +153,7 @@ export async function openWorld({
     if (mark) yield { mark };
     for (const network of networks) yield { network };
     for (const machine of machines.values()) yield { machine };
-    for (const disk of saved.values()) yield { saved: disk };
+    for (const disk of snapshots.values()) yield { saved: disk };
     for (const image of images) yield { image };
     for (const image of given) if (!images.has(image)) yield { noImage: image };
   }
@@ -180,7 +180,7 @@ export async function openWorld({
     images,
     machines,
     networks,
-    saved,
+    snapshots,
     get mark() {
       return mark;
     },

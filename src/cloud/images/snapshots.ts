@@ -1,13 +1,13 @@
-/** Snapshots and backups: images whose disk the droplet's own reconciler keeps, and droplets are made from. */
+/** Snapshots and backups: images that the droplet's own reconciler takes of its disk, and that droplets are made from. */
 import { type RawBuilder, sql } from 'kysely';
 import { insertEvents } from '../../store/events.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { untagging } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
-import { imageUrn, savedName } from './row.ts';
+import { imageUrn, snapshotName } from './row.ts';
 
-export interface NewSavedImage {
+export interface NewSnapshot {
   teamId: string;
   dropletId: number;
   name: string;
@@ -20,21 +20,21 @@ export interface NewSavedImage {
   at: Date;
 }
 
-/** Writes down an image that is to be kept of a droplet, `pending` until `finishSave`; answers its id. */
-export async function newSavedImage(tx: Tx, image: NewSavedImage): Promise<number> {
+/** Writes down a snapshot or backup that is to be taken of a droplet, `pending` until `finishSnapshot`; answers its id. */
+export async function newSnapshot(tx: Tx, image: NewSnapshot): Promise<number> {
   const { rows } = await sql<{ id: number }>`
-    ${savingImage(image, sql`(select) as once`)} returning id`.execute(tx);
+    ${insertSnapshot(image, sql`(select) as once`)} returning id`.execute(tx);
   const [row] = rows;
   if (!row) throw new Error('The image was not written.');
   return row.id;
 }
 
 /**
- * SQL that does what `newSavedImage` does, for a statement that does more: for each row of `from`, whose columns the name
+ * SQL that does what `newSnapshot` does, for a statement that does more: for each row of `from`, whose columns the name
  * may use.
  */
-export const savingImage = (
-  image: Omit<NewSavedImage, 'name'> & { name: string | RawBuilder<string> },
+export const insertSnapshot = (
+  image: Omit<NewSnapshot, 'name'> & { name: string | RawBuilder<string> },
   from: RawBuilder<unknown>,
 ): RawBuilder<unknown> => sql`
   insert into images (team_id, droplet_id, name, type, status, distribution, regions, min_disk_gib, created_at)
@@ -48,42 +48,42 @@ const distributionSql = (imageId: number): RawBuilder<string> =>
     ${resolveImage(imageId)?.distribution ?? 'Unknown'})`;
 
 /**
- * Ends what `newSavedImage` began: the image is there, with the bytes it takes, or it never came to be, and then it
+ * Ends what `newSnapshot` began: the image is there, with the bytes it takes, or it never came to be, and then it
  * is deleted at `at`, with what is left of it in the engine. An image that was deleted meanwhile stays deleted.
  */
-export async function finishSave(
+export async function finishSnapshot(
   db: Queryable,
   imageId: number,
   result: { bytes: number; at: Date } | { error: string; at: Date },
 ): Promise<void> {
-  const kept = 'bytes' in result;
-  const [bytes, error] = kept ? [result.bytes, ''] : [null, result.error];
+  const taken = 'bytes' in result;
+  const [bytes, error] = taken ? [result.bytes, ''] : [null, result.error];
   const { rows } = await sql`
     with changed as (
-      update images set status = ${kept ? 'available' : 'error'}, bytes = coalesce(${bytes}::bigint, bytes),
-        error_message = ${error}, deleted_at = ${kept ? null : result.at}::timestamptz
+      update images set status = ${taken ? 'available' : 'error'}, bytes = coalesce(${bytes}::bigint, bytes),
+        error_message = ${error}, deleted_at = ${taken ? null : result.at}::timestamptz
       where id = ${imageId} and deleted_at is null returning team_id
-    ), told as (${insertEvents(sql`
+    ), recorded as (${insertEvents(sql`
       select ${result.at}::timestamptz, team_id, ${imageUrn(imageId)}, 'created', null::bigint
-      from changed where ${kept}`)})
+      from changed where ${taken}`)})
     select from changed`.execute(db);
-  if (rows.length > 0 && kept) return;
-  // What is left of it is cleared away; of one that was deleted meanwhile, the disk was kept after the first clean-up.
+  if (rows.length > 0 && taken) return;
+  // What is left of it is cleared away; of one that was deleted meanwhile, the snapshot was taken after the first clean-up.
   await sql`select wake(${imageKind}, id::text, deleted_at) from images where id = ${imageId}`.execute(db);
 }
 
-/** What a disk that is kept of a droplet is in the engine. */
-export async function savedDisk(db: Queryable, imageId: number): Promise<{ urn: string; name: string }> {
+/** What the engine is to call a droplet's snapshot, and whose it is. */
+export async function engineSnapshot(db: Queryable, imageId: number): Promise<{ urn: string; name: string }> {
   const image = await db
     .selectFrom('images')
     .select(['id', 'nonce'])
     .where('id', '=', imageId)
     .executeTakeFirstOrThrow();
-  return { urn: imageUrn(imageId), name: savedName(image) };
+  return { urn: imageUrn(imageId), name: snapshotName(image) };
 }
 
-/** Ends whatever is still to be kept of a droplet: it never came to be. */
-export async function abandonSaves(
+/** Ends the snapshots and backups that are still to be taken of a droplet: they never came to be. */
+export async function abandonSnapshots(
   tx: Tx,
   dropletId: number,
   end: { error: string; at: Date },
@@ -96,7 +96,7 @@ export async function abandonSaves(
     .where('deleted_at', 'is', null)
     .orderBy('id')
     .execute();
-  for (const { id } of pending) await finishSave(tx, id, end);
+  for (const { id } of pending) await finishSnapshot(tx, id, end);
 }
 
 /**

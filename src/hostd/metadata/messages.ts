@@ -1,12 +1,12 @@
 import type { MetadataDocument } from '../../engine/node/port.ts';
 
-/** What hostd tells the process of the metadata service, a line of JSON each. */
-export type Told =
+/** A message of hostd to the process of the metadata service, a line of JSON. */
+export type Message =
   /** What the droplet at this IPv4 address is answered from now on; without a document: it is nobody's. */
   | { address: string; metadata?: MetadataDocument | undefined }
   /**
-   * A line with this number is what the process answers: it knows all that it was told before. With the first it has
-   * been told everything, and begins to serve.
+   * A line with this number is what the process answers: it has taken in all messages before. With the first it has
+   * every droplet, and begins to serve.
    */
   | { mark: number };
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Queryable } from '../../store/store.ts';
 
 /** What a host is to do about a reserved address. */
-export interface WantedAddress {
+export interface DesiredAddress {
   ip: string;
   team_id: string;
   /** The droplet's own address that it leads to. */
@@ -14,7 +14,7 @@ export interface WantedAddress {
   pending_action_id: number | null;
 }
 
-const wanted = (db: Queryable) =>
+const desired = (db: Queryable) =>
   db
     .selectFrom('reserved_ips as r')
     .leftJoin('droplets as d', 'd.id', 'r.droplet_id')
@@ -26,9 +26,9 @@ const wanted = (db: Queryable) =>
     )
     .select(sql<boolean>`r.deleted_at is not null`.as('released'));
 
-/** What is wanted of an address; undefined where nobody holds it. */
-export const wantedAddress = (db: Queryable, ip: string): Promise<WantedAddress | undefined> =>
-  wanted(db).where('r.ip', '=', ip).executeTakeFirst();
+/** The desired state of an address; undefined where nobody holds it. */
+export const desiredAddress = (db: Queryable, ip: string): Promise<DesiredAddress | undefined> =>
+  desired(db).where('r.ip', '=', ip).executeTakeFirst();
 
-/** What is wanted of all addresses. */
-export const wantedAddresses = (db: Queryable): Promise<WantedAddress[]> => wanted(db).execute();
+/** The desired state of all addresses. */
+export const desiredAddresses = (db: Queryable): Promise<DesiredAddress[]> => desired(db).execute();

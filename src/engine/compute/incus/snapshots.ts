@@ -1,5 +1,5 @@
 /**
- * Kept disks: instances that never run, each a copy of a machine's disk. A copy in a btrfs pool shares its blocks
+ * Disk snapshots: instances that never run, each a copy of a machine's disk. A copy in a btrfs pool shares its blocks
  * with the machine, so it takes no time and no room, and lives on when the machine is deleted.
  */
 import { EngineError } from '../../../base/engine-error.ts';
@@ -7,17 +7,19 @@ import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
 import { says } from './errors.ts';
 import { type IncusInstance, instancePath, isUnderWay, ownConfig, remove, rewrite } from './instances.ts';
-import { bytesKey, engineName, portName, savedKey } from './spec.ts';
+import { bytesKey, engineName, portName, snapshotKey } from './spec.ts';
 
-type Saved = Pick<Compute, 'save' | 'listSaved' | 'deleteSaved'>;
+type Snapshots = Pick<Compute, 'snapshotDisk' | 'listSnapshots' | 'deleteSnapshot'>;
 
-/** What is there under the name of a kept disk. Half-made ones, and others', are answered too. */
-export const findSaved = ({ client, id }: IncusContext, name: string): Promise<IncusInstance | undefined> =>
-  client.find(instancePath(engineName(id, name)));
+/** What is there under the name of a disk snapshot. Half-made ones, and others', are answered too. */
+export const findSnapshot = (
+  { client, id }: IncusContext,
+  name: string,
+): Promise<IncusInstance | undefined> => client.find(instancePath(engineName(id, name)));
 
-export function savedDisks(context: IncusContext): Saved {
+export function diskSnapshots(context: IncusContext): Snapshots {
   const { client, id } = context;
-  const find = (name: string) => findSaved(context, name);
+  const find = (name: string) => findSnapshot(context, name);
 
   /** About what a disk takes: its own blocks, and those it shares with what it was made from. */
   async function bytesOf(machine: IncusInstance): Promise<number> {
@@ -33,9 +35,9 @@ export function savedDisks(context: IncusContext): Saved {
     return shared + (state.disk?.['root']?.usage ?? 0);
   }
 
-  /** Throws unless a kept disk can be made under this name; clears away one that was left half-made. */
+  /** Throws unless a disk snapshot can be made under this name; clears away one that was left half-made. */
   async function makeWay(name: string, there: IncusInstance, urn: string): Promise<void> {
-    if (there.config[savedKey] !== urn)
+    if (there.config[snapshotKey] !== urn)
       throw new EngineError('rejected', `incus: ${name} belongs to another owner`);
     if (await isUnderWay(client, there.name)) throw new EngineError('busy', `incus: ${name} is being made`);
     await remove(client, there.name);
@@ -59,7 +61,7 @@ export function savedDisks(context: IncusContext): Saved {
           profiles: [],
           // A snapshot of a btrfs subvolume is consistent without the machine being frozen.
           source: { type: 'copy', source: machine.name, instance_only: true, allow_inconsistent: true },
-          config: { ...without([...atoll, 'raw.lxc']), [savedKey]: urn },
+          config: { ...without([...atoll, 'raw.lxc']), [snapshotKey]: urn },
           devices: Object.fromEntries(others.map((key) => [key, { type: 'none' }])),
         },
       }),
@@ -68,37 +70,37 @@ export function savedDisks(context: IncusContext): Saved {
     const root = copied?.devices['root'];
     if (!copied || !root) throw new EngineError('failed', `incus: ${name} has gone while it was made`);
     await rewrite(client, copied, {
-      config: { ...ownConfig(copied), [savedKey]: urn, [bytesKey]: String(bytes) },
+      config: { ...ownConfig(copied), [snapshotKey]: urn, [bytesKey]: String(bytes) },
       devices: { root },
     });
     return bytes;
   }
 
   return {
-    async save(name, { urn, name: savedName }) {
-      const there = await find(savedName);
-      const bytes = there?.config[savedKey] === urn && there.config[bytesKey];
-      if (bytes) return { urn, name: savedName, bytes: Number(bytes) };
-      if (there) await makeWay(savedName, there, urn);
+    async snapshotDisk(name, { urn, name: snapshotName }) {
+      const there = await find(snapshotName);
+      const bytes = there?.config[snapshotKey] === urn && there.config[bytesKey];
+      if (bytes) return { urn, name: snapshotName, bytes: Number(bytes) };
+      if (there) await makeWay(snapshotName, there, urn);
       const machine = await context.complete(name);
       try {
-        return { urn, name: savedName, bytes: await copy(machine, savedName, urn) };
+        return { urn, name: snapshotName, bytes: await copy(machine, snapshotName, urn) };
       } catch (error) {
         if (says(error, /UNIQUE constraint failed: instances/))
-          throw new EngineError('busy', `incus: ${savedName} is being made`, { cause: error });
+          throw new EngineError('busy', `incus: ${snapshotName} is being made`, { cause: error });
         throw error;
       }
     },
-    async listSaved() {
+    async listSnapshots() {
       const instances = await client.request<IncusInstance[]>('GET', '/1.0/instances?recursion=1');
       return instances.flatMap(({ name, config }) => {
-        const { [savedKey]: urn, [bytesKey]: bytes } = config;
+        const { [snapshotKey]: urn, [bytesKey]: bytes } = config;
         return urn && bytes ? [{ urn, name: portName(name), bytes: Number(bytes) }] : [];
       });
     },
-    async deleteSaved(name) {
+    async deleteSnapshot(name) {
       const there = await find(name);
-      if (there?.config[savedKey]) await remove(client, there.name);
+      if (there?.config[snapshotKey]) await remove(client, there.name);
     },
   };
 }
