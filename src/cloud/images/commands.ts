@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
 import type { Store, Tx } from '../../store/store.ts';
+import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
@@ -91,6 +92,7 @@ export function deleteImage(deps: ImageCommandDeps, request: Asked, imageId: num
     }
     await deleteImages(tx, [image.id], at);
     changed({ urn: imageUrn(image.id), change: 'deleted' });
+    changed(...(await imagesOfDropletChanged(tx, image.droplet_id)));
   });
 }
 

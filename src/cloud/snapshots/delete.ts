@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, notFound } from '../../http/errors.ts';
 import type { Queryable, Store } from '../../store/store.ts';
+import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { deleteImages, findOwnImage, imageUrn } from '../images/index.ts';
 import { deleteVolumeSnapshot } from '../volumes/index.ts';
 
@@ -37,5 +38,6 @@ export function deleteSnapshot(
     if (image?.status !== 'available') throw notFound();
     await deleteImages(tx, [image.id], at);
     changed({ urn: imageUrn(image.id), change: 'deleted' });
+    changed(...(await imagesOfDropletChanged(tx, image.droplet_id)));
   });
 }
