@@ -159,3 +159,31 @@ it('of a droplet, an event where an image of its own goes or becomes another kin
   await api.expect(204, 'DELETE', `/v2/images/${left}`);
   expect(await told()).toEqual(before);
 });
+
+it('of a tag, an event where something new has it, and where that goes', async () => {
+  const { api, database, team } = lab.atoll;
+  const told = async () => {
+    const { rows } = await database.store.pool.query<{ change: string }>(
+      "select change from events where urn = 'do:tag:counted' order by xid, id",
+    );
+    return rows.map(({ change }) => change);
+  };
+  const tags = ['counted'];
+  await createDroplet(api, { tags });
+  expect(await told()).toEqual(['created']);
+  const { id } = await createDroplet(api, { tags });
+  const volume = await createVolume(api, { name: 'counted', tags });
+  await untilIdle(lab.atoll);
+  expect(await told()).toEqual(['created', 'changed', 'changed']);
+  await api.expect(202, 'POST', `/v2/volumes/${volume.id}/actions`, { type: 'attach', droplet_id: id, tags });
+  await untilIdle(lab.atoll);
+  expect(await told()).toEqual(['created', 'changed', 'changed']);
+  const image = await savedImage(lab.atoll, { teamId: team.teamId, type: 'snapshot', dropletId: id });
+  const resources = [{ resource_id: String(image), resource_type: 'image' }];
+  await api.expect(204, 'POST', '/v2/tags/counted/resources', { resources });
+  await api.expect(204, 'DELETE', `/v2/snapshots/${image}`);
+  await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+  await untilIdle(lab.atoll);
+  await api.expect(204, 'DELETE', `/v2/volumes/${volume.id}`);
+  expect(await told()).toEqual(['created', ...Array.from({ length: 6 }, () => 'changed')]);
+});

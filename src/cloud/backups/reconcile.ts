@@ -6,6 +6,7 @@ import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
 import { imagesOfDropletChanged, postponeBackup } from '../droplet-state/index.ts';
 import { deleteImages, imageUrn } from '../images/index.ts';
+import { tagsTaken } from '../tags/index.ts';
 import { beginBackup } from './begin.ts';
 import {
   type BackupEnd,
@@ -59,7 +60,8 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
       for (const { id, team_id: teamId } of deleted)
         await recordEvent(tx, { at, teamId, urn: imageUrn(id), change: 'deleted' });
       if (deleted.length === 0) return;
-      for (const { urn } of await imagesOfDropletChanged(tx, droplet.id))
+      const besides = tagsTaken([...new Set(deleted.flatMap(({ tags }) => tags))]);
+      for (const { urn } of [...besides, ...(await imagesOfDropletChanged(tx, droplet.id))])
         await recordEvent(tx, { at, teamId: droplet.team_id, urn, change: 'changed' });
     });
   }

@@ -167,7 +167,7 @@ async function moveImage(
   teamId: string,
 ): Promise<void> {
   await close(tx, id, 'accepted', at, { recipient_team_id: teamId });
-  await untagResource(tx, 'image', String(image_id));
+  const ofSender = await untagResource(tx, 'image', String(image_id));
   const image = await tx
     .selectFrom('images')
     .select('droplet_id')
@@ -184,8 +184,8 @@ async function moveImage(
     ...(team !== caller.teamId && { besides: true as const }),
   }));
   changed({ urn, change: 'deleted', ...left }, { urn, change: 'created', ...arrived });
-  for (const change of await imagesOfDropletChanged(tx, image.droplet_id))
-    changed({ ...change, teamId: from });
+  ofSender.push(...(await imagesOfDropletChanged(tx, image.droplet_id)));
+  for (const change of ofSender) changed({ ...change, teamId: from });
 }
 
 /** The image stays with the team that has offered it. */
