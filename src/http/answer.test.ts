@@ -309,4 +309,5 @@ it('a client that goes before its stream begins has none', async () => {
   await until(() => bodies[0]?.destroyed === true);
   // It would wait for a stream that is counted and never ends.
   await started.app.close();
+  expect(bodies).toHaveLength(1);
 });
