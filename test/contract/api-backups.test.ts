@@ -153,8 +153,15 @@ describe('backups', () => {
     await act(id, { type: 'disable_backups' });
     await pass(days(20));
     expect(await backupsOf(id)).toHaveLength(3);
-    await pass(days(9));
+    await pass(days(7));
+    expect(await backupsOf(id)).toHaveLength(1);
+    await pass(days(1));
     expect(await backupsOf(id)).toEqual([]);
+    // Its droplet shows it no more. Nothing else has become of that for a day, and older events are gone.
+    const { rows } = await atoll.database.store.pool.query('select change from events where urn = $1', [
+      `do:droplet:${id}`,
+    ]);
+    expect(rows).toContainEqual({ change: 'changed' });
   });
 
   it('go with their droplet', async () => {

@@ -1,6 +1,7 @@
 /** Every operation that changes something leaves an audit row, and an event of what it has changed. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDroplet } from '../support/droplets.ts';
+import { savedImage } from '../support/images.ts';
 import { builtOperations, pathOf } from '../support/operations.ts';
 import { createVolume } from '../support/volumes.ts';
 import { type Good, type Lab, openLab } from './fixtures.ts';
@@ -116,4 +117,73 @@ it('of tags, no event where nothing is given or loses one', async () => {
   expect(await left('POST', 'worn')).toEqual(before);
   expect(await left('DELETE', 'elsewhere')).toEqual(before);
   expect(await left('DELETE', 'worn')).toEqual({ audited: 1, told: 5 });
+});
+
+it('of a droplet, an event where an image of its own goes or becomes another kind', async () => {
+  const { api, database, team, newTeam } = lab.atoll;
+  const droplet = await createDroplet(api);
+  await untilIdle(lab.atoll);
+  const { teamId: recipient_uuid, api: theirs } = await newTeam();
+  const image = (type: 'snapshot' | 'backup') =>
+    savedImage(lab.atoll, { teamId: team.teamId, type, dropletId: droplet.id });
+  const transfer = async () => {
+    const id = await image('snapshot');
+    const path = `/v2/images/${id}/account_transfer`;
+    const { transfer_id } = await api.expect(201, 'POST', path, { recipient_uuid });
+    return theirs.call('POST', `${path}/accept`, { transfer_id, recipient_uuid });
+  };
+  const told = async () => {
+    const { rows } = await database.store.pool.query<{ change: string; team_id: string }>(
+      'select change, team_id from events where urn = $1 order by xid, id',
+      [`do:droplet:${droplet.id}`],
+    );
+    return rows;
+  };
+  for (const changing of [
+    async () => api.call('DELETE', `/v2/images/${await image('snapshot')}`),
+    async () => api.call('DELETE', `/v2/images/${await image('backup')}`),
+    async () => api.call('DELETE', `/v2/snapshots/${await image('snapshot')}`),
+    async () => api.call('POST', `/v2/images/${await image('backup')}/actions`, { type: 'convert' }),
+    transfer,
+  ]) {
+    const before = await told();
+    expect((await changing()).status).toBeLessThan(300);
+    const change = { change: 'changed', team_id: team.teamId };
+    expect((await told()).slice(before.length), String(changing)).toEqual([change]);
+  }
+
+  const left = await image('snapshot');
+  await api.expect(204, 'DELETE', `/v2/droplets/${droplet.id}`);
+  await untilIdle(lab.atoll);
+  const before = await told();
+  await api.expect(204, 'DELETE', `/v2/images/${left}`);
+  expect(await told()).toEqual(before);
+});
+
+it('of a tag, an event where something new has it, and where that goes', async () => {
+  const { api, database, team } = lab.atoll;
+  const told = async () => {
+    const { rows } = await database.store.pool.query<{ change: string }>(
+      "select change from events where urn = 'do:tag:counted' order by xid, id",
+    );
+    return rows.map(({ change }) => change);
+  };
+  const tags = ['counted'];
+  await createDroplet(api, { tags });
+  expect(await told()).toEqual(['created']);
+  const { id } = await createDroplet(api, { tags });
+  const volume = await createVolume(api, { name: 'counted', tags });
+  await untilIdle(lab.atoll);
+  expect(await told()).toEqual(['created', 'changed', 'changed']);
+  await api.expect(202, 'POST', `/v2/volumes/${volume.id}/actions`, { type: 'attach', droplet_id: id, tags });
+  await untilIdle(lab.atoll);
+  expect(await told()).toEqual(['created', 'changed', 'changed']);
+  const image = await savedImage(lab.atoll, { teamId: team.teamId, type: 'snapshot', dropletId: id });
+  const resources = [{ resource_id: String(image), resource_type: 'image' }];
+  await api.expect(204, 'POST', '/v2/tags/counted/resources', { resources });
+  await api.expect(204, 'DELETE', `/v2/snapshots/${image}`);
+  await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
+  await untilIdle(lab.atoll);
+  await api.expect(204, 'DELETE', `/v2/volumes/${volume.id}`);
+  expect(await told()).toEqual(['created', ...Array.from({ length: 6 }, () => 'changed')]);
 });

@@ -4,8 +4,9 @@ import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import type { Reconciler } from '../../control/loop.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Queryable, Store } from '../../store/store.ts';
-import { postponeBackup } from '../droplet-state/index.ts';
+import { imagesOfDropletChanged, postponeBackup } from '../droplet-state/index.ts';
 import { deleteImages, imageUrn } from '../images/index.ts';
+import { tagsTaken } from '../tags/index.ts';
 import { beginBackup } from './begin.ts';
 import {
   type BackupEnd,
@@ -40,7 +41,7 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
   async function take(step: BackupStep, row: BackupRow): Promise<ObservedBackups | void> {
     switch (step.do) {
       case 'delete':
-        return expire(step.images);
+        return expire(step.images, row);
       case 'skip':
         log.warn({ droplet: row.id, window: step.due }, 'a backup window has passed without a backup');
         return postponeBackup(store.db, row.id, step);
@@ -51,12 +52,17 @@ export function backupReconciler(deps: ConvergeDeps & { store: Store }): Reconci
     }
   }
 
-  async function expire(images: number[]): Promise<void> {
+  async function expire(images: number[], droplet: BackupRow): Promise<void> {
     await store.transaction(async (tx) => {
       const at = clock.now();
       // One may have been made a snapshot since it was read, and be another team's.
-      for (const { id, team_id: teamId } of await deleteImages(tx, images, at, 'backup'))
+      const deleted = await deleteImages(tx, images, at, 'backup');
+      for (const { id, team_id: teamId } of deleted)
         await recordEvent(tx, { at, teamId, urn: imageUrn(id), change: 'deleted' });
+      if (deleted.length === 0) return;
+      const besides = tagsTaken([...new Set(deleted.flatMap(({ tags }) => tags))]);
+      for (const { urn } of [...besides, ...(await imagesOfDropletChanged(tx, droplet.id))])
+        await recordEvent(tx, { at, teamId: droplet.team_id, urn, change: 'changed' });
     });
   }
 

@@ -7,6 +7,7 @@ export {
   dropletKind,
   dropletUrn,
   holdDroplets,
+  imagesOfDropletChanged,
   type LockedDroplet,
   lockable,
   lockDroplet,

@@ -27,6 +27,21 @@ export const dropletChanged = (id: number): Change => ({
   wake: [dropletKind, String(id)],
 });
 
+/**
+ * What a command changes of the droplet that an image was taken of, by changing which snapshots and backups that lists.
+ * To be asked after the change, by which the droplet is locked. Nothing of a droplet that is gone, or of none.
+ */
+export async function imagesOfDropletChanged(tx: Tx, id: number | null): Promise<Change[]> {
+  if (id === null) return [];
+  const droplet = await tx
+    .selectFrom('droplets')
+    .select('id')
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst();
+  return droplet ? [{ urn: dropletUrn(id), change: 'changed', besides: true }] : [];
+}
+
 /** The team's droplets, each locked until the transaction ends: two requests about one wait for each other. */
 export const lockable = (tx: Tx, caller: Caller) =>
   tx

@@ -23,7 +23,7 @@ import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { orderableSize } from '../sizes/index.ts';
-import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import { placeVolumes, volumesFor, volumeUrn } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import { newRootAccess, type RootAccess } from './root-access.ts';
@@ -101,7 +101,8 @@ export async function createDroplets(
     }
     const volumes = await volumesFor(tx, caller, region.slug, body.volumes ?? []);
     const tags = await ensureTags(tx, caller.teamId, tagNames, clock);
-    changed(...newTags(tags));
+    // Where there is no room for any, only what was made for them changes.
+    changed(...tagsGiven(tags.filter(({ made }) => made || names.length > 0)));
     const created: Created = { droplets: [], actionIds: [] };
     for (const [index, name] of names.entries()) {
       const droplet = await insertDroplet(tx, deps, {

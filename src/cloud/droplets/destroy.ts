@@ -51,7 +51,7 @@ export async function removeDroplet(
   const resource = { resourceType: 'droplet', resourceId: String(droplet.id), region: droplet.region };
   const action = await beginAction(tx, { caller, type: 'destroy', ...resource, at });
   await abandonSnapshots(tx, droplet.id, { error: interrupted, at });
-  await untagResource(tx, 'droplet', String(droplet.id));
+  changed(...(await untagResource(tx, 'droplet', String(droplet.id))));
   changed(...(await releaseVolumes(tx, droplet.id)), ...(await releaseReservedIps(tx, droplet.id, at)));
   await wakeBackups(tx, droplet.id, at);
   await tx

@@ -3,6 +3,7 @@ import type { Static } from 'typebox';
 import { type Action, beginAction } from '../../control/actions.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
+import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { type ImageCommandDeps, lockImage } from './commands.ts';
 import { type ImageRow, imageUrn } from './row.ts';
@@ -37,6 +38,7 @@ export function actOnImage(
       done: true,
     });
     changed({ urn: imageUrn(image.id), change: 'changed', action: action.id });
+    if (changes.type) changed(...(await imagesOfDropletChanged(tx, image.droplet_id)));
     return action;
   });
 }

@@ -5,8 +5,9 @@ import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, invalid, notFound, quoted, unprocessable } from '../../http/errors.ts';
 import type { Store, Tx } from '../../store/store.ts';
+import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { checkRegion } from '../regions/index.ts';
-import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import { checkTagNames, ensureTags, tagResources, tagsGiven, tagsTaken } from '../tags/index.ts';
 import { resolveImage } from './catalogue.ts';
 import { imageKind } from './reconcile.ts';
 import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
@@ -49,7 +50,7 @@ export async function createCustomImage(
       .executeTakeFirstOrThrow();
     const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
     await tagResources(tx, tags, 'image', [String(id)], deps.clock);
-    changed(...newTags(tags), { urn: imageUrn(id), change: 'created', wake: [imageKind, String(id)] });
+    changed(...tagsGiven(tags), { urn: imageUrn(id), change: 'created', wake: [imageKind, String(id)] });
     const row = await findOwnImage(tx, caller.teamId, id);
     if (!row) throw new Error(`Image ${id} was not made.`);
     return row;
@@ -89,8 +90,9 @@ export function deleteImage(deps: ImageCommandDeps, request: Asked, imageId: num
     if (image.type !== 'custom' && image.status === 'pending') {
       throw unprocessable('Image is still being taken of its Droplet. Delete it when it is available.');
     }
-    await deleteImages(tx, [image.id], at);
+    const [deleted] = await deleteImages(tx, [image.id], at);
     changed({ urn: imageUrn(image.id), change: 'deleted' });
+    changed(...tagsTaken(deleted?.tags ?? []), ...(await imagesOfDropletChanged(tx, image.droplet_id)));
   });
 }
 

@@ -102,17 +102,18 @@ export async function abandonSnapshots(
 /**
  * Deletes images at once for the API, and what was offered of them; their bytes follow. Those that are deleted
  * already stay as they are, and with `type` those that have become another one. They are locked first, as the statement
- * that takes off their tags must see those of whoever had them locked. Answers those that it deleted.
+ * that takes off their tags must see those of whoever had them locked. Answers those that it deleted, with the names of
+ * the tags that they had.
  */
 export async function deleteImages(
   tx: Tx,
   ids: readonly number[],
   at: Date,
   type: 'backup' | null = null,
-): Promise<{ id: number; team_id: string }[]> {
+): Promise<{ id: number; team_id: string; tags: string[] }[]> {
   if (ids.length === 0) return [];
   await sql`select from images where id = any(${ids}::bigint[]) order by id for update`.execute(tx);
-  const { rows } = await sql<{ id: number; team_id: string }>`
+  const { rows } = await sql<{ id: number; team_id: string; tags: string[] }>`
     with deleted as (
       update images set deleted_at = ${at}
       where id = any(${ids}::bigint[]) and deleted_at is null and (${type}::text is null or type = ${type})
@@ -123,7 +124,9 @@ export async function deleteImages(
       update image_transfers set status = 'cancelled', ended_at = ${at}
       where image_id in (select id from deleted) and status = 'pending'
     )
-    select id, team_id, wake(${imageKind}, id::text, ${at}) from deleted`.execute(tx);
+    select id, team_id, array(select name from untagged where resource_id = deleted.id::text) as tags,
+      wake(${imageKind}, id::text, ${at})
+    from deleted`.execute(tx);
   return rows;
 }
 

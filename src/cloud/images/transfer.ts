@@ -10,6 +10,7 @@ import { invalid, notFound, unprocessable } from '../../http/errors.ts';
 import type { ImageTransfers } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
 import { emailOf, findTeam, mayInTeam } from '../account/index.ts';
+import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { untagResource } from '../tags/index.ts';
 import { type ImageCommandDeps, lockImage } from './commands.ts';
 import { imageUrn } from './row.ts';
@@ -166,7 +167,12 @@ async function moveImage(
   teamId: string,
 ): Promise<void> {
   await close(tx, id, 'accepted', at, { recipient_team_id: teamId });
-  await untagResource(tx, 'image', String(image_id));
+  const ofSender = await untagResource(tx, 'image', String(image_id));
+  const image = await tx
+    .selectFrom('images')
+    .select('droplet_id')
+    .where('id', '=', image_id)
+    .executeTakeFirstOrThrow();
   await tx
     .updateTable('images')
     .set({ team_id: teamId, droplet_id: null })
@@ -178,6 +184,8 @@ async function moveImage(
     ...(team !== caller.teamId && { besides: true as const }),
   }));
   changed({ urn, change: 'deleted', ...left }, { urn, change: 'created', ...arrived });
+  ofSender.push(...(await imagesOfDropletChanged(tx, image.droplet_id)));
+  for (const change of ofSender) changed({ ...change, teamId: from });
 }
 
 /** The image stays with the team that has offered it. */

@@ -3,7 +3,9 @@ import type { Clock } from '../../base/clock.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { ApiError, notFound } from '../../http/errors.ts';
 import type { Queryable, Store } from '../../store/store.ts';
+import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { deleteImages, findOwnImage, imageUrn } from '../images/index.ts';
+import { tagsTaken } from '../tags/index.ts';
 import { deleteVolumeSnapshot } from '../volumes/index.ts';
 
 export interface SnapshotsDeps {
@@ -35,7 +37,8 @@ export function deleteSnapshot(
     const image = await findOwnImage(tx, caller.teamId, Number(id), 'lock');
     if (image && image.type !== 'snapshot') throw notASnapshot();
     if (image?.status !== 'available') throw notFound();
-    await deleteImages(tx, [image.id], at);
+    const [deleted] = await deleteImages(tx, [image.id], at);
     changed({ urn: imageUrn(image.id), change: 'deleted' });
+    changed(...tagsTaken(deleted?.tags ?? []), ...(await imagesOfDropletChanged(tx, image.droplet_id)));
   });
 }

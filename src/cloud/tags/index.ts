@@ -4,7 +4,16 @@ import { tagsOperations } from './routes.ts';
 export { holdNumbered, holdUuids } from './hold.ts';
 export { checkTagNames } from './names.ts';
 export { idsTagged, tagsOf } from './sql.ts';
-export { ensureTags, findTag, newTags, type Tag, tagResources, untagging, untagResource } from './tagging.ts';
+export {
+  ensureTags,
+  findTag,
+  type Tag,
+  tagResources,
+  tagsGiven,
+  tagsTaken,
+  untagging,
+  untagResource,
+} from './tagging.ts';
 export { TagSchema, type TagView } from './view.ts';
 
 export const product: Product = {

@@ -12,9 +12,13 @@ export type EnsuredTag = Tag & { made: boolean };
 
 export const tagUrn = ({ name }: Pick<Tag, 'name'>): string => `do:tag:${name}`;
 
-/** What a command changes by making the tags that it needs. */
-export const newTags = (tags: readonly EnsuredTag[]): Change[] =>
-  tags.filter(({ made }) => made).map((tag) => ({ urn: tagUrn(tag), change: 'created', besides: true }));
+/** What a command changes of tags, which show how many have them, by giving them to something new. */
+export const tagsGiven = (tags: readonly EnsuredTag[]): Change[] =>
+  tags.map((tag) => ({ urn: tagUrn(tag), change: tag.made ? 'created' : 'changed', besides: true }));
+
+/** The same, by taking them off. */
+export const tagsTaken = (names: readonly string[]): Change[] =>
+  names.map((name) => ({ urn: tagUrn({ name }), change: 'changed', besides: true }));
 
 const lowerName = sql<string>`lower(name)`;
 
@@ -71,7 +75,7 @@ export async function tagResources(
   type: TaggableType,
   ids: readonly string[],
   clock: Clock,
-): Promise<{ id: string }[]> {
+): Promise<{ tagId: number; id: string }[]> {
   const tagged_at = clock.now();
   const values = tags.flatMap((tag) =>
     ids.map((id) => ({ tag_id: tag.id, resource_type: type, resource_id: id, tagged_at })),
@@ -81,15 +85,21 @@ export async function tagResources(
     .insertInto('taggings')
     .values(values)
     .onConflict((conflict) => conflict.doNothing())
-    .returning('resource_id as id')
+    .returning(['tag_id as tagId', 'resource_id as id'])
     .execute();
 }
 
-/** Takes all tags off a resource: for its deletion. The tags stay. */
-export async function untagResource(tx: Tx, type: TaggableType, id: string): Promise<void> {
-  await tx.deleteFrom('taggings').where('resource_type', '=', type).where('resource_id', '=', id).execute();
+/** Takes all tags off a resource: for its deletion. The tags stay. Answers what a command changes of them by that. */
+export async function untagResource(tx: Tx, type: TaggableType, id: string): Promise<Change[]> {
+  const { rows } = await sql<{ name: string }>`${untagging(type, sql`${id}::text`)}`.execute(tx);
+  return tagsTaken(rows.map(({ name }) => name));
 }
 
-/** SQL that takes all tags off resources, for a statement that does more. `ids`: a query for their ids as text. */
-export const untagging = (type: TaggableType, ids: RawBuilder<unknown>): RawBuilder<unknown> =>
-  sql`delete from taggings where resource_type = ${type} and resource_id in (${ids})`;
+/**
+ * SQL that takes all tags off resources, for a statement that does more: rows of `resource_id` and the tag's `name`.
+ * `ids`: a query for the resources' ids as text.
+ */
+export const untagging = (type: TaggableType, ids: RawBuilder<unknown>): RawBuilder<unknown> => sql`
+  delete from taggings using tags
+  where tags.id = tag_id and resource_type = ${type} and resource_id in (${ids})
+  returning resource_id, tags.name`;

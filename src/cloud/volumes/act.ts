@@ -12,7 +12,7 @@ import {
   type LockedDroplet,
   lockDroplet,
 } from '../droplet-state/index.ts';
-import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { volumeKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
@@ -66,8 +66,8 @@ async function attach(acting: Acting, reference: VolumeReference) {
   }
   checkBytes(volume);
   await checkRoom(tx, droplet);
-  await tagResources(tx, tags, 'volume', [volume.id], clock);
-  acting.changed(...newTags(tags));
+  const given = await tagResources(tx, tags, 'volume', [volume.id], clock);
+  acting.changed(...tagsGiven(tags.filter((tag) => given.some(({ tagId }) => tagId === tag.id))));
   return changeAttachment(acting, { type: 'attach_volume', volume, droplet, attachedTo: droplet.id });
 }
 

@@ -6,7 +6,7 @@ import { ApiError, conflict, invalid, quoted, unprocessable } from '../../http/e
 import type { Tx } from '../../store/store.ts';
 import { teamLimit } from '../account/index.ts';
 import { checkRegion } from '../regions/index.ts';
-import { checkTagNames, ensureTags, newTags, tagResources } from '../tags/index.ts';
+import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { volumeKind } from './kinds.ts';
 import { missingText } from './missing.ts';
@@ -49,7 +49,7 @@ export function createVolume(deps: VolumesDeps, request: Asked & { body: Body })
     if (!made) throw conflict(`failed to create volume: ${quoted(body.name)} already exists in ${region}.`);
     const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
     await tagResources(tx, tags, 'volume', [made.id], deps.clock);
-    changed(...newTags(tags), { urn: volumeUrn(made.id), change: 'created', wake: [volumeKind, made.id] });
+    changed(...tagsGiven(tags), { urn: volumeUrn(made.id), change: 'created', wake: [volumeKind, made.id] });
     return selectVolumes(tx).where('volumes.id', '=', made.id).executeTakeFirstOrThrow();
   });
 }

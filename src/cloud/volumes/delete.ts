@@ -20,8 +20,8 @@ export function deleteVolume(
       );
     if (volume.pending_action_id !== null)
       throw conflict('The volume has a pending event. Please wait for its action to end before deleting.');
-    await untagResource(tx, 'volume', volume.id);
+    const taken = await untagResource(tx, 'volume', volume.id);
     await tx.updateTable('volumes').set({ deleted_at: at }).where('id', '=', volume.id).execute();
-    changed({ urn: volumeUrn(volume.id), change: 'deleted', wake: [volumeKind, volume.id] });
+    changed(...taken, { urn: volumeUrn(volume.id), change: 'deleted', wake: [volumeKind, volume.id] });
   });
 }

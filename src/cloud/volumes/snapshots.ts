@@ -6,7 +6,7 @@ import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Listed } from '../../http/list.ts';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
-import { checkTagNames, ensureTags, newTags, tagResources, untagResource } from '../tags/index.ts';
+import { checkTagNames, ensureTags, tagResources, tagsGiven, untagResource } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { volumeSnapshotKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
@@ -43,7 +43,7 @@ export function createSnapshot(
       .executeTakeFirstOrThrow();
     const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
     await tagResources(tx, tags, 'volume_snapshot', [id], deps.clock);
-    changed(...newTags(tags), {
+    changed(...tagsGiven(tags), {
       urn: volumeSnapshotUrn(id),
       change: 'created',
       wake: [volumeSnapshotKind, id],
@@ -74,7 +74,7 @@ export function deleteVolumeSnapshot(
   return command(deps, request, request.operation, async ({ tx, at, changed }) => {
     const snapshot = await findSnapshot(tx, request.caller, snapshotId, 'lock');
     if (!snapshot) throw notFound();
-    await untagResource(tx, 'volume_snapshot', snapshot.id);
+    changed(...(await untagResource(tx, 'volume_snapshot', snapshot.id)));
     await tx.updateTable('volume_snapshots').set({ deleted_at: at }).where('id', '=', snapshot.id).execute();
     changed({
       urn: volumeSnapshotUrn(snapshot.id),
