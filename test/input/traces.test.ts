@@ -1,7 +1,7 @@
 /** Every operation that changes something leaves an audit row, and an event of what it has changed. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createDroplet } from '../support/droplets.ts';
-import { savedImage } from '../support/images.ts';
+import { snapshotImage } from '../support/images.ts';
 import { builtOperations, pathOf } from '../support/operations.ts';
 import { createVolume } from '../support/volumes.ts';
 import { type Good, type Lab, openLab } from './fixtures.ts';
@@ -125,7 +125,7 @@ it('of a droplet, an event where an image of its own goes or becomes another kin
   await untilIdle(lab.atoll);
   const { teamId: recipient_uuid, api: theirs } = await newTeam();
   const image = (type: 'snapshot' | 'backup') =>
-    savedImage(lab.atoll, { teamId: team.teamId, type, dropletId: droplet.id });
+    snapshotImage(lab.atoll, { teamId: team.teamId, type, dropletId: droplet.id });
   const transfer = async () => {
     const id = await image('snapshot');
     const path = `/v2/images/${id}/account_transfer`;
@@ -178,7 +178,7 @@ it('of a tag, an event where something new has it, and where that goes', async (
   await api.expect(202, 'POST', `/v2/volumes/${volume.id}/actions`, { type: 'attach', droplet_id: id, tags });
   await untilIdle(lab.atoll);
   expect(await told()).toEqual(['created', 'changed', 'changed']);
-  const image = await savedImage(lab.atoll, { teamId: team.teamId, type: 'snapshot', dropletId: id });
+  const image = await snapshotImage(lab.atoll, { teamId: team.teamId, type: 'snapshot', dropletId: id });
   const resources = [{ resource_id: String(image), resource_type: 'image' }];
   await api.expect(204, 'POST', '/v2/tags/counted/resources', { resources });
   await api.expect(204, 'DELETE', `/v2/snapshots/${image}`);
