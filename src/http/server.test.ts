@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
+import { until } from '../../test/support/until.ts';
 import { drivenClock } from '../base/clock.ts';
 import { ApiError } from './errors.ts';
 import { RawJson } from './operation.ts';
@@ -178,6 +181,19 @@ describe('closing', () => {
     expect(await (await answer).json()).toEqual({ done: true });
     await closed;
     await expect(fetch(url)).rejects.toThrow('fetch failed');
+  });
+
+  it.each([
+    ['in its headers', ''],
+    ['in its body', 'authorization: Bearer all\r\ncontent-length: 9\r\n\r\n{'],
+  ])('does not wait for a request that ends %s', async (_where, more) => {
+    const { app, port } = await listen([], { limits: { drainMs: 20 } });
+    const arrived = once(app.server, 'connection');
+    const answer = sendBytes(port, `POST /v2/droplets HTTP/1.1\r\nhost: a\r\n${more}`).catch(() => '');
+    const [socket] = (await arrived) as [Socket];
+    await until(() => socket.bytesRead > 0);
+    await app.close();
+    expect(await answer).toBe('');
   });
 });
 

@@ -13,6 +13,7 @@ import { type OpenStreams, openStreams } from './open-streams.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Operation, Upload } from './operation.ts';
 import { originOf } from './origin.ts';
+import { endUnfinished } from './unfinished.ts';
 import { receive } from './upload.ts';
 import { type OperationValidator, operationValidators } from './validation.ts';
 import { upgradeOptions, webSockets } from './web-sockets.ts';
@@ -28,7 +29,7 @@ export interface RequestLimits {
   streamsPerTeam: number;
   /** Between signs of life on event streams and WebSockets. */
   heartbeatMs: number;
-  /** How long streams have to end by themselves while the server drains. */
+  /** How long streams have to end by themselves, and requests to arrive, while the server drains. */
   drainMs: number;
 }
 
@@ -83,6 +84,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   const streams = openStreams({ perTeam: limits.streamsPerTeam, drainMs: limits.drainMs });
   app.addHook('preClose', () => streams.drain());
   const sockets = webSockets(app, { operations, streams, log, pingMs: heartbeatMs });
+  endUnfinished(app, { tls: options.tls !== undefined, drainMs: limits.drainMs });
   const validatorOf = operationValidators();
   for (const operation of operations) {
     const validator = validatorOf(operation);
