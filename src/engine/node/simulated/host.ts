@@ -9,8 +9,8 @@ import { openVolumes, type SimulatedVolumes, simulatedVolumes } from './volumes.
 type Method = Exclude<keyof Host, 'close'>;
 
 export interface SimulatedHost extends Host {
-  /** Lets the next `times` calls of a method throw `error` before they do anything. */
-  fail(method: Method, error: EngineError, times?: number): void;
+  /** Lets the next `times` calls of a method throw `error` before they do anything. The answer ends that. */
+  fail(method: Method, error: EngineError, times?: number): () => void;
   /** What the droplet would read at 169.254.169.254, or undefined. */
   metadata(dropletId: number): MetadataDocument | undefined;
   /** What a machine has written on a volume; a new filesystem reads as its type and label. */
@@ -84,7 +84,11 @@ export function simulatedHost(
     addresses: faulty('addresses', async () => Array.from(addresses.values(), (each) => ({ ...each }))),
 
     fail(method, error, times = 1) {
-      faults.push({ method, error, times });
+      const fault = { method, error, times };
+      faults.push(fault);
+      return () => {
+        fault.times = 0;
+      };
     },
     metadata: (dropletId) => structuredClone(droplets.get(dropletId)?.metadata),
     readVolume: disks.read,
