@@ -133,8 +133,8 @@ interface NftObject {
   rule?: { chain: string };
 }
 
-/** All Incus daemons of a machine share the tables `inet incus` and `bridge incus`. */
-async function removeChains(prefix: string, log: Log): Promise<void> {
+/** The packet filter's chains of a home. All Incus daemons of a machine share the tables `inet incus` and `bridge incus`. */
+export async function removeChains(prefix: string, log: Log): Promise<void> {
   const ports: string[] = [];
   for (const bridge of await bridgeNames(prefix)) ports.push(...(await interfaceNames('master', bridge)));
   for (const family of ['inet', 'bridge']) {
@@ -151,16 +151,18 @@ async function removeChains(prefix: string, log: Log): Promise<void> {
 }
 
 /**
- * A network's chains end with its name (`fwd.at12abpub`). A NIC's chains name its interface in their rules;
- * `ports` are the interfaces that are attached to our networks. An instance's name tells nothing: another Incus may have
- * one of the same name.
+ * A network's chains end with its name (`fwd.at12abpub`). A NIC's have the instance's name in the middle, which begins with
+ * our prefix (`in.at12ab-droplet-5.eth0`), also where an incusd that was killed has left them behind without an interface;
+ * those of an instance with another name are ours where their rules name `ports`, the interfaces attached to our networks.
  */
 export function chainsOf(
   objects: NftObject[],
   { prefix, ports }: { prefix: string; ports: string[] },
 ): string[] {
   const isOurs = (name: string) => {
-    if (name.split('.').at(-1)?.startsWith(prefix)) return true;
+    const [, subject = '', nic] = name.split('.');
+    if (nic === undefined && subject.startsWith(prefix)) return true;
+    if (subject.startsWith(`${prefix}-`) || subject.startsWith(`${prefix}n-`)) return true;
     const rules = objects.filter(({ rule }) => rule?.chain === name);
     const named = [...JSON.stringify(rules).matchAll(/"right":"(veth[^"]*)"/g)].map(
       (match) => match[1] ?? '',

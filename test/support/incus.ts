@@ -10,6 +10,7 @@ import { type IncusClient, incusClient } from '../../src/engine/compute/incus/cl
 import { instancePath } from '../../src/engine/compute/incus/instances.ts';
 import { machinesOf } from '../../src/engine/compute/incus/machines.ts';
 import { ensurePoolLimits } from '../../src/setup/incus-setup.ts';
+import { removeChains } from '../../src/setup/remove-by-path.ts';
 import { importTinyImage, living, tinyImage } from './incus-image.ts';
 
 const run = promisify(execFile);
@@ -95,6 +96,7 @@ export async function startTestIncus({
       await gone;
       await client.close();
       await unmountBelow(directory);
+      await removeChains(`at${incus.id}`, () => {});
       await removeStrayLinks((mac) => mac.slice(3).startsWith(macPrefix.slice(3)));
       await rm(directory, { recursive: true, force: true });
       for (const result of removed) if (result.status === 'rejected') throw result.reason;
