@@ -24,7 +24,7 @@ export interface Parts<Row, Observed extends object, Step, End> extends Omit<Rec
   /** The desired state; undefined: nothing is left to do about it, ever. */
   row(id: string): Promise<Row | undefined>;
   /** What is there. Changes nothing. */
-  observe(row: Row, run: Run): Promise<Observed>;
+  observe(row: Row): Promise<Observed>;
   /** Pure: the same for the same arguments, and asks nobody. */
   plan(row: Row, observed: Observed, now: Date): Plan<Step, End>;
   /**
@@ -33,14 +33,14 @@ export interface Parts<Row, Observed extends object, Step, End> extends Omit<Rec
    */
   take(step: Step, row: Row, observed: Observed, run: Run): Promise<Partial<Observed> | void>;
   /** Writes down what is. */
-  settle(row: Row, end: End, observed: Observed, run: Run): Promise<Outcome | typeof changed | void>;
+  settle(row: Row, end: End, observed: Observed): Promise<Outcome | typeof changed | void>;
   /** Why trying again cannot help, for a person; undefined where it may. See `hopeless`. */
   why?(error: unknown, run: Run): string | undefined;
   /**
    * Gives up what was asked for and puts back what can be: what it was ends with `reason`. False where nothing was asked
    * for that could be given up: it is tried again then, for ever.
    */
-  giveUp?(row: Row, reason: string, error: Error): Promise<boolean>;
+  giveUp?(row: Row, reason: string): Promise<boolean>;
 }
 
 /** Done around each step that is taken, before and after it: for tests, which kill the process there. */
@@ -73,7 +73,7 @@ export function converge<Row, Observed extends object, Step, End>(
       let next: Plan<Step, End>;
       try {
         run.observing();
-        observed = { ...(await parts.observe(row, run)), ...known };
+        observed = { ...(await parts.observe(row)), ...known };
         next = parts.plan(row, observed, clock.now());
         if ('wait' in next)
           throw new EngineError('busy', next.wait, next.patienceMs ? { patienceMs: next.patienceMs } : {});
@@ -90,7 +90,7 @@ export function converge<Row, Observed extends object, Step, End>(
         continue;
       }
       // Not in there: an error of the database says nothing about what was asked for.
-      const outcome = await parts.settle(row, next.settled, observed, run);
+      const outcome = await parts.settle(row, next.settled, observed);
       if (outcome !== changed) return outcome;
     }
     throw new EngineError('busy', `${kind} ${id} did not settle`);
@@ -98,7 +98,7 @@ export function converge<Row, Observed extends object, Step, End>(
 
   async function gaveUp(id: string, row: Row, run: Run, error: unknown): Promise<boolean> {
     const reason = run.signal.aborted ? undefined : parts.why?.(error, run);
-    if (reason === undefined || !(await parts.giveUp?.(row, reason, error as Error))) return false;
+    if (reason === undefined || !(await parts.giveUp?.(row, reason))) return false;
     log.warn(
       { kind, id, error: (error as Error).message },
       'what was asked for cannot be done, and is given up',
