@@ -1,7 +1,7 @@
 /** Brings the bytes of a volume to what is wanted: there and large enough, or gone. */
 
 import { EngineError } from '../../base/engine-error.ts';
-import { endAction } from '../../control/actions.ts';
+import { type ActionEnd, endAction } from '../../control/actions.ts';
 import { type ConvergeDeps, converge } from '../../control/converge.ts';
 import { hopeless, whyMissing } from '../../control/hopeless.ts';
 import type { Outcome, Reconciler, Run } from '../../control/loop.ts';
@@ -97,17 +97,7 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
 
   async function endResize(row: VolumeRow): Promise<void> {
     const action = await resizeOf(row);
-    if (action === undefined) return;
-    await store.transaction(async (tx) => {
-      await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
-      await tx
-        .updateTable('volumes')
-        .set({ pending_action_id: null })
-        .where('id', '=', row.id)
-        .where('pending_action_id', '=', action)
-        .execute();
-      await endAction(tx, action, { status: 'completed', at: clock.now() });
-    });
+    if (action !== undefined) await end(row, action, { status: 'completed' });
   }
 
   /** Ends a pending resize as errored: the volume keeps the size that its bytes have. False where none is pending. */
@@ -117,17 +107,27 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
     // A host that does not answer may have grown it already, or may do it yet: then the new size stays.
     const there = await host.volumes().catch(() => undefined);
     const found = there?.volumes.find(({ id }) => id === row.id);
+    await end(row, action, { status: 'errored', message }, { size_gib: found?.sizeGib ?? row.size_gib });
+    return true;
+  }
+
+  /** Ends the action that is pending of a volume, with what that changes of the volume besides. */
+  async function end(
+    { id, team_id: teamId, droplet_id }: VolumeRow,
+    action: number,
+    how: Omit<ActionEnd, 'at'>,
+    changes: { size_gib?: number } = {},
+  ): Promise<void> {
     await store.transaction(async (tx) => {
-      await holdDroplets(tx, { teamId: row.team_id }, [row.droplet_id]);
+      await holdDroplets(tx, { teamId }, [droplet_id]);
       await tx
         .updateTable('volumes')
-        .set({ pending_action_id: null, size_gib: found?.sizeGib ?? row.size_gib })
-        .where('id', '=', row.id)
+        .set({ ...changes, pending_action_id: null })
+        .where('id', '=', id)
         .where('pending_action_id', '=', action)
         .execute();
-      await endAction(tx, action, { status: 'errored', at: clock.now(), message });
+      await endAction(tx, action, { ...how, at: clock.now() });
     });
-    return true;
   }
 
   return converge<VolumeRow, ObservedVolume, VolumeStep, VolumeEnd>(deps, {
