@@ -192,10 +192,10 @@ it('killed within a batch it has done none of it', async () => {
 
 it('others go on reading and writing meanwhile: each seals with the newest key at once', async () => {
   const running = openSecrets(keys.file);
-  let over = false;
+  const over = new AbortController();
   const written = new Map<number, string>();
   const work = (async () => {
-    for (let id = many; !over; id++) {
+    for (let id = many; !over.signal.aborted; id++) {
       const plain = plainOf(id);
       const [row] = await query<{ secret: string }>(
         'insert into things values ($1, $2) returning secret',
@@ -215,7 +215,7 @@ it('others go on reading and writing meanwhile: each seals with the newest key a
     const key = current();
     expect(partsOf(running.seal('x', 'a.b:1'))?.key).toBe(key);
   }
-  over = true;
+  over.abort();
   await work;
   expect(written.size).toBeGreaterThan(3);
   const secrets = openSecrets(keys.file);
