@@ -82,7 +82,9 @@ export function readKeyFile(file: string): Keys {
     if (error instanceof KeyFileError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new KeyFileError(`The key file ${file} is gone. ${restore(file)}.`);
-    throw new KeyFileError(`The key file ${file} cannot be read (${code}): ./atoll up gives it to its user.`);
+    throw new KeyFileError(
+      `The key file ${file} cannot be read (${code}): it is for root and the control plane's user, to whom ./atoll up gives it.`,
+    );
   }
   const parsed = keysSchema.safeParse(parse(text));
   if (parsed.success) return parsed.data;
