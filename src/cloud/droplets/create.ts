@@ -1,5 +1,5 @@
 /** Creating droplets: all of a request's, or none. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Static } from 'typebox';
 import type { Clock } from '../../base/clock.ts';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
@@ -189,7 +189,8 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
   for (let attempt = 1; ; attempt++) {
     const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
       with ids as materialized (
-        select nextval('droplets_id_seq') as id, ${nextActionId} as action_id
+        select id, ${urnOf(sql`id`)} as owner, action_id
+        from (select nextval('droplets_id_seq') as id, ${nextActionId} as action_id) drawn
       ), outside as (${takingAddress(publicPool, sql`ids`)}), inside as (${takingAddress(privatePool, sql`ids`)}),
       action as (${beginningAction(action, sql`ids, outside, inside`)}),
       made as (
@@ -215,8 +216,8 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
       keepAhead(store, ...inside, row.private_ipv4);
       return row;
     }
-    // An address taken by the try that failed stays with an id that no droplet has: give it back.
-    await returnAddresses(tx, sql<number>`currval('droplets_id_seq')`);
+    // An address taken by the try that failed stays with a URN that no droplet has: give it back.
+    await returnAddresses(tx, urnOf(sql`currval('droplets_id_seq')`));
     const dry = row?.public ? inside : outside;
     // The last ones are being taken by others.
     if (attempt === 5) throw exhausted(...dry);
@@ -229,6 +230,9 @@ async function keepPassword(tx: Tx, secrets: Secrets, id: number, password: stri
   const new_password = sealPassword(secrets, id, password);
   await tx.updateTable('droplets').set({ new_password }).where('id', '=', id).execute();
 }
+
+/** `dropletUrn` in SQL. */
+const urnOf = (id: RawBuilder<unknown>) => sql<string>`${dropletUrn('')}::text || ${id}`;
 
 async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {
   const address = pairedIpv6(droplet.public_ipv4, network.ipv4, network.ipv6);
