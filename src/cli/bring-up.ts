@@ -9,7 +9,13 @@ import { canExecute, ensureUser, privateDirectory, showing, type User } from '..
 import { migrate } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
-import { checkout, codeDirectories, ensureControlPlane, ensureHostd } from './control-plane.ts';
+import {
+  checkNewAddress,
+  checkout,
+  codeDirectories,
+  ensureControlPlane,
+  ensureHostd,
+} from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
@@ -143,6 +149,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   const { user: service } = await ensureUser();
   const before = existsSync(paths(home).config) ? readConfig(home) : undefined;
   const { config, changes, created } = await configure(home, options);
+  if (before) await checkNewAddress(before.listen, config.listen);
   let user = service;
   await step('configuration', async () => {
     const tls = await ensureTls(home, config, { cert: options.tlsCert, key: options.tlsKey, user });
