@@ -13,6 +13,10 @@ export interface Machine extends Omit<Instance, 'state'> {
   addresses?: Surveyed['addresses'];
   /** In ms since 1970. */
   createdAt?: number;
+  /** The files that were put into it, by their paths. */
+  files?: Record<string, string>;
+  /** What its programs remember, by their paths. */
+  remembered?: Record<string, unknown>;
   underWay?: keyof Delays;
 }
 
@@ -25,7 +29,7 @@ export interface Delays {
   delete: number;
   replace: number;
   snapshotDisk: number;
-  /** A resize, an address, a volume, a password. */
+  /** A resize, an address, a volume, a password, a file, a program of ours. */
   change: number;
   /** The import of an image. */
   import: number;
