@@ -37,8 +37,8 @@ export interface Actions {
 }
 
 export interface Addresses {
-  droplet_id: number | null;
   ip: string;
+  owner: string | null;
   pool: string;
   released_at: Date | null;
 }

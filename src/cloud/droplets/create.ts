@@ -1,5 +1,5 @@
 /** Creating droplets: all of a request's, or none. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Static } from 'typebox';
 import type { Clock } from '../../base/clock.ts';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
@@ -185,7 +185,8 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
   for (let attempt = 1; ; attempt++) {
     const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
       with ids as materialized (
-        select nextval('droplets_id_seq') as id, ${nextActionId} as action_id
+        select id, ${urnOf(sql`id`)} as owner, action_id
+        from (select nextval('droplets_id_seq') as id, ${nextActionId} as action_id) drawn
       ), outside as (${takingAddress(publicPool, sql`ids`)}), inside as (${takingAddress(privatePool, sql`ids`)}),
       action as (${beginningAction(action, sql`ids, outside, inside`)}),
       made as (
@@ -211,14 +212,17 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
       keepAhead(store, ...inside, row.private_ipv4);
       return row;
     }
-    // An address taken by the try that failed stays with an id that no droplet has: give it back.
-    await returnAddresses(tx, sql<number>`currval('droplets_id_seq')`);
+    // An address taken by the try that failed stays with a URN that no droplet has: give it back.
+    await returnAddresses(tx, urnOf(sql`currval('droplets_id_seq')`));
     const dry = row?.public ? inside : outside;
     // The last ones are being taken by others.
     if (attempt === 5) throw exhausted(...dry);
     await growPool(store, ...dry);
   }
 }
+
+/** `dropletUrn` in SQL. */
+const urnOf = (id: RawBuilder<unknown>) => sql<string>`${dropletUrn('')}::text || ${id}`;
 
 async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {
   const address = pairedIpv6(droplet.public_ipv4, network.ipv4, network.ipv6);
