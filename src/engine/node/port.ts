@@ -40,14 +40,15 @@ export interface MetadataInterface {
   ipv6?: { ip_address: string; cidr: number; gateway: string };
 }
 
-/** One droplet as its host must know it. */
+/** One droplet as its host must know it, or a machine that serves a product: their ids are of one kind. */
 export interface HostDroplet {
   id: number;
   /** The public NIC: the key of identity for metadata, and a permanent neighbour entry. */
   mac: string;
   ipv4: string;
   ipv6?: string;
-  metadata: MetadataDocument;
+  /** Absent for a machine that serves a product: it is answered none. */
+  metadata?: MetadataDocument;
 }
 
 /** A block volume as its host must hold it. */
