@@ -1,6 +1,6 @@
 /** A control plane in this process over a real Incus, with droplets that boot at once: their init is a shell script. */
 import { join } from 'node:path';
-import { macOf } from '../../src/cloud/droplets/host-entry.ts';
+import { macOf } from '../../src/cloud/guest-ids.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
