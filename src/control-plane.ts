@@ -20,6 +20,7 @@ import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { buildServer } from './http/server.ts';
 import { type Address, openStore } from './store/open.ts';
+import type { Secrets } from './store/secrets.ts';
 import type { Store } from './store/store.ts';
 import { takeOver } from './take-over.ts';
 
@@ -27,6 +28,8 @@ export interface ControlPlaneOptions {
   store: Store;
   /** Where the store is: the loop holds a session of its own. */
   address: Address;
+  /** What seals and opens secrets in the database. */
+  secrets: Secrets;
   compute: Compute;
   host: Host;
   mail: Mail;
@@ -87,7 +90,7 @@ const purgeMs = 3_600_000;
 const retryMs = 1_000;
 
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { store, clock, log, context } = options;
+  const { store, secrets, clock, log, context } = options;
   // What a run asks of the world, it asks only while its claim is held.
   const guard = claimGuard();
   const compute = guard.port(options.compute);
@@ -98,7 +101,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     connections: connections.loop,
     before: guard.check,
   });
-  const engines = { store: loopStore, clock, log, compute, host };
+  const engines = { store: loopStore, secrets, clock, log, compute, host };
   const loop = controlLoop({
     address: options.address,
     store: loopStore,

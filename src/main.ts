@@ -13,8 +13,10 @@ import { openOperatorPort } from './control/operator-port.ts';
 import { defaultRetention } from './control/purge.ts';
 import { connections, controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
+import { KeyFileError, readKeyFile } from './store/key-file.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
+import { openSecrets } from './store/secrets.ts';
 import { whenAnswering } from './take-over.ts';
 
 /** DigitalOcean's own resolvers: what a simulated droplet is told. */
@@ -23,6 +25,9 @@ const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
 /** Runs until a signal ends it. */
 async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const config = readConfig(home);
+  const { keys } = paths(home);
+  // Not at the first secret: without its keys nothing is begun.
+  readKeyFile(keys);
   const log = pino({ level: process.env.ATOLL_LOG_LEVEL ?? 'info' });
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
@@ -37,6 +42,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const plane = controlPlane({
     store,
     address,
+    secrets: openSecrets(keys),
     ...engines,
     clock: systemClock,
     log,
@@ -112,7 +118,7 @@ if (!values.home) throw new Error('Usage: node src/main.ts --home DIR [--accept-
 try {
   await run(values.home, values['accept-database']);
 } catch (error) {
-  if (!(error instanceof ForeignEngines)) throw error;
+  if (!(error instanceof ForeignEngines || error instanceof KeyFileError)) throw error;
   console.error(error.message);
   process.exit(1);
 }

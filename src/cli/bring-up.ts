@@ -13,6 +13,7 @@ import { checkout, codeDirectories, ensureControlPlane, ensureHostd } from './co
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
+import { ensureKeys } from './secrets-keys.ts';
 import { type Steps, together } from './steps.ts';
 import { ensureTls } from './tls.ts';
 
@@ -21,6 +22,8 @@ export interface UpOptions extends ConfigOptions {
   tlsKey?: string | undefined;
   /** Takes the database for that of the engines, whatever they say. */
   acceptDatabase?: boolean | undefined;
+  /** Makes a new key file though secrets were sealed with one that is lost. */
+  acceptLostSecrets?: boolean | undefined;
 }
 
 export interface Running {
@@ -68,11 +71,12 @@ async function userOf(home: string, mode: Config['mode'], user: User): Promise<U
   return shown;
 }
 
-/** PostgreSQL (unless somebody else's is used), and its schema. */
+/** PostgreSQL (unless somebody else's is used), its schema, and the keys of the secrets in it. */
 async function bringDatabase(
   home: string,
   config: Config,
   user: User | undefined,
+  { acceptLostSecrets: acceptLost = false }: UpOptions,
   { step }: Steps,
 ): Promise<void> {
   await step('PostgreSQL', async () => {
@@ -85,6 +89,8 @@ async function bringDatabase(
       const ran = await migrate(store.pool);
       return ran.length > 0 ? ran.join(', ') : 'up to date';
     });
+    const now = systemClock.now();
+    await step('secrets', () => ensureKeys({ home, user, db: store.db, now }, { acceptLost }));
   });
 }
 
@@ -151,7 +157,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
 
   const engine =
     realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
-  const database = bringDatabase(home, config, user, steps).catch((error: unknown) => {
+  const database = bringDatabase(home, config, user, options, steps).catch((error: unknown) => {
     keepDatabaseUrl(home, config, before, user);
     throw error;
   });

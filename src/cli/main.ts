@@ -15,6 +15,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
     summary: 'what the engines hold and the database does not know',
     load: () => import('./orphans.ts'),
   },
+  secrets: {
+    summary: 'the keys that secrets are sealed with; rotate them',
+    load: () => import('./secrets.ts'),
+  },
   test: { summary: 'run the whole test suite', load: () => import('./test.ts') },
 };
 

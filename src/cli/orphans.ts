@@ -1,6 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { readConfig } from '../config.ts';
+import { paths, readConfig } from '../config.ts';
 import { listQuarantined, requestRemoval } from '../control/quarantine.ts';
 import { openEngines } from '../engines.ts';
 import {
@@ -12,6 +12,7 @@ import {
   whyNotTrusted,
 } from '../orphans.ts';
 import { openStore } from '../store/open.ts';
+import { openSecrets } from '../store/secrets.ts';
 import { defineCommand, usageError } from './command.ts';
 import { databaseAddress, withStore } from './database.ts';
 import { commandFor } from './up-options.ts';
@@ -147,7 +148,8 @@ async function realSource(home: string): Promise<Source> {
   const config = readConfig(home);
   const store = openStore(databaseAddress(home, config), { name: 'atoll-orphans', connections: 2 });
   const engines = await openEngines(home, config, systemClock);
-  const deps = { ...engines, store, clock: systemClock, log: silentLog };
+  const secrets = openSecrets(paths(home).keys);
+  const deps = { ...engines, store, secrets, clock: systemClock, log: silentLog };
   const close = async () => {
     await engines.close();
     await store.close();

@@ -14,12 +14,14 @@ import type { Importer, ImportLimits } from '../engine/importer/port.ts';
 import type { Mail } from '../engine/mail/port.ts';
 import type { Host } from '../engine/node/port.ts';
 import type { Operation } from '../http/operation.ts';
+import type { Secrets } from '../store/secrets.ts';
 import type { Queryable, Store, Tx } from '../store/store.ts';
 import type { CloudContext } from './context.ts';
 
 /** What operations are made of: the database and what does not change while the control plane runs. No engine. */
 export interface OperationDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   mode: 'real' | 'simulated';
   context: CloudContext;
@@ -31,6 +33,7 @@ export interface OperationDeps {
 /** What describes and takes over the contents of the engines. */
 export interface EngineDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   log: Log;
   compute: Compute;

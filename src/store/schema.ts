@@ -292,6 +292,12 @@ export interface Tokens {
   user_id: string;
 }
 
+export interface Unsealed {
+  plain: string;
+  row_id: string;
+  source: string;
+}
+
 export interface Users {
   created_at: Date;
   email: string;
@@ -372,6 +378,7 @@ export interface DB {
   tags: Tags;
   teams: Teams;
   tokens: Tokens;
+  unsealed: Unsealed;
   users: Users;
   volume_snapshots: VolumeSnapshots;
   volumes: Volumes;

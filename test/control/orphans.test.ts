@@ -29,6 +29,7 @@ const deps = () => ({
   store: atoll.database.store,
   compute: atoll.engine,
   host: atoll.host,
+  secrets: atoll.keys.secrets,
   clock: systemClock,
   log: silentLog,
 });

@@ -23,6 +23,7 @@ import { type SimulatedHost, simulatedHost } from '../../src/engine/node/simulat
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 import { byShortName, worldByShortName } from './names.ts';
+import { type TestSecrets, testSecrets } from './secrets.ts';
 import { simulatedContext } from './simulated-context.ts';
 
 export interface TestTeam {
@@ -44,6 +45,7 @@ export interface TestAtoll {
   /** What was mailed to the owner, by name. */
   letters: Map<string, Letter>;
   database: TestDatabase;
+  keys: TestSecrets;
   /** A client with all scopes of the first team. */
   api: ApiClient;
   team: TestTeam;
@@ -84,6 +86,7 @@ const contextOf = ({ real, imports = true }: TestAtollOptions): CloudContext =>
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
   const database = await testDatabase(options.connections);
+  const keys = testSecrets();
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
@@ -95,6 +98,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
     const plane = controlPlane({
       store: database.store,
       address: database.address,
+      secrets: keys.secrets,
       compute: wrapped,
       importer: options.imports === false ? noImporter : importer,
       mail: { send: async (letter) => void letters.set(letter.name, letter) },
@@ -153,6 +157,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       return importer;
     },
     database,
+    keys,
     team: first,
     api: client(first.token),
     async newTeam(scopes = ['*']) {
@@ -174,6 +179,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       await plane.stop();
       await world.close();
       await database.drop();
+      keys.remove();
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import {
   exhausted,
@@ -26,12 +27,13 @@ import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import { placeVolumes, volumesFor, volumeUrn } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
-import { newRootAccess, type RootAccess } from './root-access.ts';
+import { newRootAccess, sealPassword } from './root-access.ts';
 import { type DropletRow, dropletRow } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
 
 export interface CreateDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   context: CloudContext;
 }
@@ -117,10 +119,12 @@ export async function createDroplets(
         features,
         user_data: body.user_data || null,
         public_keys: keys.map((key) => key.public_key),
-        access: access[index],
+        root_password_hash: access[index]?.root_password_hash ?? null,
         publicNetworking: body.public_networking ?? true,
         at,
       });
+      const password = access[index]?.password;
+      if (password !== undefined) await keepPassword(tx, deps.secrets, droplet.id, password);
       await placeVolumes(tx, volumes, droplet.id);
       for (const volume of volumes) changed({ urn: volumeUrn(volume.id), change: 'changed', besides: true });
       if (policy) await enableBackups(tx, droplet, policy, at);
@@ -154,7 +158,7 @@ interface NewDroplet {
   features: string[];
   user_data: string | null;
   public_keys: string[];
-  access: RootAccess | undefined;
+  root_password_hash: string | null;
   publicNetworking: boolean;
   at: Date;
 }
@@ -191,13 +195,13 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
       action as (${beginningAction(action, sql`ids, outside, inside`)}),
       made as (
         insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
-          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash,
+          public_ipv4, private_ipv4, created_at, pending_action_id, root_password_hash,
           public_networking)
         overriding system value
         select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
           ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
           outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id,
-          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text,
+          ${droplet.root_password_hash}::text,
           ${droplet.publicNetworking}::boolean
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
@@ -223,6 +227,12 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
 
 /** `dropletUrn` in SQL. */
 const urnOf = (id: RawBuilder<unknown>) => sql<string>`${dropletUrn('')}::text || ${id}`;
+
+/** Sealed for its droplet, whose id is not known before. */
+async function keepPassword(tx: Tx, secrets: Secrets, id: number, password: string): Promise<void> {
+  const new_password = sealPassword(secrets, id, password);
+  await tx.updateTable('droplets').set({ new_password }).where('id', '=', id).execute();
+}
 
 async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {
   const address = pairedIpv6(droplet.public_ipv4, network.ipv4, network.ipv6);

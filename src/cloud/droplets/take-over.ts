@@ -4,9 +4,11 @@
  */
 import { sql } from 'kysely';
 import { quarantinedNames } from '../../control/quarantine.ts';
+import { wake } from '../../control/reconcile.ts';
 import { pageSize } from '../../control/sweep.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
+import { takeUnsealed } from '../../store/unsealed.ts';
 import {
   ensurePool,
   type HeldAddress,
@@ -17,8 +19,10 @@ import {
   vpcPool,
 } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
+import { dropletKind } from '../droplet-state/index.ts';
 import type { EngineDeps } from '../product.ts';
 import { machineKind } from './quarantined.ts';
+import { sealPassword } from './root-access.ts';
 import { instanceName } from './row.ts';
 import { dropletIdOf, hostEntryKind } from './sweep.ts';
 
@@ -26,13 +30,8 @@ import { dropletIdOf, hostEntryKind } from './sweep.ts';
  * Ids, versions and generations go on above all that the engines have seen, so that nothing new is taken for something
  * that is there, and no host calls stale what is newest here.
  */
-export async function continueDroplets({
-  store,
-  compute,
-  host,
-  log,
-  context,
-}: EngineDeps & { context: CloudContext }): Promise<void> {
+export async function continueDroplets(deps: EngineDeps & { context: CloudContext }): Promise<void> {
+  const { store, compute, host, log, context } = deps;
   await ensurePool(store.db, publicPool, context.network.ipv4);
   const [machines, { droplets, newest }] = await Promise.all([compute.list(), host.survey()]);
   const ids = [...machines.flatMap(({ urn }) => dropletIdOf(urn) ?? []), ...droplets.map(({ id }) => id)];
@@ -50,6 +49,24 @@ export async function continueDroplets({
       'the host has seen newer versions than this database: it is an older one, all versions have risen',
     );
   await continueGenerations(store, machines);
+  await sealPasswords(deps);
+}
+
+/** Those of before they were sealed: their letters are still to be sent. */
+async function sealPasswords({ store, secrets, clock }: EngineDeps): Promise<void> {
+  await store.transaction(async (tx) => {
+    for (const { rowId, plain } of await takeUnsealed(tx, 'droplets.new_password')) {
+      const id = Number(rowId);
+      const new_password = sealPassword(secrets, id, plain);
+      await tx
+        .updateTable('droplets')
+        .set({ new_password })
+        .where('id', '=', id)
+        .where('gone_at', 'is', null)
+        .execute();
+      await wake(tx, dropletKind, rowId, clock.now());
+    }
+  });
 }
 
 /**
