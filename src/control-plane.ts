@@ -3,7 +3,14 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clock } from './base/clock.ts';
 import type { CloudContext } from './cloud/context.ts';
-import { cloudOperations, holdQuarantined, inventoriesOf, reconcilersOf, watched } from './cloud/index.ts';
+import {
+  cloudOperations,
+  holdQuarantined,
+  inventoriesOf,
+  observeEngines,
+  reconcilersOf,
+  watched,
+} from './cloud/index.ts';
 import type { AroundStep } from './control/converge.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
@@ -163,6 +170,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         if (!swept) return;
         await holdQuarantined(engines);
         loop.poll();
+        await observeEngines({ ...engines, context });
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {

@@ -11,6 +11,7 @@ import { product as backups } from './backups/index.ts';
 import type { CloudContext } from './context.ts';
 import { product as droplets } from './droplets/index.ts';
 import { product as firewalls } from './firewalls/index.ts';
+import { product as hosts } from './hosts/index.ts';
 import { product as images } from './images/index.ts';
 import { product as keys } from './keys/index.ts';
 import { product as oneClicks } from './one-clicks/index.ts';
@@ -25,6 +26,8 @@ import { product as vpcs } from './vpcs/index.ts';
 
 /** The sweep goes through them in this order: a machine goes before the volumes and the network that it uses. */
 const products: readonly Product[] = [
+  // Droplets and volumes have their room on hosts.
+  hosts,
   account,
   actions,
   associated,
@@ -71,6 +74,11 @@ export const watched: Readonly<Record<string, string>> = Object.assign(
 /** Moves all sequences and generations past what the engines have seen. @throws EngineError */
 export async function takeOverProducts(deps: EngineDeps & { context: CloudContext }): Promise<void> {
   for (const { takeOver } of products) await takeOver?.(deps);
+}
+
+/** Writes down what the engines are like. @throws EngineError */
+export async function observeEngines(deps: EngineDeps & { context: CloudContext }): Promise<void> {
+  for (const { observe } of products) await observe?.(deps);
 }
 
 /** Keeps what is in quarantine from being given out again. */

@@ -69,6 +69,8 @@ export interface Product {
    * dump that is older than they are. Throws EngineError where an engine does not answer.
    */
   takeOver?(deps: EngineDeps & { context: CloudContext }): Promise<void>;
+  /** Writes down what it keeps of what the engines are like: with each sweep. */
+  observe?(deps: EngineDeps & { context: CloudContext }): Promise<void>;
   /** Keeps what is in quarantine from being given out again: after each look at the engines. */
   holdQuarantined?(deps: EngineDeps): Promise<void>;
   /** Its things whose bytes were kept and are missing, at most `most` of each kind. */

@@ -170,6 +170,65 @@ export interface Events {
   xid: Generated<string>;
 }
 
+export interface HostReservations {
+  dedicated_mib: Generated<number>;
+  disk_gib: Generated<number>;
+  host_id: number;
+  shared_mib: Generated<number>;
+  urn: string;
+  vcpus: Generated<number>;
+  volume_gib: Generated<number>;
+}
+
+export interface Hosts {
+  cpus: number | null;
+  disk_ratio: Generated<number>;
+  id: number;
+  kept_memory_mib: Generated<number>;
+  memory_mib: number | null;
+  memory_ratio: Generated<number>;
+  name: string;
+  pool_bytes: number | null;
+  pool_free_bytes: number | null;
+  regions: string[] | null;
+  seen_at: Date | null;
+  volumes_bytes: number | null;
+  volumes_free_bytes: number | null;
+}
+
+export interface HostStates {
+  cpus: number | null;
+  dedicated_mib: number | null;
+  disk_gib: number | null;
+  disk_ratio: number | null;
+  id: number | null;
+  kept_memory_mib: number | null;
+  memory_mib: number | null;
+  memory_ratio: number | null;
+  name: string | null;
+  pool_bytes: number | null;
+  pool_free_bytes: number | null;
+  regions: string[] | null;
+  seen_at: Date | null;
+  shared_mib: number | null;
+  things: number | null;
+  vcpus: number | null;
+  volume_gib: number | null;
+  volumes_bytes: number | null;
+  volumes_free_bytes: number | null;
+}
+
+export interface HostTotals {
+  dedicated_mib: number;
+  disk_gib: number;
+  host_id: number;
+  shared_mib: number;
+  slot: number;
+  things: number;
+  vcpus: number;
+  volume_gib: number;
+}
+
 export interface Images {
   bytes: number | null;
   created_at: Date;
@@ -367,6 +426,10 @@ export interface DB {
   droplet_blocks: DropletBlocks;
   droplets: Droplets;
   events: Events;
+  host_reservations: HostReservations;
+  host_states: HostStates;
+  host_totals: HostTotals;
+  hosts: Hosts;
   image_transfers: ImageTransfers;
   images: Images;
   loops: Loops;

@@ -7,6 +7,7 @@
  */
 
 import type { CloudMark } from '../cloud-mark.ts';
+import type { DiskSpace } from '../disk-space.ts';
 
 /** A network interface. Addresses are given before the machine boots and cannot be spoofed by it. */
 export interface Nic {
@@ -144,6 +145,16 @@ export interface Usage {
   memoryLimitBytes: number;
 }
 
+/** What the host of an engine has. What is absent has no limit, as in a simulated world. */
+export interface ComputeCapacity {
+  /** What its operator knows it by. */
+  name: string;
+  cpus: number;
+  memoryMib?: number;
+  /** Of the storage pool. */
+  pool?: DiskSpace;
+}
+
 /** A change in the engine, made by us or behind our back. */
 export interface ComputeEvent {
   /**
@@ -168,6 +179,8 @@ export interface Compute {
   list(): Promise<Instance[]>;
   /** Every machine and disk snapshot that carries an URN, with what is known of it. */
   survey(): Promise<Surveyed[]>;
+  /** What its host has, and has free by now. */
+  capacity(): Promise<ComputeCapacity>;
   /** Which cloud's the engine is; undefined where it was never told. */
   mark(): Promise<CloudMark | undefined>;
   /** Tells the engine whose it is, to be kept over restarts. */

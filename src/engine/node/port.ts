@@ -4,6 +4,7 @@
  */
 
 import type { CloudMark } from '../cloud-mark.ts';
+import type { DiskSpace } from '../disk-space.ts';
 
 /** The metadata document of a droplet, as `GET /metadata/v1.json` at 169.254.169.254 serves it. */
 export interface MetadataDocument {
@@ -85,6 +86,14 @@ export interface HostSurvey {
   newest: number;
 }
 
+/** The disks of a host. What is absent has no limit, as in a simulated world. */
+export interface HostCapacity {
+  /** Where the Atoll's home is, and in it the file of the storage pool. */
+  home?: DiskSpace;
+  /** Where the volumes are; `away`: it is not mounted. */
+  volumes?: DiskSpace | 'away';
+}
+
 /**
  * Each droplet is its own desired state: it is handed over whole, with a generation, and a host refuses a
  * generation older than the one it has seen for that droplet. Per droplet and not per host, so that a change to
@@ -104,6 +113,8 @@ export interface Host {
   list(): Promise<number[]>;
   /** What the host holds beyond what steps need to know. */
   survey(): Promise<HostSurvey>;
+  /** What its disks have, and have free by now. */
+  capacity(): Promise<HostCapacity>;
   /** Which cloud's the host is; undefined where it was never told. */
   mark(): Promise<CloudMark | undefined>;
   /** Tells the host whose it is, to be kept over restarts. */

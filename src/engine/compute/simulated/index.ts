@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute, GuestFile, Instance, InstanceSpec } from '../port.ts';
 import { simulatedDisks } from './disks.ts';
@@ -83,6 +84,10 @@ export function simulatedCompute(world: World): Compute {
       }));
       const disks = Array.from(world.snapshots.values(), (disk) => ({ ...disk, addresses: [] }));
       return [...machines, ...disks];
+    },
+    async capacity() {
+      world.enter('capacity');
+      return { name: 'simulated', cpus: availableParallelism(), ...world.capacity };
     },
     async mark() {
       world.enter('mark');

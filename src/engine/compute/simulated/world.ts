@@ -1,7 +1,15 @@
 import { type Clock, sleep } from '../../../base/clock.ts';
 import { EngineError } from '../../../base/engine-error.ts';
 import type { CloudMark } from '../../cloud-mark.ts';
-import type { Compute, ComputeEvent, DiskSnapshot, Instance, Surveyed, Usage } from '../port.ts';
+import type {
+  Compute,
+  ComputeCapacity,
+  ComputeEvent,
+  DiskSnapshot,
+  Instance,
+  Surveyed,
+  Usage,
+} from '../port.ts';
 import { openJournal } from './journal.ts';
 import { type Load, loads } from './load.ts';
 
@@ -63,6 +71,8 @@ export interface WorldOptions {
   /** The images that it has from the beginning. */
   images: string[];
   delays?: Delays;
+  /** What its host has; absent: no limits. */
+  capacity?: Partial<ComputeCapacity>;
   /** Where the world is kept over restarts; absent: in memory only. */
   directory?: string;
 }
@@ -76,6 +86,8 @@ export interface World {
   readonly networks: ReadonlySet<string>;
   readonly snapshots: ReadonlyMap<string, DiskSnapshot>;
   readonly mark: CloudMark | undefined;
+  /** To be changed by tests; seen with the next look at the host. */
+  capacity: Partial<ComputeCapacity>;
   readonly clock: Clock;
   /** The next `times` calls of `method` throw `error` and do nothing. */
   fail(method: Method, error: EngineError, times?: number): void;
@@ -124,6 +136,7 @@ export async function openWorld({
   clock,
   images: given,
   delays = realisticDelays,
+  capacity = {},
   directory,
 }: WorldOptions): Promise<World> {
   const machines = new Map<string, Machine>();
@@ -185,6 +198,7 @@ export async function openWorld({
     machines,
     networks,
     snapshots,
+    capacity,
     get mark() {
       return mark;
     },
