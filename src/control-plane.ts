@@ -11,6 +11,7 @@ import {
   reconcilersOf,
   watched,
 } from './cloud/index.ts';
+import type { MachineRoles } from './cloud/machines/index.ts';
 import type { AroundStep } from './control/converge.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
@@ -64,6 +65,8 @@ export interface ControlPlaneOptions {
   acceptDatabase?: boolean;
   /** How long rows are kept; absent: `defaultRetention`. */
   retention?: Retention;
+  /** What machines do beside what the products' do: for tests. */
+  machineRoles?: MachineRoles;
   /** Done around each step of every kind: for tests. */
   aroundStep?: AroundStep;
 }
@@ -121,6 +124,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       importer: guard.port(options.importer),
       ...(options.importLimits && { importLimits: options.importLimits }),
       context,
+      ...(options.machineRoles && { machineRoles: options.machineRoles }),
       ...(options.aroundStep && { aroundStep: options.aroundStep }),
     }),
     workers: options.workers,

@@ -14,6 +14,7 @@ import { product as firewalls } from './firewalls/index.ts';
 import { product as hosts } from './hosts/index.ts';
 import { product as images } from './images/index.ts';
 import { product as keys } from './keys/index.ts';
+import { type MachineRoles, product as machines } from './machines/index.ts';
 import { product as oneClicks } from './one-clicks/index.ts';
 import type { EngineDeps, MissingBytes, OperationDeps, Product, ReconcilerDeps } from './product.ts';
 import { product as regions } from './regions/index.ts';
@@ -37,6 +38,7 @@ const products: readonly Product[] = [
   firewalls,
   images,
   keys,
+  machines,
   oneClicks,
   regions,
   reservedIps,
@@ -53,13 +55,21 @@ const shared = {
   belongings: products.flatMap(({ belongings }) => belongings ?? []),
 };
 
+/** What machines do that serve a product. */
+const machineRoles: MachineRoles = Object.assign({}, ...products.map((product) => product.machineRoles));
+
 /** Every operation that this Atoll has built. */
 export const cloudOperations = (deps: Omit<OperationDeps, keyof typeof shared>): Operation[] =>
   products.flatMap(({ operations }) => operations?.({ ...deps, ...shared }) ?? []);
 
 /** Every kind of resource that the control loop works on. */
-export const reconcilersOf = (deps: Omit<ReconcilerDeps, 'belongings'>): Reconciler[] =>
-  products.flatMap(({ reconcilers }) => reconcilers?.({ ...deps, ...shared }) ?? []);
+export const reconcilersOf = (
+  deps: Omit<ReconcilerDeps, 'belongings' | 'machineRoles'> & { machineRoles?: MachineRoles },
+): Reconciler[] =>
+  products.flatMap(
+    ({ reconcilers }) =>
+      reconcilers?.({ ...deps, ...shared, machineRoles: { ...machineRoles, ...deps.machineRoles } }) ?? [],
+  );
 
 /** What the products have in the engines: what the sweep compares with the database. */
 export const inventoriesOf = (deps: EngineDeps): Inventory[] =>

@@ -267,6 +267,45 @@ export interface Loops {
   started_at: Generated<Date>;
 }
 
+export interface Machines {
+  applied_boot: Generated<number>;
+  applied_generation: Generated<number>;
+  boot: Generated<number>;
+  console: string | null;
+  created_at: Date;
+  deleted_at: Date | null;
+  desired: string | null;
+  disk_gib: number;
+  files: string | null;
+  generation: Generated<number>;
+  gone_at: Date | null;
+  id: Generated<number>;
+  image_digest: string | null;
+  made_at: Date | null;
+  memory_mib: number;
+  name: string;
+  nonce: Generated<string>;
+  observed: Json | null;
+  owner: string;
+  owner_id: string;
+  owner_kind: string;
+  power: Generated<string>;
+  private_ipv4: string | null;
+  public_ipv4: string | null;
+  public_ipv6: string | null;
+  reason: string | null;
+  region: string;
+  restart: Generated<string>;
+  restarted_at: Date | null;
+  restarts: Generated<number>;
+  role: string;
+  status: Generated<string>;
+  team_id: string;
+  vcpus: number;
+  version: Generated<number>;
+  vpc_id: string | null;
+}
+
 export interface Quarantined {
   found_at: Date;
   kind: string;
@@ -433,6 +472,7 @@ export interface DB {
   image_transfers: ImageTransfers;
   images: Images;
   loops: Loops;
+  machines: Machines;
   quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;

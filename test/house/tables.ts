@@ -32,6 +32,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],
+  machines: ['src/cloud/machines'],
   migrations: ['src/store'],
   quarantined: ['src/control'],
   reconcile: ['src/control'],

@@ -68,12 +68,14 @@ export function hostEntryInventory({ store, host }: DropletInventoryDeps): Inven
   return {
     kind: hostEntryKind,
     found: async () =>
-      (await host.list()).filter((id) => !isMachineId(id)).map((id) => ({
-        urn: dropletUrn(id),
-        name: String(id),
-        // The highest generation: it must win whatever the host has, and no later entry can come, as ids are never reused.
-        remove: () => host.withdraw(id, Number.MAX_SAFE_INTEGER),
-      })),
+      (await host.list())
+        .filter((id) => !isMachineId(id))
+        .map((id) => ({
+          urn: dropletUrn(id),
+          name: String(id),
+          // The highest generation: it must win whatever the host has, and no later entry can come, as ids are never reused.
+          remove: () => host.withdraw(id, Number.MAX_SAFE_INTEGER),
+        })),
     async rows(found) {
       const rows = await dropletsOf(
         store,

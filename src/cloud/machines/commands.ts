@@ -1,10 +1,12 @@
 /** What a product asks of its machines, in the transactions of its own commands and runs. The loop does it. */
+import { sql } from 'kysely';
 import { wake } from '../../control/reconcile.ts';
 import type { GuestFile, MachineSize } from '../../engine/compute/port.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import { pairedIpv6, publicPool, takeAddress, vpcPool } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
 import { needGolden } from '../golden/index.ts';
+import { holdRoom, reserve, reserveMore } from '../hosts/index.ts';
 import { findVpc } from '../vpcs/index.ts';
 import { type MachineRow, machineKind, machineRow, machineUrn } from './row.ts';
 import { type SealedParts, sealDesired, sealFiles } from './sealed.ts';
@@ -39,16 +41,20 @@ export interface MachineOrder {
 }
 
 /**
- * Orders a machine.
- * @throws ApiError 422 where no address is free
+ * Orders a machine. To be called before the transaction locks anything that others wait for.
+ * @throws ApiError 422 where no host has room, or no address is free
  */
 export async function orderMachine(tx: Tx, deps: MachineDeps, order: MachineOrder): Promise<MachineRow> {
   const { owner, name, size, at } = order;
-  const named = { owner: owner.urn, name };
-  const { id } = await tx
+  const id = await nextId(tx);
+  // First: whoever waits for room holds nothing that others wait for.
+  await reserve(tx, { what: machineUrn(id), region: order.region, ...roomFor(size) });
+  await tx
     .insertInto('machines')
     .values({
-      ...named,
+      id,
+      owner: owner.urn,
+      name,
       team_id: order.teamId,
       owner_kind: owner.kind,
       owner_id: owner.id,
@@ -58,31 +64,41 @@ export async function orderMachine(tx: Tx, deps: MachineDeps, order: MachineOrde
       vcpus: size.vcpus,
       memory_mib: size.memoryMib,
       disk_gib: size.diskGib,
-      files: order.files?.length ? sealFiles(deps, named, order.files) : null,
-      desired: sealDesired(deps, named, order.desired),
+      files: order.files?.length ? sealFiles(deps, { id }, order.files) : null,
+      desired: sealDesired(deps, { id }, order.desired),
       generation: 1,
       restart: order.restart ?? 'always',
       created_at: at,
+      ...(await addressesFor(tx, deps, order, id)),
     })
-    .returning('id')
-    .executeTakeFirstOrThrow();
-  await tx
-    .updateTable('machines')
-    .set(await addressesFor(tx, deps, order, id))
-    .where('id', '=', id)
     .execute();
   await needGolden(tx, order.image, at);
   await wakeMachine(tx, id, at);
   return existing(tx, id);
 }
 
+async function nextId(tx: Tx): Promise<number> {
+  const { rows } = await sql<{ id: number }>`select nextval('machines_id_seq') as id`.execute(tx);
+  return rows[0]?.id ?? 0;
+}
+
+/** Its memory is there for it alone. */
+const roomFor = ({ vcpus, memoryMib, diskGib }: MachineSize) => ({
+  vcpus,
+  memoryMib,
+  diskGib,
+  dedicated: true,
+});
+
+type Addresses = Partial<Record<'public_ipv4' | 'public_ipv6' | 'private_ipv4', string>>;
+
 async function addressesFor(
   tx: Tx,
   { store, context }: MachineDeps,
   { teamId, vpcId, public: outside }: MachineOrder,
   id: number,
-): Promise<Partial<Pick<MachineRow, 'public_ipv4' | 'public_ipv6' | 'private_ipv4'>>> {
-  const taken: Partial<Pick<MachineRow, 'public_ipv4' | 'public_ipv6' | 'private_ipv4'>> = { public_ipv4: null };
+): Promise<Addresses> {
+  const taken: Addresses = {};
   const owner = machineUrn(id);
   if (outside) {
     const { ipv4, ipv6 } = context.network;
@@ -137,16 +153,19 @@ export async function restartMachine(tx: Tx, id: number, at: Date): Promise<void
   await wakeMachine(tx, id, at);
 }
 
-/** Changes CPUs and memory, and grows the disk, while it runs. */
+/**
+ * Changes CPUs and memory, and grows the disk, while it runs. To be called before the transaction locks anything that
+ * others wait for.
+ * @throws ApiError 422 where its host has no room
+ */
 export async function resizeMachine(tx: Tx, id: number, size: MachineSize, at: Date): Promise<void> {
+  await holdRoom(tx, 'alone');
   const row = await locked(tx, id);
+  const diskGib = Math.max(row.disk_gib, size.diskGib);
+  await reserveMore(tx, machineUrn(id), roomFor({ ...size, diskGib }));
   await tx
     .updateTable('machines')
-    .set({
-      vcpus: size.vcpus,
-      memory_mib: size.memoryMib,
-      disk_gib: Math.max(row.disk_gib, size.diskGib),
-    })
+    .set({ vcpus: size.vcpus, memory_mib: size.memoryMib, disk_gib: diskGib })
     .where('id', '=', id)
     .execute();
   await wakeMachine(tx, id, at);

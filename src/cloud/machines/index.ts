@@ -5,6 +5,7 @@ import { machineKind } from './row.ts';
 import { machineEntryInventory, machineInventory } from './sweep.ts';
 import { continueMachines } from './take-over.ts';
 
+export type { MachineRole, MachineRoles } from '../machine-role.ts';
 export {
   desire,
   type MachineDeps,
@@ -16,7 +17,6 @@ export {
   retryMachine,
   setPower,
 } from './commands.ts';
-export type { MachineRole, MachineRoles } from './role.ts';
 export { machineName, machineUrn } from './row.ts';
 export { productEntryKind, productMachineKind } from './sweep.ts';
 export { raiseMachineVersions } from './take-over.ts';

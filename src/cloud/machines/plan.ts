@@ -109,7 +109,9 @@ function planStopped(desired: Desired, instance: Pick<Instance, 'boot'>, now: Da
 /** When a machine that has stopped by itself is started again. */
 function restartAt({ restarts, restartedAt }: Pick<Desired, 'restarts' | 'restartedAt'>): Date {
   if (!restartedAt) return new Date(0);
-  return new Date(restartedAt.getTime() + Math.min(firstPauseMs * 2 ** Math.min(restarts, 20), longestPauseMs));
+  return new Date(
+    restartedAt.getTime() + Math.min(firstPauseMs * 2 ** Math.min(restarts, 20), longestPauseMs),
+  );
 }
 
 /** The machine goes first: its addresses must not be free while it can still use them. */

@@ -5,6 +5,7 @@ import { nudgeIn } from '../../control/reconcile.ts';
 import type { Outcome, Reconciler } from '../../control/run.ts';
 import { releaseAddresses } from '../addresses/index.ts';
 import { goldenSource } from '../golden/index.ts';
+import { release } from '../hosts/index.ts';
 import { desiredOf } from './desired.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
 import { type MachineRow, machineKind, machineName, machineRow, machineUrn } from './row.ts';
@@ -61,7 +62,10 @@ export function machineReconciler(deps: MachineReconcilerDeps): Reconciler {
         .where('version', '=', row.version)
         .executeTakeFirst();
       if (numUpdatedRows === 0n) return false;
-      if (gone) await releaseAddresses(tx, machineUrn(row.id), at);
+      if (gone) {
+        await releaseAddresses(tx, machineUrn(row.id), at);
+        await release(tx, machineUrn(row.id));
+      }
       await nudgeIn(tx, row.owner_kind, row.owner_id, at);
       return true;
     });

@@ -4,6 +4,7 @@ import type { MachineSize } from '../../engine/compute/port.ts';
 import type { Machines } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { type Named, nameInEngine } from '../engine-name.ts';
+import { vpcRangeOf } from '../vpcs/index.ts';
 
 /** What the loop calls machines. */
 export const machineKind = 'machine';
@@ -31,11 +32,7 @@ export const machineSize = ({ vcpus, memory_mib, disk_gib }: MachineRow): Machin
 });
 
 export const selectMachines = (db: Queryable) =>
-  db
-    .selectFrom('machines')
-    .leftJoin('vpcs', 'vpcs.id', 'machines.vpc_id')
-    .selectAll('machines')
-    .select('vpcs.ip_range as vpc_range');
+  db.selectFrom('machines').selectAll('machines').select(vpcRangeOf('machines.vpc_id').as('vpc_range'));
 
 export const machineRow = (db: Queryable, id: number): Promise<MachineRow | undefined> =>
   selectMachines(db).where('machines.id', '=', id).executeTakeFirst();

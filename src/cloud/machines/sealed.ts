@@ -7,19 +7,24 @@ export interface SealedParts {
   secrets: Secrets;
 }
 
-const filesOf = (row: { owner: string; name: string }) => `machines.files:${row.owner}/${row.name}`;
-const desiredOf = (row: { owner: string; name: string }) => `machines.desired:${row.owner}/${row.name}`;
+type Identified = Pick<MachineRow, 'id'>;
 
-type Named = Pick<MachineRow, 'owner' | 'name'>;
+const filesOf = ({ id }: Identified) => `machines.files:${id}`;
+const desiredOf = ({ id }: Identified) => `machines.desired:${id}`;
 
-export const sealFiles = ({ secrets }: SealedParts, row: Named, files: readonly GuestFile[]): string =>
+export const sealFiles = ({ secrets }: SealedParts, row: Identified, files: readonly GuestFile[]): string =>
   secrets.seal(JSON.stringify(files), filesOf(row));
 
-export const sealDesired = ({ secrets }: SealedParts, row: Named, desired: object): string =>
+export const sealDesired = ({ secrets }: SealedParts, row: Identified, desired: object): string =>
   secrets.seal(JSON.stringify(desired), desiredOf(row));
 
-export const openFiles = ({ secrets }: SealedParts, row: Named & Pick<MachineRow, 'files'>): GuestFile[] =>
+export const openFiles = (
+  { secrets }: SealedParts,
+  row: Identified & Pick<MachineRow, 'files'>,
+): GuestFile[] =>
   row.files === null ? [] : (JSON.parse(secrets.open(row.files, filesOf(row))) as GuestFile[]);
 
-export const openDesired = ({ secrets }: SealedParts, row: Named & Pick<MachineRow, 'desired'>): object =>
-  row.desired === null ? {} : (JSON.parse(secrets.open(row.desired, desiredOf(row))) as object);
+export const openDesired = (
+  { secrets }: SealedParts,
+  row: Identified & Pick<MachineRow, 'desired'>,
+): object => (row.desired === null ? {} : (JSON.parse(secrets.open(row.desired, desiredOf(row))) as object));

@@ -8,9 +8,9 @@ import type { Compute, DiskSource } from '../../engine/compute/port.ts';
 import type { Host } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
+import type { MachineRoles } from '../machine-role.ts';
 import { machineEntry, machineSpec } from './desired.ts';
 import { type Step, steadyMs } from './plan.ts';
-import type { MachineRoles } from './role.ts';
 import { type MachineRow, machineName, machineSize } from './row.ts';
 import { openDesired, openFiles, type SealedParts } from './sealed.ts';
 
@@ -82,7 +82,11 @@ export async function takeStep(
   }
 }
 
-async function create(deps: MachineStepDeps, row: MachineRow, image: MachineImage | undefined): Promise<void> {
+async function create(
+  deps: MachineStepDeps,
+  row: MachineRow,
+  image: MachineImage | undefined,
+): Promise<void> {
   if (!image) throw new EngineError('missing', `machine ${row.id}: its image has gone`);
   await deps.store.db
     .updateTable('machines')

@@ -52,8 +52,13 @@ function view(row: MachineRow): Machine {
 }
 
 /** All machines of all teams that are there, for the operator. */
-export async function listMachines(db: Queryable): Promise<(Machine & { owner: string; engineName: string })[]> {
-  const rows = await selectMachines(db).where('machines.gone_at', 'is', null).orderBy('machines.id').execute();
+export async function listMachines(
+  db: Queryable,
+): Promise<(Machine & { owner: string; engineName: string })[]> {
+  const rows = await selectMachines(db)
+    .where('machines.gone_at', 'is', null)
+    .orderBy('machines.id')
+    .execute();
   return rows.map((row) => ({ ...view(row), owner: row.owner, engineName: machineName(row) }));
 }
 

@@ -1,5 +1,5 @@
 /** What a product's machines do. */
-import type { GuestProgram } from '../../engine/compute/port.ts';
+import type { GuestProgram } from '../engine/compute/port.ts';
 
 /**
  * A role of machines. Its program brings a machine that runs to what the product desires of it: it is run at each change
