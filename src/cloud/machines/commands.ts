@@ -30,7 +30,7 @@ export interface MachineOrder {
   /** The VPC that it is in, if in one. */
   vpcId?: string;
   /** On the public network: with an IPv4 address, or both. */
-  public?: 'ipv4' | 'dual';
+  public?: 'ipv4' | 'dual' | undefined;
   /** There from its first start. */
   files?: readonly GuestFile[];
   /** What its program is told once it runs. */

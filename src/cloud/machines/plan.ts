@@ -92,7 +92,7 @@ function planRunning(desired: Desired, instance: Pick<Instance, 'boot'>): Machin
   // Before anything is done in it that could be lost.
   if (!desired.made) return { steps: [{ do: 'note-made' }] };
   if (instance.boot < desired.boot) return { steps: [{ do: 'stop' }] };
-  if (desired.generation > desired.appliedGeneration || desired.appliedBoot < instance.boot)
+  if (desired.generation > desired.appliedGeneration || desired.appliedBoot < desired.boot)
     return { steps: [{ do: 'converge' }] };
   return { settled: 'active' };
 }
