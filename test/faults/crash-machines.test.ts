@@ -10,6 +10,7 @@ import {
 import type { Tx } from '../../src/store/store.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { machineDeps, machineRoles, orderKeeper } from '../support/machines.ts';
+import { until } from '../support/until.ts';
 import { crashPoint, expectSurvival, idle } from './crash-harness.ts';
 
 const point = crashPoint();
@@ -37,7 +38,15 @@ const scenarios: Scenario[] = [
     calls: 3,
   },
   { name: 'a restart', ask: (id) => asked((tx) => restartMachine(tx, id, at())), calls: 5 },
-  { name: 'its end by itself', ask: (id) => atoll.world.stopBehindOurBack(`machine-${id}`), calls: 4 },
+  {
+    name: 'its end by itself',
+    async ask(id) {
+      await atoll.world.stopBehindOurBack(`machine-${id}`);
+      // What was seen of it dies with the process; the next one's first sweep sees it again.
+      await until(async () => (await atoll.compute.get(`machine-${id}`))?.state === 'running');
+    },
+    calls: 4,
+  },
   { name: 'turning it off', ask: (id) => asked((tx) => setPower(tx, id, 'off', at())), calls: 3 },
   {
     name: 'a resize',
@@ -56,6 +65,7 @@ describe('kill -9 of the control plane at every moment', () => {
       point,
       atoll,
       calls,
+      gateCount: 6,
       prepare: () => (ask ? order() : Promise.resolve(0)),
       async ask(prepared) {
         if (!ask) return order();
@@ -106,12 +116,13 @@ async function world(id: number) {
   }
   return {
     ...seen,
-    boot,
+    // One that was marked and not yet started counts as one that has stopped by itself.
+    isOfThisBoot: instance?.boot === boot,
     isDone: applied_generation === generation,
     // How often it was told depends on where it was killed.
     kept: (observed as { kept: string } | null)?.kept,
     isGone: gone_at !== null,
-    instance: instance && { ...instance, name: '', urn: '' },
+    instance: instance && { ...instance, boot: 0, name: '', urn: '' },
     seenOnHost,
     addresses: rows[0].n,
   };
