@@ -1,6 +1,6 @@
--- Who has an address is said by a URN, `do:droplet:<id>` or another product's, or is the word `quarantine` (-1 before).
--- The table is written anew, once: no more than updating its rows in use would cost where most are, and no dead row is
--- left. It is locked meanwhile, about two seconds for half a million rows; this is the first lock, so nobody waits in a
+-- Who has an address is said by a URN, `do:droplet:<id>` or that of another product's machine, or by the word
+-- `quarantine` (-1 before). The table is written anew, which takes a third of the time of an update and leaves no dead
+-- rows: a second for 600,000 rows, for which it is locked. This is the migration's first lock, so that nobody waits in a
 -- circle.
 drop index addresses_free, addresses_droplet;
 alter table addresses alter column droplet_id type text using
