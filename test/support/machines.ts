@@ -66,9 +66,10 @@ export async function orderKeeper(
   atoll: TestAtoll,
   word: string,
   change: Partial<MachineOrder> = {},
+  context = simulatedContext,
 ): Promise<number> {
   const { id } = await atoll.database.store.transaction(async (tx) =>
-    orderMachine(tx, machineDeps(atoll), {
+    orderMachine(tx, machineDeps(atoll, context), {
       teamId: atoll.team.teamId,
       owner: { urn: 'do:keeper:1', kind: 'keeper', id: '1' },
       name: `node-${(await sql<{ n: number }>`select count(*) + 1 as n from machines`.execute(tx)).rows[0]?.n}`,
