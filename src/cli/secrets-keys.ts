@@ -7,7 +7,9 @@ import { firstKeys, readKeyFile, restore, syncDirectory, writeKeyFile } from '..
 import { type KeyUse, keysInUse } from '../store/sealed-columns.ts';
 import type { Queryable } from '../store/store.ts';
 import { withStore } from './database.ts';
-import { commandFor } from './up-options.ts';
+
+/** How to type a command for this home. */
+const atoll = (home: string, command: string): string => `./atoll ${command} --home ${home}`;
 
 const count = (uses: readonly KeyUse[]): number => uses.reduce((sum, { values }) => sum + values, 0);
 
@@ -36,7 +38,7 @@ export async function ensureKeys(
     chmodSync(file, 0o600);
     if (user) chownSync(file, user.uid, user.gid);
     const lost = count(lacking(file, uses));
-    return lost > 0 ? `${secretsText(lost)} cannot be read: ${commandFor(home, 'doctor')}` : 'key file there';
+    return lost > 0 ? `${secretsText(lost)} cannot be read: ${atoll(home, 'doctor')}` : 'key file there';
   }
   const sealed = count(uses);
   if (sealed > 0 && !acceptLost) throw new Error(whyNoKeys(file, sealed, home));
@@ -50,8 +52,8 @@ const whyNoKeys = (file: string, sealed: number, home: string): string =>
   [
     `The key file ${file} is gone, and the database has ${secretsText(sealed)} that only its keys open.`,
     'Nothing was changed. What can be done:',
-    `  - restore ${file} from the backup that goes with this database, then: ${commandFor(home, 'up')}`,
-    `  - where it is lost for good, and the secrets with it: ${commandFor(home, 'up')} --accept-lost-secrets`,
+    `  - restore ${file} from the backup that goes with this database, then: ${atoll(home, 'up')}`,
+    `  - where it is lost for good, and the secrets with it: ${atoll(home, 'up')} --accept-lost-secrets`,
   ].join('\n');
 
 /** The keys that values are sealed with and the file lacks. @throws KeyFileError */
@@ -63,22 +65,24 @@ function lacking(file: string, uses: readonly KeyUse[]): KeyUse[] {
 /** What is wrong with the key file of a home, as far as this user may see it. */
 export async function secretsFindings(home: string, config: Config): Promise<Finding[]> {
   const file = paths(home).keys;
-  const finding = (detail: string, remedy?: string): Finding[] => [
-    { name: 'secrets', ok: false, detail, ...(remedy && { remedy }) },
-  ];
-  let uses: KeyUse[];
-  try {
-    uses = await withStore(home, config, ({ db }) => keysInUse(db));
-  } catch {
-    // That the database does not answer is told elsewhere.
-    uses = [];
+  const finding = (detail: string, remedy: string): Finding => ({
+    name: 'secrets',
+    ok: false,
+    detail,
+    remedy,
+  });
+  // That the database does not answer is told elsewhere.
+  const uses = await withStore(home, config, ({ db }) => keysInUse(db)).catch(() => undefined);
+  if (!existsSync(file)) {
+    const sealed = uses ? `, and the database has ${secretsText(count(uses))}` : '';
+    const remedy = uses && count(uses) === 0 ? `${atoll(home, 'up')} makes a new one` : restore(file);
+    return [finding(`the key file ${file} is gone${sealed} that only its keys open`, remedy)];
   }
   try {
-    return lacking(file, uses).flatMap(({ key, values }) =>
+    return lacking(file, uses ?? []).map(({ key, values }) =>
       finding(`${secretsText(values)} cannot be read: ${file} lacks key ${key}`, restore(file)),
     );
   } catch (error) {
-    const { message } = error as Error;
-    return finding(existsSync(file) || uses.length === 0 ? message : whyNoKeys(file, count(uses), home));
+    return [finding((error as Error).message, 'nothing that needs a secret works until then')];
   }
 }

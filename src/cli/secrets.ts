@@ -11,6 +11,9 @@ import { secretsText } from './secrets-keys.ts';
 import { createSteps } from './steps.ts';
 import { commandFor } from './up-options.ts';
 
+/** So many are named of those that cannot be read. */
+const most = 5;
+
 interface KeyLine {
   id: string;
   state: 'current' | 'retired' | 'missing';
@@ -86,7 +89,8 @@ async function rotate(home: string, config: Config): Promise<number> {
         ].join('; ');
       });
       console.log(`\nThe key file has changed: back it up with the database (${deps.file}).`);
-      for (const why of unreadable) console.error(`not sealed anew: ${why}`);
+      for (const why of unreadable.slice(0, most)) console.error(`not sealed anew: ${why}`);
+      if (unreadable.length > most) console.error(`and ${unreadable.length - most} more`);
       return unreadable.length > 0 ? 1 : 0;
     }),
   );

@@ -19,6 +19,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { EngineError } from '../base/engine-error.ts';
 
 const keySchema = z.object({
   /** Eight hex digits: part of each text that was sealed with it. */
@@ -45,9 +46,15 @@ const keysSchema = z
 export type Key = z.infer<typeof keySchema>;
 export type Keys = z.infer<typeof keysSchema>;
 
-/** The key file is absent, damaged or open to others; the message says what to do. */
-export class KeyFileError extends Error {
-  override readonly name = 'KeyFileError';
+/**
+ * The key file is absent, damaged or open to others; the message says what to do. To the loop it is an engine that does
+ * not answer: whatever needs it waits until somebody has brought it back.
+ */
+export class KeyFileError extends EngineError {
+  constructor(message: string) {
+    super('unavailable', message);
+    this.name = 'KeyFileError';
+  }
 }
 
 /** What to do about a key file that is not what it was. */
@@ -75,7 +82,9 @@ export function readKeyFile(file: string): Keys {
     if (error instanceof KeyFileError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new KeyFileError(`The key file ${file} is gone. ${restore(file)}.`);
-    throw new KeyFileError(`The key file ${file} cannot be read (${code}): ./atoll up gives it to its user.`);
+    throw new KeyFileError(
+      `The key file ${file} cannot be read (${code}): it is for root and the control plane's user, to whom ./atoll up gives it.`,
+    );
   }
   const parsed = keysSchema.safeParse(parse(text));
   if (parsed.success) return parsed.data;

@@ -225,14 +225,14 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
   }
 }
 
-/** `dropletUrn` in SQL. */
-const urnOf = (id: RawBuilder<unknown>) => sql<string>`${dropletUrn('')}::text || ${id}`;
-
 /** Sealed for its droplet, whose id is not known before. */
 async function keepPassword(tx: Tx, secrets: Secrets, id: number, password: string): Promise<void> {
   const new_password = sealPassword(secrets, id, password);
   await tx.updateTable('droplets').set({ new_password }).where('id', '=', id).execute();
 }
+
+/** `dropletUrn` in SQL. */
+const urnOf = (id: RawBuilder<unknown>) => sql<string>`${dropletUrn('')}::text || ${id}`;
 
 async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {
   const address = pairedIpv6(droplet.public_ipv4, network.ipv4, network.ipv6);
