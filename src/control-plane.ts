@@ -3,7 +3,15 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clock } from './base/clock.ts';
 import type { CloudContext } from './cloud/context.ts';
-import { cloudOperations, holdQuarantined, inventoriesOf, reconcilersOf, watched } from './cloud/index.ts';
+import {
+  cloudOperations,
+  holdQuarantined,
+  inventoriesOf,
+  observeEngines,
+  reconcilersOf,
+  watched,
+} from './cloud/index.ts';
+import type { MachineRoles } from './cloud/machines/index.ts';
 import type { AroundStep } from './control/converge.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
@@ -57,6 +65,8 @@ export interface ControlPlaneOptions {
   acceptDatabase?: boolean;
   /** How long rows are kept; absent: `defaultRetention`. */
   retention?: Retention;
+  /** What machines do beside what the products' do: for tests. */
+  machineRoles?: MachineRoles;
   /** Done around each step of every kind: for tests. */
   aroundStep?: AroundStep;
 }
@@ -114,6 +124,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       importer: guard.port(options.importer),
       ...(options.importLimits && { importLimits: options.importLimits }),
       context,
+      ...(options.machineRoles && { machineRoles: options.machineRoles }),
       ...(options.aroundStep && { aroundStep: options.aroundStep }),
     }),
     workers: options.workers,
@@ -163,6 +174,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         if (!swept) return;
         await holdQuarantined(engines);
         loop.poll();
+        await observeEngines({ ...engines, context });
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {

@@ -15,6 +15,7 @@ import { openStore } from '../store/open.ts';
 import { openSecrets } from '../store/secrets.ts';
 import { defineCommand, usageError } from './command.ts';
 import { databaseAddress, withStore } from './database.ts';
+import { table } from './table.ts';
 import { commandFor } from './up-options.ts';
 
 const mib = 2 ** 20;
@@ -39,19 +40,10 @@ function age({ createdAt, foundAt }: Orphan, now: Date): string {
 
 /** A table for a person. */
 export function formatOrphans(orphans: readonly Orphan[], now: Date): string {
-  const rows = [
+  return table([
     ['KIND', 'NAME', 'URN', 'SIZE', 'AGE'],
     ...orphans.map((orphan) => [orphan.kind, orphan.name, orphan.urn, size(orphan.bytes), age(orphan, now)]),
-  ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  ]);
 }
 
 export default defineCommand({

@@ -26,12 +26,23 @@ export interface ImageHost {
   available: readonly string[];
 }
 
+/** How much of a host may be promised: the operator's word; what is absent is by the rule of `hosts`. */
+export interface HostRule {
+  /** How often memory is promised to what shares it. */
+  memoryRatio?: number;
+  /** How often disk is promised. */
+  diskRatio?: number;
+  /** Memory that is the host's own, MiB. */
+  keptMemoryMib?: number;
+}
+
 /** What a droplet can be made of here, and what surrounds it. */
 export interface CloudContext {
   network: PublicNetwork;
   /** Absent in a home that was made before there were reserved addresses, until its next `up`. */
   reservedNetwork?: ReservedNetwork;
   imageHost: ImageHost;
+  hostRule?: HostRule;
   /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
   hostMemoryMib: number | undefined;
 }

@@ -20,6 +20,7 @@ import { poolCare } from './pool.ts';
 import { protocolServer } from './protocol.ts';
 import { addressFiles, addressRegistry, reservedAddresses } from './reserved.ts';
 import { listenOnSocket, refuseSecond } from './socket.ts';
+import { spaceOf } from './space.ts';
 import { volumeStore } from './volumes/volumes.ts';
 
 /*
@@ -80,6 +81,10 @@ async function serve(home: string, group: string): Promise<void> {
     cloud: cloudFile(paths(home).hostdState),
     network,
     metadataServes: metadata.serves,
+    diskCapacity: async () => ({
+      home: await spaceOf(home),
+      volumes: await volumes.space(),
+    }),
   });
   const stop = new AbortController();
   let metadataRuns: Promise<void> | undefined;

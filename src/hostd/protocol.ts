@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/node/digest.ts';
+import type { HostCapacity } from '../engine/node/port.ts';
 import type { Agent } from './agent.ts';
 import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';
@@ -38,6 +39,7 @@ export interface ProtocolParts {
   cloud: CloudFile;
   network: PublicNetwork;
   metadataServes: () => boolean;
+  diskCapacity: () => Promise<HostCapacity>;
 }
 
 /** A refusal with the status it is answered with. */
@@ -86,6 +88,7 @@ const named = [
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
  * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
+ * - `GET /capacity`: `{capacity}`: what its disks have, and have free.
  * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
  * - `PUT /disks/{instance}` with `{bytes, room}`: limits the disk of an instance of Incus, see pool.ts; 404 where there
  *   is none.
@@ -127,7 +130,18 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, pool, cloud, network, metadataServes } = parts;
+  const {
+    agent,
+    droplets,
+    reserved,
+    volumes,
+    conversions,
+    pool,
+    cloud,
+    network,
+    metadataServes,
+    diskCapacity,
+  } = parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -149,6 +163,7 @@ function operationsOf(parts: ProtocolParts): Operations {
       droplets: droplets.all().map(({ id, ipv4, ipv6 }) => ({ id, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
       newest: Math.max(droplets.newest(), reserved.newest()),
     }),
+    'GET /capacity': async () => ({ capacity: await diskCapacity() }),
     async 'GET /cloud'() {
       const mark = await cloud.read();
       return mark ? { mark } : {};

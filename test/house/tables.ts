@@ -25,9 +25,14 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   droplets: ['src/cloud/droplets', 'src/cloud/droplet-state'],
   // A command writes them in one statement with its audit rows and wakes.
   events: ['src/store', 'src/control/command.ts'],
+  host_reservations: ['src/cloud/hosts'],
+  host_states: ['src/cloud/hosts'],
+  host_totals: ['src/cloud/hosts'],
+  hosts: ['src/cloud/hosts'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],
+  machines: ['src/cloud/machines'],
   migrations: ['src/store'],
   quarantined: ['src/control'],
   reconcile: ['src/control'],
@@ -51,6 +56,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
  * also where it is called by a trigger on another's. ARCHITECTURE.md says what they are for.
  */
 export const databaseFunctions: Readonly<Record<string, string>> = {
+  add_to_host: 'host_totals',
   count_actions: 'counters',
   count_in_block: 'droplet_blocks',
   forget_blocks: 'droplet_blocks',

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createToken } from '../../src/cloud/account/index.ts';
 import type { CloudContext } from '../../src/cloud/context.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
+import type { MachineRoles } from '../../src/cloud/machines/index.ts';
 import type { AroundStep } from '../../src/control/converge.ts';
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
@@ -71,6 +72,8 @@ export interface TestAtollOptions {
   slowWorkers?: number;
   /** How often the loop looks for wakes that it was not told of, ms: seldom, where days pass in a moment. */
   resyncMs?: number;
+  /** What machines do, beside what those of products do. */
+  machineRoles?: MachineRoles;
   /** How often engines and database are compared, ms. */
   sweepMs?: number;
   log?: Logger;
@@ -116,6 +119,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       // What is killed here ends at once: the next need not wait for it to come back.
       lease: { ms: 10_000, goneMs: 150 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
+      ...(options.machineRoles && { machineRoles: options.machineRoles }),
       ...changes,
     });
     await plane.start();

@@ -94,6 +94,28 @@ export const takingAddress = (pool: string, taker: RawBuilder<unknown>): RawBuil
     order by released_at nulls first, ip limit 1 for update skip locked)
   returning host(ip)::inet as ip`;
 
+/**
+ * Takes a free address of a pool, which grows where it is dry.
+ * @param owner the URN of whoever takes it
+ * @throws ApiError 422 where the range is used up
+ */
+export async function takeAddress(
+  tx: Tx,
+  store: Pick<Store, 'dedicated'>,
+  { pool, range, owner }: { pool: string; range: string; owner: string },
+): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const { rows } = await sql<{ ip: string }>`
+      with taker as (select ${owner}::text as owner), taken as (${takingAddress(pool, sql`taker`)})
+      select host(ip) as ip from taken`.execute(tx);
+    const ip = rows[0]?.ip;
+    if (ip !== undefined) return ip;
+    // The last ones are being taken by others.
+    if (attempt === 5) throw exhausted(pool, range);
+    await growPool(store, pool, range);
+  }
+}
+
 /** Gives back, in the transaction that took them, what `takingAddress` took: nobody has had them. */
 export async function returnAddresses(tx: Tx, owner: RawBuilder<string>): Promise<void> {
   await sql`update addresses set owner = null where owner in (select ${owner})`.execute(tx);

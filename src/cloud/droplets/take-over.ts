@@ -8,6 +8,7 @@ import { wake } from '../../control/reconcile.ts';
 import { pageSize } from '../../control/sweep.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
+import type { Queryable } from '../../store/store.ts';
 import { takeUnsealed } from '../../store/unsealed.ts';
 import {
   ensurePool,
@@ -20,6 +21,7 @@ import {
 } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
 import { dropletKind } from '../droplet-state/index.ts';
+import { productEntryKind, productMachineKind, raiseMachineVersions } from '../machines/index.ts';
 import type { EngineDeps } from '../product.ts';
 import { machineKind } from './quarantined.ts';
 import { sealPassword } from './root-access.ts';
@@ -41,6 +43,7 @@ export async function continueDroplets(deps: EngineDeps & { context: CloudContex
     if (!(await restartSequence(tx, 'droplet_versions', newest))) return false;
     await sql`update droplets set version = version where gone_at is null`.execute(tx);
     await raiseReservedVersions(tx);
+    await raiseMachineVersions(tx);
     return true;
   });
   if (older)
@@ -94,10 +97,12 @@ async function continueGenerations(
   }
 }
 
-/** Keeps the addresses of machines and host entries that are in quarantine from being given out. */
+/** Keeps the addresses of machines and host entries that are in quarantine, droplets' and others', from being given out. */
 export async function holdQuarantined({ store, compute, host, clock }: EngineDeps): Promise<void> {
-  const machines = await quarantinedNames(store.db, machineKind);
-  const entries = await quarantinedNames(store.db, hostEntryKind);
+  const [machines, entries] = await Promise.all([
+    namesOf(store.db, [machineKind, productMachineKind]),
+    namesOf(store.db, [hostEntryKind, productEntryKind]),
+  ]);
   if (machines.size + entries.size === 0 && !(await holdsAddresses(store))) return;
   const [surveyed, { droplets }] = await Promise.all([compute.survey(), host.survey()]);
   const ofMachines = surveyed.filter(({ name }) => machines.has(name)).flatMap(({ addresses }) => addresses);
@@ -114,6 +119,11 @@ export async function holdQuarantined({ store, compute, host, clock }: EngineDep
   ].filter(({ ip }) => !ip.includes(':'));
   await ensureVpcPools(store, [...new Set(ofMachines.map(({ network }) => network))]);
   await holdAddresses(store, held, clock.now());
+}
+
+async function namesOf(db: Queryable, kinds: readonly string[]): Promise<Set<string>> {
+  const names = await Promise.all(kinds.map((kind) => quarantinedNames(db, kind)));
+  return new Set(names.flatMap((each) => [...each]));
 }
 
 /** The pools of those of these VPCs that the database knows. */
