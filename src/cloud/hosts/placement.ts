@@ -106,23 +106,23 @@ const ofBytes = (bytes: number | null, ratio: number, used: number): Capacity | 
 
 /**
  * The host for what is asked: of those that have room, the one with the fewest of `spread`, then the one with the most of
- * its memory left. `lacks`: what each host lacks; none where no host serves the region.
+ * its memory left. `lacks`: what each host lacks, in the same order; none where no host
+ * serves the region.
  *
  * The rule: memory that is dedicated is promised once, shared memory as often as the host's rule says, never what is kept
  * for the host. Disks are sparse and share blocks with their images, so that their sizes say little about what they take:
  * their sum may be `disk_ratio` times what there is, and nothing new comes while less than a tenth is free.
  */
 export function place(hosts: readonly HostState[], asked: Demand, { region, spread }: Wish = {}): Placement {
-  const serving = hosts.filter(({ regions }) => !regions || region === undefined || regions.includes(region));
-  const looked = serving.map((host) => ({ host, lacks: lacksOf(host, asked) }));
-  const [best] = looked
-    .filter(({ lacks }) => lacks.length === 0)
-    .map(({ host }) => host)
-    .sort(
+  const inOrder = hosts
+    .filter(({ regions }) => !regions || region === undefined || regions.includes(region))
+    .toSorted(
       (a, b) =>
         (spread?.get(a.id) ?? 0) - (spread?.get(b.id) ?? 0) || freeShare(b) - freeShare(a) || a.id - b.id,
     );
-  return best ? { host: best } : { lacks: looked.flatMap(({ lacks }) => lacks) };
+  const lacks = inOrder.map((host) => lacksOf(host, asked));
+  const host = inOrder[lacks.findIndex((each) => each.length === 0)];
+  return host ? { host } : { lacks: lacks.flat() };
 }
 
 /** The host once it has promised that, too. */
