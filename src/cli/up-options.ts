@@ -16,6 +16,9 @@ export const upOptions = {
   'database-url': { type: 'string' },
   'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
+  'overcommit-memory': { type: 'string' },
+  'overcommit-disk': { type: 'string' },
+  'reserve-memory-mib': { type: 'string' },
   'metrics-port': { type: 'string' },
 } as const;
 
@@ -35,6 +38,11 @@ export const upOptionsHelp = `
   --accept-database    take the database for the right one though it is not that of the engines: what it does
                        not know is quarantined, and nothing deleted (see docs/orphans.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
+  --overcommit-memory N
+                       promise the host's memory so often to Droplets that share it (4), see docs/capacity.md
+  --overcommit-disk N  promise the storage pool, and the disk of the volumes, so often (10)
+  --reserve-memory-mib N
+                       memory that is promised to nobody (a sixteenth, at least 1024)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
 
@@ -52,6 +60,9 @@ interface UpValues {
   'database-url'?: string | undefined;
   'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
+  'overcommit-memory'?: string | undefined;
+  'overcommit-disk'?: string | undefined;
+  'reserve-memory-mib'?: string | undefined;
   'metrics-port'?: string | undefined;
 }
 
@@ -71,6 +82,9 @@ export function toUpOptions(values: UpValues): UpOptions {
     databaseUrl: values['database-url'],
     acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],
+    overcommitMemory: values['overcommit-memory'],
+    overcommitDisk: values['overcommit-disk'],
+    reserveMemoryMib: values['reserve-memory-mib'],
     metricsPort: values['metrics-port'],
   };
 }

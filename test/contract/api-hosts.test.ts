@@ -1,12 +1,10 @@
 /** What a host has room for, asked for by the API: never more than the rule allows, and given back when a thing is gone. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EngineError } from '../../src/base/engine-error.ts';
-import type { HostRule } from '../../src/cloud/context.ts';
-import { type HostState, hostStates } from '../../src/cloud/hosts/index.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { awkwardCompute } from '../support/awkward-compute.ts';
 import { createDroplet, ended, getDroplet, order } from '../support/droplets.ts';
-import { simulatedContext } from '../support/simulated-context.ts';
+import { droplets, hostOf, nothing } from '../support/hosts.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { until } from '../support/until.ts';
 import { createVolume, newName, volumeOrder, volumesOf } from '../support/volumes.ts';
@@ -18,48 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => atoll.close());
 
-const gib = 2 ** 30;
-const disk = (gibs: number, free = gibs) => ({ bytes: gibs * gib, freeBytes: free * gib });
+const { has: hostHas, promised, empty } = hostOf(() => atoll);
 
-interface Has {
-  /** For droplets: what the machine has is a gigabyte more. */
-  memoryMib?: number;
-  poolGib?: number;
-  poolFreeGib?: number;
-  volumesGib?: number;
-  rule?: HostRule;
-}
-
-/** From now on the host has so much; what is absent has no limit. */
-async function hostHas({ memoryMib, poolGib, poolFreeGib, volumesGib, rule }: Has): Promise<void> {
-  atoll.world.capacity = {
-    name: 'box',
-    ...(memoryMib && { memoryMib: memoryMib + 1024 }),
-    ...(poolGib && { pool: disk(poolGib, poolFreeGib) }),
-  };
-  atoll.host.setCapacity(volumesGib ? { volumes: disk(volumesGib) } : {});
-  await atoll.restart({ context: { ...simulatedContext, hostRule: { keptMemoryMib: 1024, ...rule } } });
-}
-
-const box = async (): Promise<HostState> => {
-  const [state] = await hostStates(atoll.database.store.db);
-  if (!state) throw new Error('there is no host');
-  return state;
-};
-const promised = async () => {
-  const { things, vcpus, dedicated_mib, shared_mib, disk_gib, volume_gib } = await box();
-  return { things, vcpus, dedicated_mib, shared_mib, disk_gib, volume_gib };
-};
-/** What droplets of `order` take. */
-const droplets = (n: number) => ({
-  things: n,
-  vcpus: n,
-  dedicated_mib: 0,
-  shared_mib: n * 1024,
-  disk_gib: n * 25,
-  volume_gib: 0,
-});
-const nothing = droplets(0);
 const refused = async (body: object, path = '/v2/droplets') =>
   (await atoll.api.expect(422, 'POST', path, body)) as { id: string; message: string };
 const resize = async (id: number, size: string, diskToo = false) =>
@@ -70,19 +28,7 @@ const off = async (id: number) => {
 };
 
 beforeEach(() => hostHas({}));
-/** Each test leaves the host empty, and the sums with it. */
-afterEach(async () => {
-  const { droplets: left } = await atoll.api.expect(200, 'GET', '/v2/droplets?per_page=200');
-  for (const { id } of left) await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
-  const gone = async () =>
-    (await atoll.database.store.db.selectFrom('droplets').select('id').where('gone_at', 'is', null).execute())
-      .length === 0;
-  await until(gone);
-  const { volumes } = await atoll.api.expect(200, 'GET', '/v2/volumes?per_page=200');
-  for (const { id } of volumes) await atoll.api.expect(204, 'DELETE', `/v2/volumes/${id}`);
-  await until(async () => (await promised()).things === 0);
-  expect(await promised()).toEqual(nothing);
-});
+afterEach(() => empty());
 
 describe('a host without limits', () => {
   it('takes what is ordered, and counts it', async () => {
@@ -141,80 +87,6 @@ describe('an order that the host has no room for', () => {
     const begun = await atoll.api.expect(201, 'POST', path, { type: 'reboot' });
     expect((await ended(atoll.api, begun.action.id)).status).toBe('completed');
   });
-});
-
-describe('a hundred orders at once', () => {
-  it.each([
-    ['all near to full', 2560, 10, 0],
-    ['of which some are far from it', 20_480, 80, 40],
-  ])('%s never get more than there is', async (_what, memoryMib, room, before) => {
-    await hostHas({ memoryMib });
-    const { api } = await atoll.newTeam();
-    for (let made = 0; made < before; made += 10)
-      await api.expect(202, 'POST', '/v2/droplets', {
-        ...order,
-        name: undefined,
-        names: Array.from({ length: 10 }, (_, n) => `w${n}`),
-      });
-    const sent = Array.from({ length: 100 }, () => api.call('POST', '/v2/droplets', order));
-    const statuses = (await Promise.all(sent)).map(({ status }) => status);
-    expect(statuses.filter((status) => status === 202)).toHaveLength(room - before);
-    expect(statuses.filter((status) => status === 422)).toHaveLength(100 - (room - before));
-    expect(await promised()).toEqual(droplets(room));
-    const { droplets: made } = await api.expect(200, 'GET', '/v2/droplets?per_page=200');
-    expect(made).toHaveLength(room);
-    for (const { id } of made) await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
-  });
-
-  it('droplets and volumes and resizes: no deadlock, and no more than there is', async () => {
-    await hostHas({ memoryMib: 4096, poolGib: 40, volumesGib: 10 });
-    const { api } = await atoll.newTeam();
-    const first = await Promise.all(Array.from({ length: 4 }, () => createDroplet(api)));
-    await Promise.all(
-      first.map(async ({ id }) => {
-        const begun = await api.expect(201, 'POST', `/v2/droplets/${id}/actions`, { type: 'power_off' });
-        await ended(api, begun.action.id);
-      }),
-    );
-    const made = await createVolume(api);
-    const answers = await Promise.all([
-      ...Array.from({ length: 12 }, () => api.call('POST', '/v2/droplets', { ...order, volumes: [made.id] })),
-      ...Array.from({ length: 12 }, () => api.call('POST', '/v2/droplets', order)),
-      ...Array.from({ length: 12 }, () =>
-        api.call('POST', '/v2/volumes', { ...volumeOrder, name: newName() }),
-      ),
-      ...Array.from({ length: 6 }, (_, n) =>
-        api.call('POST', `/v2/volumes/${made.id}/actions`, { type: 'resize', size_gigabytes: 30 + n }),
-      ),
-      ...first.map(({ id }) =>
-        api.call('POST', `/v2/droplets/${id}/actions`, { type: 'resize', size: 's-1vcpu-2gb', disk: true }),
-      ),
-    ]);
-    for (const { status } of answers) expect([201, 202, 422]).toContain(status);
-    const now = await box();
-    expect(now.shared_mib).toBeLessThanOrEqual(4 * 4096);
-    expect(now.disk_gib).toBeLessThanOrEqual(400);
-    expect(now.volume_gib).toBeLessThanOrEqual(100);
-    const { droplets: all } = await api.expect(200, 'GET', '/v2/droplets?per_page=200');
-    for (const { id } of all) await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
-    const { volumes } = await api.expect(200, 'GET', '/v2/volumes?per_page=200');
-    for (const { id } of volumes)
-      await until(async () => (await api.call('DELETE', `/v2/volumes/${id}`)).status === 204);
-  });
-});
-
-it('far from full, no create waits for another’s commit', async () => {
-  await hostHas({ memoryMib: 1_000_000 });
-  const held = await atoll.database.store.pool.connect();
-  try {
-    await held.query('begin');
-    const { rowCount } = await held.query('select * from hold_room(0, 1024, 25, 0, false)');
-    expect(rowCount).toBe(1);
-    await atoll.api.expect(202, 'POST', '/v2/droplets', order);
-  } finally {
-    await held.query('rollback');
-    held.release();
-  }
 });
 
 describe('a resize', () => {
@@ -279,7 +151,7 @@ it('a droplet that is deleted keeps its room until its machine is gone, also ove
   const letGo = engine.hold('delete');
   await atoll.api.expect(204, 'DELETE', `/v2/droplets/${id}`);
   expect((await refused(order)).message).toContain('has 0 MiB left of 1024 MiB');
-  await atoll.restart({ context: { ...simulatedContext, hostRule: { keptMemoryMib: 1024 } } });
+  await hostHas({ memoryMib: 256 });
   expect(await promised()).toEqual(droplets(1));
   letGo();
   await until(async () => (await promised()).things === 0);
