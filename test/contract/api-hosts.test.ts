@@ -18,8 +18,8 @@ afterAll(() => atoll.close());
 
 const { has: hostHas, promised, empty } = hostOf(() => atoll);
 
-const refused = async (body: object, path = '/v2/droplets') =>
-  (await atoll.api.expect(422, 'POST', path, body)) as { id: string; message: string };
+const refused = (body: object, path = '/v2/droplets'): Promise<{ id: string; message: string }> =>
+  atoll.api.expect(422, 'POST', path, body);
 const resize = async (id: number, size: string, diskToo = false) =>
   atoll.api.call('POST', `/v2/droplets/${id}/actions`, { type: 'resize', size, disk: diskToo });
 const off = async (id: number) => {
