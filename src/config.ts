@@ -40,6 +40,22 @@ export const configSchema = z.object({
   imageMaxGib: z.number().int().positive().optional(),
   /** Size of the storage pool in GiB (a sparse file). */
   poolGib: z.number().int().optional(),
+  /** How often the host's memory is promised to droplets that share it; absent: 4. */
+  overcommitMemory: z.number().min(1).optional(),
+  /** How often the storage pool, and the disk of the volumes, are promised; absent: 10. */
+  overcommitDisk: z.number().min(1).optional(),
+  /** Memory that is promised to nobody, MiB; absent: a sixteenth, at least 1 GiB. */
+  reserveMemoryMib: z.number().int().nonnegative().optional(),
+  /** What the host of a simulated world has; absent: no limits. */
+  simulatedHost: z
+    .object({
+      cpus: z.number().int().positive(),
+      memoryMib: z.number().int().positive(),
+      poolGib: z.number().int().positive(),
+      volumesGib: z.number().int().positive(),
+    })
+    .partial()
+    .optional(),
   /** Requests a token may make. */
   rateLimit: z.object({ perHour: z.number().int(), perMinute: z.number().int() }),
   /** How many days rows are kept of what is gone, of ended actions, of the audit and of dead tokens. */

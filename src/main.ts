@@ -107,6 +107,11 @@ function contextOf(config: Config, available: string[]): CloudContext {
       available,
       imports: config.customImages !== false,
     },
+    hostRule: {
+      ...(config.overcommitMemory && { memoryRatio: config.overcommitMemory }),
+      ...(config.overcommitDisk && { diskRatio: config.overcommitDisk }),
+      ...(config.reserveMemoryMib !== undefined && { keptMemoryMib: config.reserveMemoryMib }),
+    },
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };
 }

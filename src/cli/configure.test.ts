@@ -58,6 +58,25 @@ test('what is on can be switched off, and on again', async () => {
   expect(() => applyOptions(config, { volumeMounts: 'no' })).toThrow('--volume-mounts no: on or off');
 });
 
+test('how much of the host may be promised is checked, and told when it changes', async () => {
+  const { config } = await configure(home, { simulated: true, overcommitMemory: '2' });
+  expect(config).toMatchObject({ overcommitMemory: 2 });
+  const changed = applyOptions(config, {
+    overcommitMemory: '1.5',
+    overcommitDisk: '3',
+    reserveMemoryMib: '0',
+  });
+  expect(changed.config).toMatchObject({ overcommitMemory: 1.5, overcommitDisk: 3, reserveMemoryMib: 0 });
+  expect(changed.changes).toEqual([
+    'overcommitment of memory 2 -> 1.5',
+    'overcommitment of disk none -> 3',
+    'reserved memory, MiB none -> 0',
+  ]);
+  for (const wrong of ['0.5', 'much', ''])
+    expect(() => applyOptions(config, { overcommitDisk: wrong })).toThrow('--overcommit-disk');
+  expect(() => applyOptions(config, { reserveMemoryMib: '-1' })).toThrow('--reserve-memory-mib');
+});
+
 test('options given again change the configuration and say so', async () => {
   const { config } = await configure(home, { simulated: true, port: '9000' });
   const changed = applyOptions(config, { port: '9001', imageAliases: ['ubuntu-22-04-x64=debian-12-x64'] });

@@ -8,6 +8,7 @@ import { findDaemon } from '../setup/processes.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
+import { findHosts, overcommitted } from './host-lines.ts';
 import { troubles } from './missing.ts';
 import { poolText } from './status.ts';
 import { commandFor } from './up-options.ts';
@@ -54,8 +55,8 @@ export default defineCommand({
 Usage: atoll doctor
 
 Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
-wrong with the Atoll of this home: volumes whose bytes are missing, keys of its secrets that are, and what hostd cannot
-put right.
+wrong with the Atoll of this home: volumes whose bytes are missing, keys of its secrets that are, hosts of which more is
+promised than the rule allows, and what hostd cannot put right.
 `,
   async run({ home }) {
     console.log(
@@ -76,7 +77,12 @@ put right.
       });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
-    const wrong = config ? await troubles(home, config, hostd?.trouble) : [];
+    const wrong = config
+      ? [
+          ...(await troubles(home, config, hostd?.trouble)),
+          ...overcommitted((await findHosts(home, config)) ?? []),
+        ]
+      : [];
     if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
     if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },

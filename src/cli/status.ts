@@ -9,6 +9,7 @@ import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { findHosts, hostLines, hostReport } from './host-lines.ts';
 import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
 import { request } from './request.ts';
@@ -96,8 +97,9 @@ export default defineCommand({
   help: `
 Usage: atoll status [--json]
 
-Shows what runs, and what the control loop has to do: per kind what is due, running, waiting and failing, since when,
-and how long it took of late from a request until it was done. Exit code 0 if all does and the API is healthy, 1 otherwise.
+Shows what runs, what hosts have and what is reserved of it, and what the control loop has to do: per kind what is due,
+running, waiting and failing, since when, and how long it took of late from a request until it was done. Exit code 0 if all
+does and the API is healthy, 1 otherwise.
 `,
   options: { json: { type: 'boolean' } },
   async run({ home, values }) {
@@ -120,6 +122,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
     const droplets = healthy ? await dropletCount(home) : null;
     const quarantined = await quarantinedCount(home);
     const missing = await findMissingBytes(home, config);
+    const hosts = await findHosts(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const loop = healthy ? await loopReport(home) : null;
     const pool = (await hostdHealth(home))?.pool;
@@ -131,6 +134,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
       droplets,
       quarantined,
       missing,
+      hosts: hosts?.map(hostReport) ?? null,
       processes,
       loop,
       ...(pool && { pool }),
@@ -148,6 +152,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
         console.log(
           `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
         );
+      for (const line of hostLines(hosts ?? [])) console.log(line);
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

@@ -17,6 +17,9 @@ export const upOptions = {
   'accept-database': { type: 'boolean' },
   'accept-lost-secrets': { type: 'boolean' },
   'pool-gib': { type: 'string' },
+  'overcommit-memory': { type: 'string' },
+  'overcommit-disk': { type: 'string' },
+  'reserve-memory-mib': { type: 'string' },
   'metrics-port': { type: 'string' },
 } as const;
 
@@ -38,6 +41,11 @@ export const upOptionsHelp = `
   --accept-lost-secrets
                        make a new key file though secrets were sealed with one that is lost (see docs/secrets.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
+  --overcommit-memory N
+                       promise the host's memory so often to Droplets that share it (4), see docs/capacity.md
+  --overcommit-disk N  promise the storage pool, and the disk of the volumes, so often (10)
+  --reserve-memory-mib N
+                       memory that is promised to nobody (a sixteenth, at least 1024)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
 `.trimEnd();
 
@@ -56,6 +64,9 @@ interface UpValues {
   'accept-database'?: boolean | undefined;
   'accept-lost-secrets'?: boolean | undefined;
   'pool-gib'?: string | undefined;
+  'overcommit-memory'?: string | undefined;
+  'overcommit-disk'?: string | undefined;
+  'reserve-memory-mib'?: string | undefined;
   'metrics-port'?: string | undefined;
 }
 
@@ -76,6 +87,9 @@ export function toUpOptions(values: UpValues): UpOptions {
     acceptDatabase: values['accept-database'],
     acceptLostSecrets: values['accept-lost-secrets'],
     poolGib: values['pool-gib'],
+    overcommitMemory: values['overcommit-memory'],
+    overcommitDisk: values['overcommit-disk'],
+    reserveMemoryMib: values['reserve-memory-mib'],
     metricsPort: values['metrics-port'],
   };
 }

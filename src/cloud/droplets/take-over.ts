@@ -20,13 +20,18 @@ import {
   vpcPool,
 } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
-import { dropletKind } from '../droplet-state/index.ts';
+import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
+import { hasNoRoom, reserveForAll } from '../hosts/index.ts';
 import { productEntryKind, productMachineKind, raiseMachineVersions } from '../machines/index.ts';
 import type { EngineDeps } from '../product.ts';
+import { sizes } from '../sizes/index.ts';
 import { machineKind } from './quarantined.ts';
 import { sealPassword } from './root-access.ts';
-import { instanceName } from './row.ts';
+import { instanceName, takenOfHost } from './row.ts';
 import { dropletIdOf, hostEntryKind } from './sweep.ts';
+
+/** Of a size that the catalogue has no more nothing is known. */
+const slugs = sizes.map(({ slug }) => slug);
 
 /**
  * Ids, versions and generations go on above all that the engines have seen, so that nothing new is taken for something
@@ -53,6 +58,7 @@ export async function continueDroplets(deps: EngineDeps & { context: CloudContex
     );
   await continueGenerations(store, machines);
   await sealPasswords(deps);
+  await roomForDroplets(store);
 }
 
 /** Those of before they were sealed: their letters are still to be sent. */
@@ -71,6 +77,21 @@ async function sealPasswords({ store, secrets, clock }: EngineDeps): Promise<voi
     }
   });
 }
+
+/** Reserves for the droplets that were made before there were hosts. */
+const roomForDroplets = (store: EngineDeps['store']): Promise<void> =>
+  reserveForAll(store, async (tx) => {
+    const rows = await tx
+      .selectFrom('droplets')
+      .select(['id', 'size', 'disk_gib'])
+      .where('gone_at', 'is', null)
+      .where(anyOf('size', slugs))
+      .where(({ ref }) => hasNoRoom('droplet', ref('droplets.id')))
+      .limit(pageSize)
+      .forNoKeyUpdate()
+      .execute();
+    return rows.map((row) => ({ urn: dropletUrn(row.id), ...takenOfHost(row) }));
+  });
 
 /**
  * A reboot or rebuild raises a number, and is done when the machine has it: one that is ahead of its row would take the

@@ -31,11 +31,10 @@ const wording: Record<Resource, { unit: string; what: string; of: string; remedy
 
 const operator = 'The operator finds the figures in: ./atoll status';
 
-/** The answer to what has no room: 422 with the figures of the host that lacks least. Empty `lacks`: no such region. */
-export function noRoom(lacks: readonly Lack[]): ApiError {
-  const [least] = lacks.toSorted((a, b) => b.free - a.free);
-  if (!least) return unprocessable('No host serves this region. Order in another one.');
-  return unprocessable(`There is no room for this: ${sentence(least)} ${operator}`);
+/** The answer to what has no room: 422 with the figures of the host that comes first. Empty `lacks`: no such region. */
+export function noRoom([first]: readonly Lack[]): ApiError {
+  if (!first) return unprocessable('No host serves this region. Order in another one.');
+  return unprocessable(`There is no room for this: ${sentence(first)} ${operator}`);
 }
 
 function sentence(lack: Lack): string {
