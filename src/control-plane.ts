@@ -11,6 +11,7 @@ import type { Lease } from './control/loops.ts';
 import type { LoopMetrics } from './control/metrics.ts';
 import { defaultRetention, purge, type Retention } from './control/purge.ts';
 import { sweep } from './control/sweep.ts';
+import type { Builder } from './engine/builder/port.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
 import type { Mail } from './engine/mail/port.ts';
@@ -31,6 +32,7 @@ export interface ControlPlaneOptions {
   host: Host;
   mail: Mail;
   importer: Importer;
+  builder: Builder;
   /** The most that an import may take; absent: 20 GiB, an hour. */
   importLimits?: ImportLimits;
   clock: Clock;
@@ -111,6 +113,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       ...engines,
       mail: guard.port(options.mail),
       importer: guard.port(options.importer),
+      builder: guard.port(options.builder),
       ...(options.importLimits && { importLimits: options.importLimits }),
       context,
       ...(options.aroundStep && { aroundStep: options.aroundStep }),

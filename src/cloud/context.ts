@@ -1,4 +1,5 @@
 /** Where the products run: what every Atoll has of its own. */
+import type { DiskAddition } from '../engine/compute/port.ts';
 
 /** The public network that every droplet is on. */
 export interface PublicNetwork {
@@ -32,6 +33,8 @@ export interface CloudContext {
   /** Absent in a home that was made before there were reserved addresses, until its next `up`. */
   reservedNetwork?: ReservedNetwork;
   imageHost: ImageHost;
+  /** What is added to the disks that machines of products are made of: the certificate of this home's authority. */
+  diskAdditions?: readonly DiskAddition[];
   /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
   hostMemoryMib: number | undefined;
 }

@@ -25,6 +25,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   droplets: ['src/cloud/droplets', 'src/cloud/droplet-state'],
   // A command writes them in one statement with its audit rows and wakes.
   events: ['src/store', 'src/control/command.ts'],
+  golden_images: ['src/cloud/golden'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],

@@ -1,18 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
 import { poolName } from '../../config.ts';
 import type { IncusClient } from '../../engine/compute/incus/client.ts';
-import { debianMirror, readAptSources } from '../apt-sources.ts';
 import { type Done, withIncus } from '../incus-setup.ts';
-import { osRelease } from '../os-release.ts';
-import { buildImage } from './build.ts';
-import { type ImageName, recipe, recipeDigest } from './recipe.ts';
-
-/** What the Atolls of a machine share and can build again. ATOLL_CACHE: another one, which may be empty. */
-export const standardCache = '/var/cache/atoll';
-export const cacheDirectory = process.env.ATOLL_CACHE || standardCache;
-/** Where images are: `<name>-<digest of the recipe>.tar.zst`. */
-export const imagesOf = (cache: string): string => join(cache, 'images');
+import { cacheDirectory, imagesOf, recipeHere } from './cache.ts';
+import { type ImageName, recipeDigest } from './recipe.ts';
+import { builtImage } from './start-build.ts';
 
 interface StoredImage {
   fingerprint: string;
@@ -34,8 +26,7 @@ export async function ensureImage(
   }: { socket: string; name: ImageName; cacheDir?: string },
   log: (line: string) => void,
 ): Promise<Done> {
-  const what = recipe(name, debianMirror(readAptSources(), osRelease().codename));
-  const digest = recipeDigest(what);
+  const digest = recipeDigest(recipeHere(name));
   return withIncus(socket, async (incus) => {
     const images = await incus.request<StoredImage[]>('GET', '/1.0/images?recursion=1');
     const current = images.find((image) => image.properties.recipe === digest);
@@ -43,7 +34,8 @@ export async function ensureImage(
     if (current && named === current) return { changed: false };
 
     const fingerprint =
-      current?.fingerprint ?? (await importImage(incus, await buildImage(what, cacheDir, log)));
+      current?.fingerprint ??
+      (await importImage(incus, (await builtImage(name, { cacheDir, step: log })).file));
     await warm(incus, name, fingerprint);
     const alias = { description: '', target: fingerprint };
     if (named) await incus.request('PUT', `/1.0/images/aliases/${name}`, { body: alias });
