@@ -12,7 +12,10 @@ import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
 import { defaultRetention } from './control/purge.ts';
 import { connections, controlPlane } from './control-plane.ts';
+import type { DiskAddition } from './engine/compute/port.ts';
 import { openEngines } from './engines.ts';
+import { imageNames } from './setup/images/recipe.ts';
+import { trustFiles } from './setup/trust-files.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
 import { whenAnswering } from './take-over.ts';
@@ -41,7 +44,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     clock: systemClock,
     log,
     mode: config.mode,
-    context: contextOf(config, images),
+    context: contextOf(config, images, await trustFiles(home)),
     lookAtImages: () => images.look(),
     ...(config.imageMaxGib && {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
@@ -88,7 +91,11 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
 /** Real steps take processors; simulated ones only wait. */
 const defaultWorkers = (mode: Config['mode']): number => (mode === 'real' ? 3 * availableParallelism() : 64);
 
-function contextOf(config: Config, images: EngineImages): CloudContext {
+function contextOf(
+  config: Config,
+  images: EngineImages,
+  diskAdditions: readonly DiskAddition[],
+): CloudContext {
   const real = config.mode === 'real';
   return {
     network: {
@@ -102,8 +109,10 @@ function contextOf(config: Config, images: EngineImages): CloudContext {
       get available() {
         return images.names;
       },
+      builds: real ? imageNames : [],
       imports: config.customImages !== false,
     },
+    diskAdditions,
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };
 }

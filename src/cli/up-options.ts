@@ -17,6 +17,8 @@ export const upOptions = {
   'accept-database': { type: 'boolean' },
   'pool-gib': { type: 'string' },
   'metrics-port': { type: 'string' },
+  with: { type: 'string' },
+  without: { type: 'string' },
 } as const;
 
 export const upOptionsHelp = `
@@ -36,6 +38,8 @@ export const upOptionsHelp = `
                        not know is quarantined, and nothing deleted (see docs/orphans.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
+  --with PRODUCTS      build the images of these products now, and keep them: balancers,databases
+  --without PRODUCTS   keep them no longer than they are used
 `.trimEnd();
 
 interface UpValues {
@@ -53,6 +57,8 @@ interface UpValues {
   'accept-database'?: boolean | undefined;
   'pool-gib'?: string | undefined;
   'metrics-port'?: string | undefined;
+  with?: string | undefined;
+  without?: string | undefined;
 }
 
 /** The parsed command line as `bringUp` takes it. */
@@ -72,6 +78,8 @@ export function toUpOptions(values: UpValues): UpOptions {
     acceptDatabase: values['accept-database'],
     poolGib: values['pool-gib'],
     metricsPort: values['metrics-port'],
+    products: values.with,
+    withoutProducts: values.without,
   };
 }
 

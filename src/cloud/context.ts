@@ -25,6 +25,10 @@ export interface ImageHost {
   imports?: boolean;
   /** The engine's images, by the engine's names, as they are at the moment: to be read anew by each request. */
   available: readonly string[];
+  /** Those that this host builds itself, whether or not they are there yet. */
+  builds?: readonly string[];
+  /** Of those, the ones that could not be built: why, for a person. */
+  failed?: Readonly<Record<string, string>>;
 }
 
 /** What a droplet can be made of here, and what surrounds it. */

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../base/clock.ts';
 import { paths, poolDirectory, readConfig } from '../config.ts';
+import { cacheDirectory, imagesOf } from '../setup/images/cache.ts';
 import { poolQuotas } from '../setup/pool-quotas.ts';
 import { type Agent, hostAgent } from './agent.ts';
+import { imageBuilds } from './builds/builds.ts';
 import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { run } from './exec.ts';
@@ -61,6 +63,7 @@ async function serve(home: string, group: string): Promise<void> {
     exchange: paths(home).imports,
     work: paths(home).conversions,
   });
+  const builds = imageBuilds({ cacheDir: imagesOf(cacheDirectory), clock: systemClock });
   const pool = poolCare({
     // Counting a pool anew takes as long as it takes.
     quotas: poolQuotas({
@@ -76,6 +79,7 @@ async function serve(home: string, group: string): Promise<void> {
     reserved,
     volumes,
     conversions: customImages ? conversions : noConversions(conversions),
+    builds,
     pool,
     cloud: cloudFile(paths(home).hostdState),
     network,
@@ -103,6 +107,7 @@ async function serve(home: string, group: string): Promise<void> {
   await conversions.start();
   await listenOnSocket(protocol, socket, group);
   void pool.run(stop.signal);
+  void builds.run(stop.signal);
   log('info', 'hostd serves', { droplets: droplets.all().length });
   await healForEver(agent, stop.signal);
 }

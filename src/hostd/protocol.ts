@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/node/digest.ts';
 import type { Agent } from './agent.ts';
+import type { Builds } from './builds/builds.ts';
+import { buildAnswer, NoRecipe, parseBuildOrder, recipeNamed } from './builds/route.ts';
 import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';
 import type { Conversions } from './images/conversions.ts';
@@ -34,6 +36,7 @@ export interface ProtocolParts {
   reserved: Reserved;
   volumes: Volumes;
   conversions: Conversions;
+  builds: Builds;
   pool: PoolCare;
   cloud: CloudFile;
   network: PublicNetwork;
@@ -69,6 +72,8 @@ const named = [
   { path: /^\/addresses\/([0-9a-f.:]{2,39})$/, as: '/addresses/{ip}' },
   { path: /^\/disks\/(at[0-9a-f]{4}n?-[a-z0-9][a-z0-9-]{0,57})$/, as: '/disks/{instance}' },
   { path: /^\/images\/([a-z][a-z0-9-]{0,62})$/, as: '/images/{name}' },
+  { path: /^\/builds\/([a-z][a-z0-9-]{0,62})$/, as: '/builds/{name}' },
+  { path: /^\/builds\/([a-z][a-z0-9-]{0,62})\/updates$/, as: '/builds/{name}/updates' },
 ];
 
 /**
@@ -85,6 +90,9 @@ const named = [
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
+ * - `GET /builds/{name}`: `{state, …}` of the image of a recipe, as the builder port has it; `PUT /builds/{name}` with
+ *   `{instead}` begins to build it, unless one is there other than that build; `POST /builds/{name}/updates`: `{updates}`,
+ *   what the mirror has newer, see builds/builds.ts. 404 where there is no such recipe.
  * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
  * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
  * - `PUT /disks/{instance}` with `{bytes, room}`: limits the disk of an instance of Incus, see pool.ts; 404 where there
@@ -127,7 +135,8 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, pool, cloud, network, metadataServes } = parts;
+  const { agent, droplets, reserved, volumes, conversions, builds, pool, cloud, network, metadataServes } =
+    parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -190,6 +199,15 @@ function operationsOf(parts: ProtocolParts): Operations {
     'POST /images/{name}': async ({ id, body, signal }) =>
       convertImage(conversions, id, await body(), signal),
 
+    'GET /builds/{name}': async ({ id }) => buildAnswer(await builds.look(recipeNamed(id))),
+    async 'PUT /builds/{name}'({ id, body }) {
+      const { instead } = parseBuildOrder(await body());
+      return buildAnswer(await builds.build(recipeNamed(id), instead));
+    },
+    'POST /builds/{name}/updates': async ({ id, signal }) => ({
+      updates: await builds.updates(recipeNamed(id), signal),
+    }),
+
     async 'PUT /disks/{instance}'({ id, body }) {
       const { bytes, room } = parseDiskLimit(await body());
       await pool.limit(id, bytes, room);
@@ -208,7 +226,7 @@ function operationsOf(parts: ProtocolParts): Operations {
 function statusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
   if (error instanceof InvalidEntry) return 400;
-  if (error instanceof NoDisk) return 404;
+  if (error instanceof NoDisk || error instanceof NoRecipe) return 404;
   if (error instanceof Missing) return 410;
   if (error instanceof Stale) return 409;
   if (error instanceof InUse || error instanceof Busy) return 423;

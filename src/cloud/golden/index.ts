@@ -6,6 +6,7 @@ import { askPublicImages } from './take-over.ts';
 export { isPublicImage } from './names.ts';
 export type { GoldenRow } from './plan.ts';
 export {
+  adoptGolden,
   askGolden,
   type GoldenSource,
   goldenDigest,

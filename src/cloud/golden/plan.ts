@@ -59,7 +59,8 @@ export function planGolden(
   // A failure is left alone until its time, unless somebody needs the image anew: see needGolden.
   if (row.phase === 'failed' && row.retry_at && row.retry_at > now)
     return { settled: { failedBefore: true, again: row.retry_at } };
-  if (build === undefined || build.state === 'absent') return { steps: [{ do: 'build' }] };
+  const begin: GoldenStep = { do: 'build', ...(row.outdated !== null && { instead: row.outdated }) };
+  if (build === undefined || build.state === 'absent') return { steps: [begin] };
   if (build.state === 'building')
     return row.phase === 'building' && row.message === build.step
       ? { wait: `the image ${row.name} is being built: ${build.step}`, patienceMs }
@@ -67,8 +68,8 @@ export function planGolden(
   if (build.state === 'failed')
     return row.phase === 'building'
       ? { settled: { failed: build.message, again: later(now, retryMs(row.tries + 1)) } }
-      : { steps: [{ do: 'build' }] };
-  if (build.digest === row.outdated) return { steps: [{ do: 'build', instead: build.digest }] };
+      : { steps: [begin] };
+  if (build.digest === row.outdated) return { steps: [begin] };
   if (target === undefined || !held.includes(target) || row.wanted !== target)
     return { steps: [{ do: 'unpack', build, digest: target ?? build.digest }] };
   const old = held.filter((digest) => digest !== target);

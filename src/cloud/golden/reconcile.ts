@@ -161,7 +161,7 @@ export function goldenReconciler(deps: GoldenReconcilerOptions): Reconciler {
     }
     const { build, digest, again } = end;
     const isNew = row.digest !== digest;
-    if (isNew || row.phase !== 'ready' || row.tries > 0)
+    if (isNew || row.phase !== 'ready' || row.tries > 0 || row.built_at === null)
       await tell(name, {
         phase: 'ready',
         message: '',

@@ -88,6 +88,25 @@ export async function askGolden(tx: Tx, names: readonly string[], at: Date): Pro
   }
 }
 
+/** Notes that the engine has this build of a public image: whoever brings up the home has put it there. */
+export async function adoptGolden(
+  db: Queryable,
+  { name, digest }: { name: string; digest: string },
+  at: Date,
+): Promise<void> {
+  const there = { digest, wanted: digest, build: digest, phase: 'ready', message: '', built_at: null };
+  await db
+    .insertInto('golden_images')
+    .values({ name, asked: true, since: at, checked_at: at, ...there })
+    .onConflict((conflict) =>
+      conflict
+        .column('name')
+        .doUpdateSet({ ...there, checked_at: at })
+        .where('golden_images.digest', 'is distinct from', digest),
+    )
+    .execute();
+}
+
 /** Lets these images go again once nothing has needed them for a week. */
 export async function unaskGolden(tx: Tx, names: readonly string[], at: Date): Promise<void> {
   for (const name of names) {

@@ -1,5 +1,4 @@
 import type { Clock } from '../../base/clock.ts';
-import { imageNames } from '../../setup/images/recipe.ts';
 import type { Store } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { askGolden } from './row.ts';
@@ -14,7 +13,5 @@ export async function askPublicImages({
   clock: Clock;
   context: CloudContext;
 }): Promise<void> {
-  // A simulated host has all images.
-  if (context.imageHost.mode === 'simulated') return;
-  await store.transaction((tx) => askGolden(tx, imageNames, clock.now()));
+  await store.transaction((tx) => askGolden(tx, context.imageHost.builds ?? [], clock.now()));
 }

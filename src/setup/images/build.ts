@@ -8,11 +8,14 @@ import { mountsBelow } from '../mounts-below.ts';
 import { type BuiltImage, builtImages, imageFileName, noteUse, removeOthers } from './cache.ts';
 import { installedIn } from './packages-in.ts';
 import { preferencesOf, type Recipe, recipeDigest } from './recipe.ts';
+import { updatesPrefix } from './updates.ts';
 
 /** An image takes about half a minute of processor time and 110 MB from the mirror. */
 const buildTimeoutMs = 30 * 60_000;
 /** How working directories begin. Whoever holds the lock of the cache is the only one that has any. */
 const workPrefix = '.build-';
+/** Lines of mmdebstrap that say what it is at, and not what it has found out. */
+const doing = /^I: ((?:running apt|downloading|extracting|installing|cleaning).*?)(?:\.\.\.)?$/;
 
 /**
  * Builds the image of a recipe as a unified Incus tarball in `cacheDir`, unless one is there other than the build
@@ -92,7 +95,8 @@ async function bootstrap(
     env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
     timeoutMs: buildTimeoutMs,
     onLine: (line) => {
-      if (line.startsWith('I: ')) step(line.slice(3));
+      const [, now] = doing.exec(line) ?? [];
+      if (now) step(now);
     },
   });
 }
@@ -157,7 +161,7 @@ properties:
 /** Removes what builds have left that were killed. */
 async function removeAbandoned(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
-    if (!name.startsWith(workPrefix)) continue;
+    if (!name.startsWith(workPrefix) && !name.startsWith(updatesPrefix)) continue;
     const work = join(cacheDir, name);
     // Those of before have left what they had mounted for the packages that they installed.
     for (const target of mountsBelow(work).reverse()) await run('umount', [target]);

@@ -15,7 +15,7 @@ interface StoredImage {
 /**
  * Sees to it that Incus has this image, made by the recipe of today, under the alias of its name, and that its
  * first droplet need not wait for it to be unpacked into the pool. Builds it where the cache does not hold it.
- * An image of an older recipe is replaced; droplets made from it are not touched. Different images may be
+ * Answers which build it is of. An image of an older recipe is replaced; droplets made from it are not touched. Different images may be
  * ensured side by side.
  */
 export async function ensureImage(
@@ -25,24 +25,23 @@ export async function ensureImage(
     cacheDir = imagesOf(cacheDirectory),
   }: { socket: string; name: ImageName; cacheDir?: string },
   log: (line: string) => void,
-): Promise<Done> {
-  const digest = recipeDigest(recipeHere(name));
+): Promise<Done & { digest: string }> {
+  const wanted = recipeDigest(recipeHere(name));
   return withIncus(socket, async (incus) => {
     const images = await incus.request<StoredImage[]>('GET', '/1.0/images?recursion=1');
-    const current = images.find((image) => image.properties.recipe === digest);
+    const current = images.find((image) => image.properties.recipe === wanted);
     const named = images.find((image) => image.aliases.some((alias) => alias.name === name));
-    if (current && named === current) return { changed: false };
+    if (current && named === current) return { changed: false, digest: current.properties.build ?? wanted };
 
-    const fingerprint =
-      current?.fingerprint ??
-      (await importImage(incus, (await builtImage(name, { cacheDir, step: log })).file));
+    const built = current ? undefined : await builtImage(name, { cacheDir, step: log });
+    const fingerprint = current?.fingerprint ?? (await importImage(incus, built?.file ?? ''));
     await warm(incus, name, fingerprint);
     const alias = { description: '', target: fingerprint };
     if (named) await incus.request('PUT', `/1.0/images/aliases/${name}`, { body: alias });
     else await incus.request('POST', '/1.0/images/aliases', { body: { name, ...alias } });
     log(`${name}: ready`);
     if (named) await incus.request('DELETE', `/1.0/images/${named.fingerprint}`);
-    return { changed: true };
+    return { changed: true, digest: built?.digest ?? current?.properties.build ?? wanted };
   });
 }
 

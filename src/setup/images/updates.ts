@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { run } from '../command.ts';
 import { preferencesOf, type Recipe } from './recipe.ts';
 
+/** How its working directories begin, which are removed like those of builds. */
+export const updatesPrefix = '.updates-';
+
 const timeoutMs = 10 * 60_000;
 
 /**
@@ -12,7 +15,7 @@ const timeoutMs = 10 * 60_000;
  * asked.
  */
 export async function updatesOf(what: Recipe, file: string, directory: string): Promise<string[]> {
-  const work = await mkdtemp(join(directory, '.updates-'));
+  const work = await mkdtemp(join(directory, updatesPrefix));
   const inside = (path: string) => join(work, path);
   try {
     for (const path of ['state/lists/partial', 'cache/archives/partial', 'none'])
