@@ -6,6 +6,10 @@ import type { Build, Builder } from '../port.ts';
 export interface SimulatedBuilder extends Builder {
   /** The next `times` builds of this recipe fail, for this reason. */
   fail(name: string, message: string, times?: number): void;
+  /** The next build of this recipe takes so long, ms. */
+  delay(name: string, ms: number): void;
+  /** There is no build of this recipe any more, as on a machine that never built it. */
+  forget(name: string): void;
   /** From now on the mirror has newer packages than the builds that there are. */
   publish(): void;
   /** While true, every call throws `unavailable`, as with a hostd that is down. */
@@ -31,6 +35,7 @@ export function simulatedBuilder({
   const builds = new Map<string, Build>();
   const failures = new Map<string, string[]>();
   const begun = new Map<string, number>();
+  const delays = new Map<string, number>();
   let release = 1;
   let down = false;
   const digestOf = (name: string) => `${name}-r${release}`;
@@ -55,6 +60,8 @@ export function simulatedBuilder({
     begun,
     fail: (name, message, times = 1) =>
       void failures.set(name, [...(failures.get(name) ?? []), ...Array<string>(times).fill(message)]),
+    delay: (name, ms) => void delays.set(name, ms),
+    forget: (name) => void builds.delete(name),
     publish: () => void release++,
     unavailable: (value) => void (down = value),
     async look(name) {
@@ -67,7 +74,9 @@ export function simulatedBuilder({
       if (there?.state === 'building' || (there?.state === 'ready' && there.digest !== instead)) return there;
       begun.set(name, (begun.get(name) ?? 0) + 1);
       builds.set(name, { state: 'building', step: 'installing packages' });
-      if (delayMs > 0) clock.after(delayMs, () => end(name));
+      const takes = delays.get(name) ?? delayMs;
+      delays.delete(name);
+      if (takes > 0) clock.after(takes, () => end(name));
       else end(name);
       return builds.get(name) ?? { state: 'absent' };
     },
