@@ -67,6 +67,9 @@ async function lackOfAnsible(): Promise<Lack | undefined> {
   }
 }
 
-const lacks = [...(await Promise.all(imageNames.map(lackOfImage))), await lackOfAnsible()];
+const lacks = [
+  ...(await Promise.all([...imageNames, 'edge' as const].map(lackOfImage))),
+  await lackOfAnsible(),
+];
 process.send?.(lacks.filter((each) => each !== undefined));
 process.disconnect?.();
