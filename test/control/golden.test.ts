@@ -125,6 +125,7 @@ describe('an image that something needs', () => {
     atoll.builder.unavailable(true);
     await need('edge');
     await clock.advance(5_000);
+    expect(await goldenSource(db(), 'edge')).toEqual({ waiting: 'the image edge is waiting to be built' });
     atoll.builder.unavailable(false);
     await ready('edge');
   });

@@ -29,8 +29,9 @@ export interface Recipe extends RecipeData {
 
 /** The recipe of an image for a machine that gets Debian from `mirror`. */
 export function recipe(name: RecipeName, mirror: DebianMirror): Recipe {
-  const { version, codename, packages, files, appended, enable, mask, ...others }: RecipeData = recipes[name];
-  const codenames = [codename, ...(others.alsoOf ?? []).map((suite) => suite.codename)];
+  const { version, codename, packages, files, appended, enable, mask, ...data }: RecipeData = recipes[name];
+  const { excluded, alsoOf, before, run } = data;
+  const codenames = [codename, ...(alsoOf ?? []).map((suite) => suite.codename)];
   return {
     name,
     version,
@@ -41,11 +42,13 @@ export function recipe(name: RecipeName, mirror: DebianMirror): Recipe {
     appended,
     enable,
     mask,
-    ...withoutName(others),
+    // Absent where the recipe has none: the digest of the others stays.
+    ...(excluded && { excluded }),
+    ...(alsoOf && { alsoOf }),
+    ...(before && { before }),
+    ...(run && { run }),
   };
 }
-
-const withoutName = ({ name: _, ...others }: Partial<RecipeData>) => others;
 
 function sourcesOf(codename: string, mirror: DebianMirror): Recipe['sources'] {
   const sources: Recipe['sources'] = [{ uri: mirror.main, suite: codename }];

@@ -76,18 +76,15 @@ export async function imageUpdates(
  * mounts when whoever started it dies. The lock is the kernel's, too (flock(2)): it ends with the last process.
  */
 async function apart(args: string[], { cacheDir, niced, signal, step }: BuildOptions): Promise<Line> {
+  const namespaces = ['--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc'];
+  const lock = ['flock', '--no-fork', '--exclusive', join(cacheDir, '.lock')];
   const gentle = niced ? ['nice', '-n', '19', 'ionice', '-c', '3', '-t'] : [];
-  const child = spawn(
-    'setpriv',
-    [
-      ...['--pdeathsig', 'KILL', '--'],
-      ...['unshare', '--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc', '--'],
-      ...['flock', '--no-fork', '--exclusive', join(cacheDir, '.lock')],
-      ...gentle,
-      ...[process.execPath, program, ...args],
-    ],
-    { stdio: ['ignore', 'pipe', 'pipe'], ...(signal && { signal }), killSignal: 'SIGKILL' },
-  );
+  const command = [...lock, ...gentle, process.execPath, program, ...args];
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', 'unshare', ...namespaces, '--', ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(signal && { signal }),
+    killSignal: 'SIGKILL',
+  });
   let last: Line = {};
   createInterface(child.stdout).on('line', (text) => {
     const line = JSON.parse(text) as Line;

@@ -84,7 +84,8 @@ function buildOf({
       return { state, step };
     case 'failed':
       return { state, message };
-    default:
+    case 'absent':
+    case undefined:
       return { state: 'absent' };
   }
 }
