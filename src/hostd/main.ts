@@ -87,11 +87,12 @@ async function serve(home: string, group: string): Promise<void> {
   });
   const stop = new AbortController();
   let metadataRuns: Promise<void> | undefined;
+  let buildsRun: Promise<void> | undefined;
 
   const end = () => {
     if (stop.signal.aborted) return;
     stop.abort();
-    void Promise.all([closeServer(protocol), metadataRuns]).then(() => {
+    void Promise.all([closeServer(protocol), metadataRuns, buildsRun]).then(() => {
       log('info', 'hostd ended; what it made stays in force');
       process.exit(0);
     });
@@ -107,7 +108,7 @@ async function serve(home: string, group: string): Promise<void> {
   await conversions.start();
   await listenOnSocket(protocol, socket, group);
   void pool.run(stop.signal);
-  void builds.run(stop.signal);
+  buildsRun = builds.run(stop.signal);
   log('info', 'hostd serves', { droplets: droplets.all().length });
   await healForEver(agent, stop.signal);
 }

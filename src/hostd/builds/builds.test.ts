@@ -14,7 +14,9 @@ const image = (digest: string): BuiltImage => ({
 let cache: BuiltImage | undefined;
 let started: { options: BuildOptions; done(digest: string): void; fail(error: Error): void }[];
 let builds: Builds;
+let cleared: number;
 beforeEach(() => {
+  cleared = 0;
   cache = undefined;
   started = [];
   builds = imageBuilds({
@@ -32,6 +34,7 @@ beforeEach(() => {
           fail: reject,
         }),
       ),
+    clear: async () => void cleared++,
     updates: async (_name, { file }) => [`${file} 1 → 2`],
   });
 });
@@ -74,4 +77,18 @@ test('an outdated build is built anew, and one that is newer already is taken', 
   await turn();
   expect(await builds.build('edge', 'b1')).toMatchObject({ state: 'ready', digest: 'b2' });
   expect(started).toHaveLength(1);
+});
+
+test('builds end with hostd, and leave nothing', async () => {
+  const stop = new AbortController();
+  const run = builds.run(stop.signal);
+  await turn();
+  expect(cleared).toBe(1);
+  await builds.build('edge', undefined);
+  const [build] = started;
+  build?.options.signal?.addEventListener('abort', () => build.fail(new Error('aborted')));
+  stop.abort();
+  await run;
+  expect(cleared).toBe(2);
+  expect(await builds.look('edge')).toEqual({ state: 'absent' });
 });

@@ -2,7 +2,13 @@ import { type Clock, sleep } from '../../base/clock.ts';
 import type { Build } from '../../engine/builder/port.ts';
 import { type BuiltImage, builtImages, noteUse, recipeHere, removeUnused } from '../../setup/images/cache.ts';
 import type { RecipeName } from '../../setup/images/recipe.ts';
-import { BuildFailed, builtImage, gistOf, imageUpdates } from '../../setup/images/start-build.ts';
+import {
+  BuildFailed,
+  builtImage,
+  clearAbandoned,
+  gistOf,
+  imageUpdates,
+} from '../../setup/images/start-build.ts';
 import { errorText, log } from '../log.ts';
 
 /** Builds of images by the recipes of this release, in the cache that all Atolls of the machine share. */
@@ -13,7 +19,10 @@ export interface Builds {
   build(name: RecipeName, instead: string | undefined): Promise<Build>;
   /** What the mirror has newer than the build that is there. Throws where there is none, or the mirror cannot be asked. */
   updates(name: RecipeName, signal: AbortSignal): Promise<string[]>;
-  /** Removes now and then what no Atoll of the machine has used for a month. */
+  /**
+   * Removes what killed builds have left, and now and then what no Atoll of the machine has used for a month. When `signal`
+   * aborts, builds end and leave nothing; answers after that.
+   */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -24,6 +33,7 @@ export interface BuildsOptions {
   /** For tests: what builds and looks. */
   start?: typeof builtImage;
   updates?: typeof imageUpdates;
+  clear?: typeof clearAbandoned;
   /** For tests: what there is. */
   there?: (name: RecipeName, cacheDir: string) => Promise<BuiltImage | undefined>;
 }
@@ -38,19 +48,21 @@ export function imageBuilds({
   clock,
   start = builtImage,
   updates = imageUpdates,
+  clear = clearAbandoned,
   there = newest,
 }: BuildsOptions): Builds {
   /** By recipe: what is under way, and how the last one that failed did. */
-  const underWay = new Map<RecipeName, { step: string }>();
+  const underWay = new Map<RecipeName, { step: string; ended: Promise<void> }>();
   const failed = new Map<RecipeName, string>();
+  const ending = new AbortController();
 
   function begin(name: RecipeName, instead: string | undefined): void {
-    const doing = { step: 'starting' };
+    const doing = { step: 'starting', ended: Promise.resolve() };
     failed.delete(name);
     underWay.set(name, doing);
     const began = performance.now();
     const step = (now: string) => void (doing.step = now);
-    start(name, { cacheDir, instead, niced: true, step })
+    doing.ended = start(name, { cacheDir, instead, niced: true, step, signal: ending.signal })
       .then(
         ({ digest }) =>
           log('info', 'an image was built', {
@@ -59,11 +71,12 @@ export function imageBuilds({
             seconds: Math.round((performance.now() - began) / 1000),
           }),
         (error: unknown) => {
+          if (ending.signal.aborted) return;
           log('warn', 'an image could not be built', { image: name, error: errorText(error) });
           failed.set(name, whyFailed(error));
         },
       )
-      .finally(() => underWay.delete(name));
+      .finally(() => void underWay.delete(name));
   }
 
   async function look(name: RecipeName): Promise<Build> {
@@ -94,6 +107,7 @@ export function imageBuilds({
       return updates(name, built, { cacheDir, niced: true, signal });
     },
     async run(signal) {
+      await clear(cacheDir);
       while (!signal.aborted) {
         const removed = await removeUnused(cacheDir, clock.now()).catch((error: unknown) => {
           log('warn', 'the cache of images cannot be cleaned now', { error: errorText(error) });
@@ -102,6 +116,10 @@ export function imageBuilds({
         for (const file of removed) log('info', 'nobody has used an image for a month: removed', { file });
         await sleep(clock, cleanMs, signal);
       }
+      ending.abort();
+      const ended = [...underWay.values()].map((doing) => doing.ended);
+      await Promise.all(ended);
+      if (ended.length > 0) await clear(cacheDir);
     },
   };
 }

@@ -108,6 +108,18 @@ async function apart(args: string[], { cacheDir, niced, signal, step }: BuildOpt
   return last;
 }
 
+/** Removes what builds have left that were killed, unless another one is under way: that one has seen to it. */
+export async function clearAbandoned(cacheDir: string): Promise<void> {
+  const remove = 'cd "$1" && rm -rf .build-* .updates-*';
+  const child = spawn('flock', ['--nonblock', join(cacheDir, '.lock'), 'sh', '-c', remove, 'sh', cacheDir], {
+    stdio: 'ignore',
+  });
+  await new Promise<void>((resolve) => {
+    child.once('error', () => resolve());
+    child.once('close', () => resolve());
+  });
+}
+
 /** What a person is told of a failed build: the line of it that tells most, the first that APT marks as an error. */
 export function gistOf(message: string): string {
   const lines = message.split('\n');
