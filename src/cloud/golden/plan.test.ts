@@ -129,6 +129,17 @@ describe('newer packages', () => {
     expect(planGolden(outdated, newer, now)).toMatchObject({ steps: [{ do: 'unpack', digest: 't2' }] });
   });
 
+  test('that no build takes are no reason to build again and again', () => {
+    const begun = { ...inPlace, outdated: 'b1', phase: 'building', since: ago(hour) };
+    const same = { ...built(), builtAt: ago(hour / 2) };
+    expect(planGolden(begun, { ...t1, build: same }, now)).toMatchObject({ settled: { ready: true } });
+    // The builder has forgotten what it was at.
+    const earlier = { ...built(), builtAt: ago(2 * hour) };
+    expect(planGolden(begun, { ...t1, build: earlier }, now)).toEqual({
+      steps: [{ do: 'build', instead: 'b1' }],
+    });
+  });
+
   test('are looked for while it is asked for, though nothing needs it', () => {
     const asked = { ...inPlace, asked: true, used_at: null };
     expect(planGolden(asked, t1, now)).toMatchObject({ settled: { again: later(checkMs - hour) } });

@@ -69,7 +69,9 @@ export function planGolden(
     return row.phase === 'building'
       ? { settled: { failed: build.message, again: later(now, retryMs(row.tries + 1)) } }
       : { steps: [begin] };
-  if (build.digest === row.outdated) return { steps: [begin] };
+  // One that was built since and is the same all the same: what APT would update, a build does not take.
+  const anew = row.phase === 'building' && build.builtAt >= row.since;
+  if (build.digest === row.outdated && !anew) return { steps: [begin] };
   if (target === undefined || !held.includes(target) || row.wanted !== target)
     return { steps: [{ do: 'unpack', build, digest: target ?? build.digest }] };
   const old = held.filter((digest) => digest !== target);
