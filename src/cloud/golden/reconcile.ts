@@ -105,12 +105,15 @@ export function goldenReconciler(deps: GoldenReconcilerOptions): Reconciler {
     { build, digest }: GoldenStep & { do: 'unpack' },
   ): Promise<Partial<ObservedGolden> | void> {
     const { file, bytes } = build;
+    const copy = { urn: goldenUrn(name), name: goldenName(name, digest) };
     if (!isPublicImage(name)) {
-      const copy = { urn: goldenUrn(name), name: goldenName(name, digest) };
       await compute.unpackImage(copy, { file, bytes, additions });
       return;
     }
     await compute.importImage(name, file);
+    // The first that is made of an image unpacks it into the pool, which takes seconds: that is not to be a droplet.
+    await compute.unpackImage(copy, { file, bytes, additions: [] });
+    await compute.deleteSnapshot(copy.name);
     return { held: [digest] };
   }
 

@@ -39,7 +39,9 @@ export function goldenInventory({ store, compute }: GoldenInventoryDeps): Invent
         copies.flatMap(({ engineName, name, digest }) => {
           const row = byName.get(name);
           if (!row) return [];
-          return [[engineName, digest === row.digest || digest === row.wanted ? 'here' : 'gone'] as const];
+          // Of droplets' own images a copy is made in passing only.
+          const kept = !isPublicImage(name) && (digest === row.digest || digest === row.wanted);
+          return [[engineName, kept ? 'here' : 'gone'] as const];
         }),
       );
     },
