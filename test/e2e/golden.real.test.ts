@@ -1,16 +1,22 @@
 /** Golden images on this machine: built by hostd, unpacked with this home's authority, and machines made of them. */
 import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { paths, poolName, publicBridge, readConfig } from '../../src/config.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
+import { builtImage, clearAbandoned } from '../../src/setup/images/start-build.ts';
+import { mountsBelow } from '../../src/setup/mounts-below.ts';
 import { leftovers } from '../support/leftovers.ts';
 import { unless, whyNoAtoll } from '../support/obstacles.ts';
 import { type RealAtoll, startRealAtoll } from '../support/real-atoll.ts';
 import { until } from '../support/until.ts';
 
 const run = promisify(execFile);
+const never = new AbortController().signal;
 let real: RealAtoll;
 let compute: Compute;
 beforeAll(async () => {
@@ -90,6 +96,37 @@ describe('golden images', unless(await whyNoAtoll()), () => {
     const bundle = '-no-CApath -CAfile /etc/ssl/certs/ca-certificates.crt';
     expect(await inside('machine-1', `openssl verify ${bundle} ${authority}`)).toBe(`${authority}: OK`);
     await compute.delete('machine-1');
+  });
+
+  it('one build at a time: others stand in line, and what is killed leaves nothing', async () => {
+    const cacheDir = await mkdtemp(join(tmpdir(), 'atoll-builds-'));
+    try {
+      const steps: string[][] = [[], []];
+      const ends = steps.map(() => new AbortController());
+      const builds = (['edge', 'database'] as const).map((name, index) =>
+        builtImage(name, {
+          cacheDir,
+          signal: ends[index]?.signal ?? never,
+          step: (doing) => void steps[index]?.push(doing),
+        }).then(
+          () => 'built',
+          () => 'killed',
+        ),
+      );
+      const busy = () => steps.findIndex((each) => each.some((step) => step.startsWith('running apt')));
+      await until(() => busy() >= 0, 60_000, 'one of them is at work');
+      const [first, second] = busy() === 0 ? [0, 1] : [1, 0];
+      expect(steps[second]).toEqual(['waiting for another build on this machine']);
+      ends[first]?.abort();
+      await until(() => (steps[second] ?? []).length > 1, 60_000, 'it is the turn of the other');
+      ends[second]?.abort();
+      expect(await Promise.all(builds)).toEqual(['killed', 'killed']);
+      expect(mountsBelow(cacheDir)).toEqual([]);
+      await clearAbandoned(cacheDir);
+      expect(await readdir(cacheDir)).toEqual(['.lock']);
+    } finally {
+      await rm(cacheDir, { recursive: true });
+    }
   });
 
   it('destroy leaves nothing behind', async () => {
