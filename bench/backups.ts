@@ -10,6 +10,7 @@ import { drivenClock } from '../src/base/clock.ts';
 import { bootstrap } from '../src/cloud/account/index.ts';
 import { simulatedImages } from '../src/cloud/images/index.ts';
 import { controlPlane } from '../src/control-plane.ts';
+import { simulatedBuilder } from '../src/engine/builder/simulated/builder.ts';
 import { noDelays, openWorld, simulatedCompute } from '../src/engine/compute/simulated/index.ts';
 import { simulatedImporter } from '../src/engine/importer/simulated/importer.ts';
 import { simulatedHost } from '../src/engine/node/simulated/host.ts';
@@ -55,6 +56,7 @@ const plane = controlPlane({
   compute,
   host: simulatedHost(),
   importer: simulatedImporter({ compute, clock }),
+  builder: simulatedBuilder({ clock, names: [] }),
   mail: { send: () => Promise.resolve() },
   clock,
   log: pino({ level: 'error' }),

@@ -19,6 +19,7 @@ import type { Lease } from './control/loops.ts';
 import type { LoopMetrics } from './control/metrics.ts';
 import { defaultRetention, purge, type Retention } from './control/purge.ts';
 import { sweep } from './control/sweep.ts';
+import type { Builder } from './engine/builder/port.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Importer, ImportLimits } from './engine/importer/port.ts';
 import type { Mail } from './engine/mail/port.ts';
@@ -42,12 +43,15 @@ export interface ControlPlaneOptions {
   host: Host;
   mail: Mail;
   importer: Importer;
+  builder: Builder;
   /** The most that an import may take; absent: 20 GiB, an hour. */
   importLimits?: ImportLimits;
   clock: Clock;
   log: Logger;
   mode: 'real' | 'simulated';
   context: CloudContext;
+  /** Looks anew which images the engine has: now and then, and when it tells of a change. */
+  lookAtImages?: () => Promise<void>;
   rateLimit: { perHour: number; perMinute: number };
   /** Runs at once: of quick work, and beside it of slow work (absent: by the loop's own rule). */
   workers: number;
@@ -122,6 +126,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       ...engines,
       mail: guard.port(options.mail),
       importer: guard.port(options.importer),
+      builder: guard.port(options.builder),
       ...(options.importLimits && { importLimits: options.importLimits }),
       context,
       ...(options.machineRoles && { machineRoles: options.machineRoles }),
@@ -186,8 +191,18 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     return sweeping;
   }
 
+  /** Every process for itself, whoever sweeps. */
+  function lookAtImages(): void {
+    options
+      .lookAtImages?.()
+      .catch((error: Error) =>
+        log.warn({ error: error.message }, 'which images the engine has is looked at later'),
+      );
+  }
+
   function sweepRegularly(): void {
     cancelSweep = clock.after(options.sweepMs ?? 60_000, () => {
+      lookAtImages();
       void sweepNow({ must: false });
       sweepRegularly();
     });
@@ -203,9 +218,13 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   }
 
   function watchEngine(): void {
-    compute.watch(({ urn }) => {
+    compute.watch(({ urn, images }) => {
+      if (images) return lookAtImages();
       // A gap in the stream: anything may have happened.
-      if (urn === undefined) return void sweepNow({ must: true });
+      if (urn === undefined) {
+        lookAtImages();
+        return void sweepNow({ must: true });
+      }
       const [, type = '', id = ''] = /^do:([a-z]+):(\d+)$/.exec(urn) ?? [];
       const kind = watched[type];
       if (!kind) return;

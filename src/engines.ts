@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import type { Clock } from './base/clock.ts';
 import { simulatedImages } from './cloud/images/index.ts';
 import { type Config, paths, poolName, publicBridge } from './config.ts';
+import { hostdBuilder } from './engine/builder/hostd/builder.ts';
+import type { Builder } from './engine/builder/port.ts';
+import { simulatedBuilder } from './engine/builder/simulated/builder.ts';
 import { incusCompute } from './engine/compute/incus/index.ts';
 import type { Compute } from './engine/compute/port.ts';
 import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts';
@@ -16,17 +19,21 @@ import type { Mail } from './engine/mail/port.ts';
 import { hostdHost } from './engine/node/hostd/host.ts';
 import type { Host } from './engine/node/port.ts';
 import { openHost } from './engine/node/simulated/host.ts';
+import { recipeNames } from './setup/images/recipe.ts';
 
 export interface Engines {
   compute: Compute;
   host: Host;
   importer: Importer;
+  builder: Builder;
   mail: Mail;
   close(): Promise<void>;
 }
 
 /** How long an import takes in the simulated world, ms. */
 const simulatedImportMs = 3_000;
+/** And the build of an image. */
+const simulatedBuildMs = 20_000;
 
 export async function openEngines(home: string, config: Config, clock: Clock): Promise<Engines> {
   const mail = outbox(paths(home).mail);
@@ -53,6 +60,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
         config.customImages === false
           ? noImporter
           : simulatedImporter({ compute, clock, delayMs: simulatedImportMs }),
+      builder: simulatedBuilder({ clock, names: recipeNames, delayMs: simulatedBuildMs }),
       mail,
       async close() {
         await world.close();
@@ -70,6 +78,7 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     volumeMounts: config.volumeMounts !== false,
     limitDisk: (instance, limit) => host.limitDisk(instance, limit),
   });
+  const builder = hostdBuilder({ socketPath: hostdSocket });
   const importer = hostdImporter({
     compute,
     socketPath: hostdSocket,
@@ -80,11 +89,13 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     compute,
     host,
     importer: config.customImages === false ? noImporter : importer,
+    builder,
     mail,
     async close() {
       await compute.close();
       await host.close();
       await importer.close();
+      await builder.close();
     },
   };
 }

@@ -6,13 +6,16 @@ import { pino } from 'pino';
 import { systemClock } from './base/clock.ts';
 import { splitRange } from './cloud/addresses/index.ts';
 import type { CloudContext } from './cloud/context.ts';
-import { importLimits } from './cloud/images/index.ts';
+import { type EngineImages, engineImages, importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
 import { defaultRetention } from './control/purge.ts';
 import { connections, controlPlane } from './control-plane.ts';
+import type { DiskAddition } from './engine/compute/port.ts';
 import { openEngines } from './engines.ts';
+import { imageNames } from './setup/images/recipe.ts';
+import { trustFiles } from './setup/trust-files.ts';
 import { KeyFileError, readKeyFile } from './store/key-file.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
@@ -37,8 +40,8 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
   const never = new AbortController().signal;
-  const available =
-    (await whenAnswering(() => engines.compute.images(), { ...waiting, signal: never })) ?? [];
+  const images = engineImages(engines.compute);
+  await whenAnswering(() => images.look(), { ...waiting, signal: never });
   const plane = controlPlane({
     store,
     address,
@@ -47,7 +50,8 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     clock: systemClock,
     log,
     mode: config.mode,
-    context: contextOf(config, available),
+    context: contextOf(config, images, await trustFiles(home)),
+    lookAtImages: () => images.look(),
     ...(config.imageMaxGib && {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
     }),
@@ -93,7 +97,11 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
 /** Real steps take processors; simulated ones only wait. */
 const defaultWorkers = (mode: Config['mode']): number => (mode === 'real' ? 3 * availableParallelism() : 64);
 
-function contextOf(config: Config, available: string[]): CloudContext {
+function contextOf(
+  config: Config,
+  images: EngineImages,
+  diskAdditions: readonly DiskAddition[],
+): CloudContext {
   const real = config.mode === 'real';
   return {
     network: {
@@ -104,7 +112,10 @@ function contextOf(config: Config, available: string[]): CloudContext {
     imageHost: {
       mode: config.mode,
       aliases: config.imageAliases,
-      available,
+      get available() {
+        return images.names;
+      },
+      builds: real ? imageNames : [],
       imports: config.customImages !== false,
     },
     hostRule: {
@@ -112,6 +123,7 @@ function contextOf(config: Config, available: string[]): CloudContext {
       ...(config.overcommitDisk && { diskRatio: config.overcommitDisk }),
       ...(config.reserveMemoryMib !== undefined && { keptMemoryMib: config.reserveMemoryMib }),
     },
+    diskAdditions,
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };
 }

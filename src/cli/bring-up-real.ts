@@ -39,13 +39,23 @@ export async function bringMachine({ step }: Steps): Promise<void> {
   });
 }
 
-/** Incus with its pool, the public network and the images. Answers whether that Incus was started now. */
+/** Until this one is there, `up` does not end: droplets can be had of it at once. The others follow in the background. */
+const firstImage = imageNames[0];
+
+export interface Engine {
+  /** That Incus was started now. */
+  isNew: boolean;
+  /** The first image, and which build of it is there. */
+  image: { name: string; digest: string };
+}
+
+/** Incus with its pool, the public network and the first image. */
 export async function bringEngine(
   home: string,
   config: Config,
   user: User,
   { step }: Steps,
-): Promise<boolean> {
+): Promise<Engine> {
   const { incus, incusSocket: socket } = paths(home);
   let isNew = false;
   await step('Incus', async (note) => {
@@ -72,15 +82,13 @@ export async function bringEngine(
       return `at most ${sizeGib} GiB, ${counted}`;
     }),
   ]);
-  await together(
-    imageNames.map((image) =>
-      step(`image ${image}`, async (note) => {
-        const { changed } = await ensureImage({ socket, name: image }, note);
-        return changed ? 'ready' : 'there';
-      }),
-    ),
-  );
-  return isNew;
+  let digest = '';
+  await step(`image ${firstImage}`, async (note) => {
+    const image = await ensureImage({ socket, name: firstImage }, note);
+    ({ digest } = image);
+    return image.changed ? 'ready' : 'there';
+  });
+  return { isNew, image: { name: firstImage, digest } };
 }
 
 /** Makes an Incus that was started anew ready for volumes. Where that fails, all else goes on. */

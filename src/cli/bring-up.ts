@@ -2,6 +2,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { bootstrap, createToken, firstTeam } from '../cloud/account/index.ts';
+import { adoptGolden } from '../cloud/golden/index.ts';
 import { type Config, paths, readConfig } from '../config.ts';
 import { ForeignEngines } from '../control/cloud-id.ts';
 import { ensurePostgres } from '../setup/postgres.ts';
@@ -18,6 +19,7 @@ import {
 } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
+import { bringImages, parseProducts, releaseImages } from './golden.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
 import { ensureKeys } from './secrets-keys.ts';
 import { type Steps, together } from './steps.ts';
@@ -30,6 +32,9 @@ export interface UpOptions extends ConfigOptions {
   acceptDatabase?: boolean | undefined;
   /** Makes a new key file though secrets were sealed with one that is lost. */
   acceptLostSecrets?: boolean | undefined;
+  /** Whose images are built now and kept, and whose no longer: `balancers,databases`. */
+  products?: string | undefined;
+  withoutProducts?: string | undefined;
 }
 
 export interface Running {
@@ -139,6 +144,9 @@ async function ensureToken(home: string, store: Store): Promise<boolean> {
  */
 export async function bringUp(home: string, options: UpOptions, steps: Steps): Promise<Running> {
   const { step } = steps;
+  const ahead = options.products === undefined ? [] : parseProducts('with', options.products);
+  const released =
+    options.withoutProducts === undefined ? [] : parseProducts('without', options.withoutProducts);
   const real = modeOf(home, options) === 'real';
   if (real && !isRoot()) {
     throw new Error('Real droplets need root: run this by sudo, or try the simulated mode (--simulated).');
@@ -163,12 +171,15 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   });
 
   const engine =
-    realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
+    realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(undefined);
   const database = bringDatabase(home, config, user, options, steps).catch((error: unknown) => {
     keepDatabaseUrl(home, config, before, user);
     throw error;
   });
   await together([database, engine]);
+  const image = (await engine)?.image;
+  // What was put into the engine just now need not be put there again.
+  if (image) await withStore(home, config, ({ db }) => adoptGolden(db, image, systemClock.now()));
   const processes = async () => {
     if (real) await step('hostd', () => ensureHostd(home, config));
     await step('control plane', () =>
@@ -183,8 +194,10 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
     );
   };
   const mounts = async () => {
-    if (await engine) await realParts?.bringMounts(home, config, steps);
+    if ((await engine)?.isNew) await realParts?.bringMounts(home, config, steps);
   };
   await together([processes(), mounts()]);
+  if (released.length > 0) await withStore(home, config, (store) => releaseImages(store, released));
+  if (ahead.length > 0) await withStore(home, config, (store) => bringImages(store, ahead, steps));
   return { config, url: publicUrl(config) };
 }

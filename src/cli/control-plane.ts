@@ -158,7 +158,13 @@ export async function ensureHostd(home: string, config: Config): Promise<string>
   if (!reason) return 'runs';
   await startDaemon(
     home,
-    { name: hostdName, command: nodeCommand('src/hostd/main.ts', home), fingerprint: wanted },
+    {
+      name: hostdName,
+      command: nodeCommand('src/hostd/main.ts', home),
+      fingerprint: wanted,
+      // Daemons do not have our environment; images are built where the others of this machine are.
+      env: { ...(process.env.ATOLL_CACHE && { ATOLL_CACHE: process.env.ATOLL_CACHE }) },
+    },
     well,
   );
   return reason;

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, paths, readConfig } from '../config.ts';
 import { run } from '../setup/command.ts';
-import { cacheDirectory, imagesOf } from '../setup/images/ensure.ts';
+import { cacheDirectory, imagesOf } from '../setup/images/cache.ts';
 import { restoreSysctls } from '../setup/kernel.ts';
 import { stopLxcfs } from '../setup/lxcfs.ts';
 import { mountsBelow } from '../setup/mounts-below.ts';

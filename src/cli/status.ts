@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { type GoldenRow, goldenImages } from '../cloud/golden/index.ts';
 import { paths, readConfig } from '../config.ts';
 import type { LoopReport } from '../control/operator-port.ts';
 import { listQuarantined } from '../control/quarantine.ts';
@@ -9,6 +10,7 @@ import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
+import { goldenLines } from './golden.ts';
 import { findHosts, hostLines, hostReport } from './host-lines.ts';
 import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
@@ -73,6 +75,15 @@ async function dropletCount(home: string): Promise<number | null> {
   }
 }
 
+/** The images that this home has or makes, or null where the database does not tell. */
+async function imagesOfProducts(home: string): Promise<GoldenRow[] | null> {
+  try {
+    return await withStore(home, readConfig(home), ({ db }) => goldenImages(db));
+  } catch {
+    return null;
+  }
+}
+
 /** How much is in quarantine, or null where the database does not tell. */
 async function quarantinedCount(home: string): Promise<number | null> {
   try {
@@ -125,6 +136,7 @@ does and the API is healthy, 1 otherwise.
     const hosts = await findHosts(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const loop = healthy ? await loopReport(home) : null;
+    const images = await imagesOfProducts(home);
     const pool = (await hostdHealth(home))?.pool;
     const status = {
       home,
@@ -137,6 +149,7 @@ does and the API is healthy, 1 otherwise.
       hosts: hosts?.map(hostReport) ?? null,
       processes,
       loop,
+      images,
       ...(pool && { pool }),
     };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
@@ -161,6 +174,7 @@ does and the API is healthy, 1 otherwise.
       }
       if (processes.some(({ pid }) => pid === null))
         console.log('What does not run is started by: ./atoll up');
+      for (const line of goldenLines(images ?? [])) console.log(line);
       for (const line of loop ? loopLines(loop, new Date()) : []) console.log(line);
     }
     return ok ? 0 : 1;

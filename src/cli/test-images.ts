@@ -4,12 +4,9 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
-import { debianMirror, readAptSources } from '../setup/apt-sources.ts';
-import { CommandError } from '../setup/command.ts';
-import { buildImage } from '../setup/images/build.ts';
-import { cacheDirectory, imagesOf, standardCache } from '../setup/images/ensure.ts';
-import { type ImageName, imageNames, recipe } from '../setup/images/recipe.ts';
-import { osRelease } from '../setup/os-release.ts';
+import { cacheDirectory, imagesOf, standardCache } from '../setup/images/cache.ts';
+import { imageNames, type RecipeName } from '../setup/images/recipe.ts';
+import { BuildFailed, builtImage, gistOf } from '../setup/images/start-build.ts';
 import { aptInstall, aptUpdate } from '../setup/packages.ts';
 import { createSteps } from './steps.ts';
 
@@ -26,7 +23,7 @@ setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 const { step } = createSteps(process.stdout);
 
 /** Whether this machine has built an image of that name before, be it by an older recipe. */
-function wasBuilt(name: ImageName): boolean {
+function wasBuilt(name: RecipeName): boolean {
   return [standardCache, cacheDirectory].some((cache) => {
     const directory = imagesOf(cache);
     return existsSync(directory) && readdirSync(directory).some((file) => file.startsWith(`${name}-`));
@@ -37,22 +34,20 @@ function wasBuilt(name: ImageName): boolean {
 function gist(error: unknown): string {
   const text = String(error);
   console.log(text);
-  const lines = text.split('\n');
-  return lines.find((line) => line.startsWith('E: ')) ?? lines[0] ?? '';
+  return gistOf(text);
 }
 
 /** Builds an image, unless the cache has it. */
-async function lackOfImage(name: ImageName): Promise<Lack | undefined> {
+async function lackOfImage(name: RecipeName): Promise<Lack | undefined> {
   const before = wasBuilt(name);
   try {
     await step(`image ${name}`, async (note) => {
-      const mirror = debianMirror(readAptSources(), osRelease().codename);
-      return await buildImage(recipe(name, mirror), imagesOf(cacheDirectory), note);
+      return (await builtImage(name, { cacheDir: imagesOf(cacheDirectory), step: note })).file;
     });
     return undefined;
   } catch (error) {
     // What the mirror does not have, this machine cannot have; all that comes after is our own work.
-    const outside = error instanceof CommandError && error.message.startsWith('mmdebstrap ');
+    const outside = error instanceof BuildFailed && error.outside;
     return { of: 'images', why: `no image ${name}: ${gist(error)}`, failed: before || !outside };
   }
 }
@@ -72,6 +67,9 @@ async function lackOfAnsible(): Promise<Lack | undefined> {
   }
 }
 
-const lacks = [...(await Promise.all(imageNames.map(lackOfImage))), await lackOfAnsible()];
+const lacks = [
+  ...(await Promise.all([...imageNames, 'edge' as const].map(lackOfImage))),
+  await lackOfAnsible(),
+];
 process.send?.(lacks.filter((each) => each !== undefined));
 process.disconnect?.();

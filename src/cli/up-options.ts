@@ -21,6 +21,8 @@ export const upOptions = {
   'overcommit-disk': { type: 'string' },
   'reserve-memory-mib': { type: 'string' },
   'metrics-port': { type: 'string' },
+  with: { type: 'string' },
+  without: { type: 'string' },
 } as const;
 
 export const upOptionsHelp = `
@@ -47,6 +49,8 @@ export const upOptionsHelp = `
   --reserve-memory-mib N
                        memory that is promised to nobody (a sixteenth, at least 1024)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
+  --with PRODUCTS      build the images of these products now, and keep them: balancers,databases
+  --without PRODUCTS   keep them no longer than they are used
 `.trimEnd();
 
 interface UpValues {
@@ -68,6 +72,8 @@ interface UpValues {
   'overcommit-disk'?: string | undefined;
   'reserve-memory-mib'?: string | undefined;
   'metrics-port'?: string | undefined;
+  with?: string | undefined;
+  without?: string | undefined;
 }
 
 /** The parsed command line as `bringUp` takes it. */
@@ -91,6 +97,8 @@ export function toUpOptions(values: UpValues): UpOptions {
     overcommitDisk: values['overcommit-disk'],
     reserveMemoryMib: values['reserve-memory-mib'],
     metricsPort: values['metrics-port'],
+    products: values.with,
+    withoutProducts: values.without,
   };
 }
 

@@ -1,4 +1,5 @@
 /** Where the products run: what every Atoll has of its own. */
+import type { DiskAddition } from '../engine/compute/port.ts';
 
 /** The public network that every droplet is on. */
 export interface PublicNetwork {
@@ -22,8 +23,12 @@ export interface ImageHost {
   aliases: Readonly<Record<string, string>>;
   /** Whether images are imported; absent: they are. */
   imports?: boolean;
-  /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
+  /** The engine's images, by the engine's names, as they are at the moment: to be read anew by each request. */
   available: readonly string[];
+  /** Those that this host builds itself, whether or not they are there yet. */
+  builds?: readonly string[];
+  /** Of those, the ones that could not be built: why, for a person. */
+  failed?: Readonly<Record<string, string>>;
 }
 
 /** How much of a host may be promised: the operator's word; what is absent is by the rule of `hosts`. */
@@ -43,6 +48,8 @@ export interface CloudContext {
   reservedNetwork?: ReservedNetwork;
   imageHost: ImageHost;
   hostRule?: HostRule;
+  /** What is added to the disks that machines of products are made of: the certificate of this home's authority. */
+  diskAdditions?: readonly DiskAddition[];
   /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
   hostMemoryMib: number | undefined;
 }

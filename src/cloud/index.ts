@@ -11,6 +11,7 @@ import { product as backups } from './backups/index.ts';
 import type { CloudContext } from './context.ts';
 import { product as droplets } from './droplets/index.ts';
 import { product as firewalls } from './firewalls/index.ts';
+import { product as golden } from './golden/index.ts';
 import { product as hosts } from './hosts/index.ts';
 import { product as images } from './images/index.ts';
 import { product as keys } from './keys/index.ts';
@@ -36,6 +37,7 @@ const products: readonly Product[] = [
   backups,
   droplets,
   firewalls,
+  golden,
   images,
   keys,
   machines,

@@ -9,6 +9,7 @@ import type { Log } from '../base/log.ts';
 import type { AroundStep } from '../control/converge.ts';
 import type { Reconciler } from '../control/loop.ts';
 import type { Inventory } from '../control/sweep.ts';
+import type { Builder } from '../engine/builder/port.ts';
 import type { Compute } from '../engine/compute/port.ts';
 import type { Importer, ImportLimits } from '../engine/importer/port.ts';
 import type { Mail } from '../engine/mail/port.ts';
@@ -45,6 +46,7 @@ export interface EngineDeps {
 export interface ReconcilerDeps extends EngineDeps {
   mail: Mail;
   importer: Importer;
+  builder: Builder;
   /** The most that an import may take; absent: 20 GiB, an hour. */
   importLimits?: ImportLimits;
   context: CloudContext;

@@ -10,6 +10,13 @@ export interface Explanations {
   rejected: string;
 }
 
+/** Trying again cannot help. Its message is for a person: nothing of an engine's own words is in it. */
+export class Hopeless extends EngineError {
+  constructor(message: string) {
+    super('rejected', message);
+  }
+}
+
 /** What a person is told of an action that needs bytes which are not there. */
 export const whyMissing =
   'Bytes that this needs are missing on the host. The operator finds which in ./atoll logs, and what to do in ./atoll doctor.';
@@ -24,6 +31,7 @@ export function hopeless(
   why: Explanations,
 ): string | undefined {
   if (error instanceof Interrupted) return undefined;
+  if (error instanceof Hopeless) return error.message;
   const kind = error instanceof EngineError ? error.kind : 'failed';
   switch (kind) {
     case 'exhausted':

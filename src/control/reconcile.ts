@@ -14,6 +14,13 @@ export async function wake(tx: Queryable, kind: string, id: string, at: Date): P
   await sql`select wake(${kind}, ${id}, ${at})`.execute(tx);
 }
 
+/** Has all that waits for something looked at again at once, by how the texts of their waits begin. */
+export async function wakeWaiting(tx: Queryable, waitingFor: string, at: Date): Promise<void> {
+  await sql`update reconcile set due = ${at}, waits = 0
+    where done < wanted and owner is null and due > ${at}
+      and starts_with(waiting_for, ${`busy: ${waitingFor}`})`.execute(tx);
+}
+
 /**
  * Marks a resource dirty because something was seen of it. Unlike `wake` it forgets no backoff: a run that fails is seen
  * too, by what it did before it failed, and would be tried again for ever without a pause.

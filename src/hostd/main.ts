@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../base/clock.ts';
 import { paths, poolDirectory, readConfig } from '../config.ts';
+import { cacheDirectory, imagesOf } from '../setup/images/cache.ts';
 import { poolQuotas } from '../setup/pool-quotas.ts';
 import { type Agent, hostAgent } from './agent.ts';
+import { imageBuilds } from './builds/builds.ts';
 import { cloudFile } from './cloud.ts';
 import { dropletFiles, dropletRegistry } from './droplets.ts';
 import { run } from './exec.ts';
@@ -62,6 +64,7 @@ async function serve(home: string, group: string): Promise<void> {
     exchange: paths(home).imports,
     work: paths(home).conversions,
   });
+  const builds = imageBuilds({ cacheDir: imagesOf(cacheDirectory), clock: systemClock });
   const pool = poolCare({
     // Counting a pool anew takes as long as it takes.
     quotas: poolQuotas({
@@ -77,6 +80,7 @@ async function serve(home: string, group: string): Promise<void> {
     reserved,
     volumes,
     conversions: customImages ? conversions : noConversions(conversions),
+    builds,
     pool,
     cloud: cloudFile(paths(home).hostdState),
     network,
@@ -88,11 +92,12 @@ async function serve(home: string, group: string): Promise<void> {
   });
   const stop = new AbortController();
   let metadataRuns: Promise<void> | undefined;
+  let buildsRun: Promise<void> | undefined;
 
   const end = () => {
     if (stop.signal.aborted) return;
     stop.abort();
-    void Promise.all([closeServer(protocol), metadataRuns]).then(() => {
+    void Promise.all([closeServer(protocol), metadataRuns, buildsRun]).then(() => {
       log('info', 'hostd ended; what it made stays in force');
       process.exit(0);
     });
@@ -108,6 +113,7 @@ async function serve(home: string, group: string): Promise<void> {
   await conversions.start();
   await listenOnSocket(protocol, socket, group);
   void pool.run(stop.signal);
+  buildsRun = builds.run(stop.signal);
   log('info', 'hostd serves', { droplets: droplets.all().length });
   await healForEver(agent, stop.signal);
 }

@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { digest } from '../engine/node/digest.ts';
 import type { HostCapacity } from '../engine/node/port.ts';
 import type { Agent } from './agent.ts';
+import type { Builds } from './builds/builds.ts';
+import { buildAnswer, NoRecipe, parseBuildOrder, recipeNamed } from './builds/route.ts';
 import type { CloudFile } from './cloud.ts';
 import type { Droplets } from './droplets.ts';
 import type { Conversions } from './images/conversions.ts';
@@ -35,6 +37,7 @@ export interface ProtocolParts {
   reserved: Reserved;
   volumes: Volumes;
   conversions: Conversions;
+  builds: Builds;
   pool: PoolCare;
   cloud: CloudFile;
   network: PublicNetwork;
@@ -71,6 +74,8 @@ const named = [
   { path: /^\/addresses\/([0-9a-f.:]{2,39})$/, as: '/addresses/{ip}' },
   { path: /^\/disks\/(at[0-9a-f]{4}n?-[a-z0-9][a-z0-9-]{0,57})$/, as: '/disks/{instance}' },
   { path: /^\/images\/([a-z][a-z0-9-]{0,62})$/, as: '/images/{name}' },
+  { path: /^\/builds\/([a-z][a-z0-9-]{0,62})$/, as: '/builds/{name}' },
+  { path: /^\/builds\/([a-z][a-z0-9-]{0,62})\/updates$/, as: '/builds/{name}/updates' },
 ];
 
 /**
@@ -87,6 +92,9 @@ const named = [
  *   `GET /addresses`: `{addresses}` in force.
  * - `POST /images/{name}` with `{maxBytes, timeoutMs}`: converts a download, see images/conversions.ts, and answers
  *   `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image. Ends when the client goes.
+ * - `GET /builds/{name}`: `{state, …}` of the image of a recipe, as the builder port has it; `PUT /builds/{name}` with
+ *   `{instead}` begins to build it, unless one is there other than that build; `POST /builds/{name}/updates`: `{updates}`,
+ *   what the mirror has newer, see builds/builds.ts. 404 where there is no such recipe.
  * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
  * - `GET /capacity`: `{capacity}`: what its disks have, and have free.
  * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
@@ -136,6 +144,7 @@ function operationsOf(parts: ProtocolParts): Operations {
     reserved,
     volumes,
     conversions,
+    builds,
     pool,
     cloud,
     network,
@@ -205,6 +214,15 @@ function operationsOf(parts: ProtocolParts): Operations {
     'POST /images/{name}': async ({ id, body, signal }) =>
       convertImage(conversions, id, await body(), signal),
 
+    'GET /builds/{name}': async ({ id }) => buildAnswer(await builds.look(recipeNamed(id))),
+    async 'PUT /builds/{name}'({ id, body }) {
+      const { instead } = parseBuildOrder(await body());
+      return buildAnswer(await builds.build(recipeNamed(id), instead));
+    },
+    'POST /builds/{name}/updates': async ({ id, signal }) => ({
+      updates: await builds.updates(recipeNamed(id), signal),
+    }),
+
     async 'PUT /disks/{instance}'({ id, body }) {
       const { bytes, room } = parseDiskLimit(await body());
       await pool.limit(id, bytes, room);
@@ -223,7 +241,7 @@ function operationsOf(parts: ProtocolParts): Operations {
 function statusOf(error: unknown): number {
   if (error instanceof Refusal) return error.status;
   if (error instanceof InvalidEntry) return 400;
-  if (error instanceof NoDisk) return 404;
+  if (error instanceof NoDisk || error instanceof NoRecipe) return 404;
   if (error instanceof Missing) return 410;
   if (error instanceof Stale) return 409;
   if (error instanceof InUse || error instanceof Busy) return 423;

@@ -170,6 +170,24 @@ export interface Events {
   xid: Generated<string>;
 }
 
+export interface GoldenImages {
+  asked: Generated<boolean>;
+  build: string | null;
+  built_at: Date | null;
+  bytes: number | null;
+  checked_at: Date | null;
+  digest: string | null;
+  message: Generated<string>;
+  name: string;
+  outdated: string | null;
+  phase: Generated<string>;
+  retry_at: Date | null;
+  since: Date;
+  tries: Generated<number>;
+  used_at: Date | null;
+  wanted: string | null;
+}
+
 export interface HostReservations {
   dedicated_mib: Generated<number>;
   disk_gib: Generated<number>;
@@ -465,6 +483,7 @@ export interface DB {
   droplet_blocks: DropletBlocks;
   droplets: Droplets;
   events: Events;
+  golden_images: GoldenImages;
   host_reservations: HostReservations;
   host_states: HostStates;
   host_totals: HostTotals;

@@ -338,6 +338,46 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       expect(await compute.list()).toMatchObject([{ state: 'running' }, { state: 'running' }]);
     });
 
+    test('an image is unpacked twice, with what is added, and leaves a snapshot and no image', async () => {
+      const before = await compute.images();
+      const copy = { urn: 'do:golden:tiny', name: 'golden-tiny-0123456789abcdef' };
+      const additions = [
+        { path: '/etc/new/deep/file', content: 'new\n' },
+        { path: '/etc/link', link: 'new/deep/file' },
+        { path: '/etc/new/deep/file', append: 'and more\n' },
+      ];
+      const image = { file: engine.imageFile, bytes: 5_000_000, additions };
+      const unpacked = { ...copy, bytes: 5_000_000 };
+      expect(await compute.unpackImage(copy, image)).toEqual(unpacked);
+      expect(await compute.unpackImage(copy, image)).toEqual(unpacked);
+      await expect(compute.unpackImage({ ...copy, urn: 'do:golden:other' }, image)).rejects.toMatchObject(
+        refusal('rejected'),
+      );
+      expect(await compute.listSnapshots()).toEqual([unpacked]);
+      expect(await compute.images()).toEqual(before);
+      await create(11, { source: { snapshot: copy.name } });
+      await compute.deleteSnapshot(copy.name);
+      expect(await compute.list()).toMatchObject([{ state: 'running' }]);
+      expect(await compute.listSnapshots()).toEqual([]);
+    });
+
+    test('an image that comes or goes is told', async () => {
+      const events: ComputeEvent[] = [];
+      const watching = new AbortController();
+      compute.watch((event) => events.push(event), watching.signal);
+      await until(() => events.length > 0);
+      for (const change of [
+        () => compute.importImage('custom-7', engine.imageFile),
+        () => compute.deleteImage('custom-7'),
+      ]) {
+        events.length = 0;
+        await change();
+        await until(() => events.some(({ images }) => images));
+      }
+      watching.abort();
+      expect(await compute.images()).not.toContain('custom-7');
+    });
+
     test('console and usage tell of a machine that runs', async () => {
       await create(11);
       await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 20_000);

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { type ControlPlane, connections, controlPlane } from '../../src/control-plane.ts';
+import { simulatedBuilder } from '../../src/engine/builder/simulated/builder.ts';
 import { simulatedImporter } from '../../src/engine/importer/simulated/importer.ts';
 import { connectionOptions, openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -34,6 +35,7 @@ beforeAll(async () => {
     compute,
     host: atoll.host,
     importer: simulatedImporter({ compute, clock: systemClock }),
+    builder: simulatedBuilder({ clock: systemClock, names: [] }),
     mail: { send: () => Promise.resolve() },
     clock: systemClock,
     log: pino({ level: 'silent' }),

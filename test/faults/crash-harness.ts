@@ -4,6 +4,7 @@
  */
 import { expect } from 'vitest';
 import type { AroundStep } from '../../src/control/converge.ts';
+import type { Builder } from '../../src/engine/builder/port.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import type { Host } from '../../src/engine/node/port.ts';
 import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
@@ -121,6 +122,7 @@ export function crashPoint(): CrashPoint {
         return guard(compute, generation);
       },
       host: (host: Host) => guard(host, generation),
+      builder: (builder: Builder) => guard(builder, generation),
       aroundStep: () => around(generation),
     },
     arm(next) {

@@ -18,15 +18,29 @@ const platform = ['src/control', 'src/http', 'src/store'];
 
 /**
  * What hostd runs of the rest: configuration, time as a port, how both sides tell one desired state from another,
- * whose a host is, what makes an image a droplet's, how mounts are read, and the limits of the pool.
+ * whose a host is, what makes an image a droplet's, the recipes of images and how their builds are started, how mounts
+ * are read, and the limits of the pool.
  */
 const shared = new Set([
   'src/config.ts',
   'src/base/clock.ts',
   'src/engine/cloud-mark.ts',
   'src/engine/node/digest.ts',
+  'src/setup/apt-sources.ts',
+  'src/setup/images/cache.ts',
   'src/setup/images/files.ts',
+  'src/setup/images/masked.ts',
+  'src/setup/images/recipe-data.ts',
   'src/setup/images/recipe.ts',
+  'src/setup/images/recipes/database.ts',
+  'src/setup/images/recipes/debian-12.ts',
+  'src/setup/images/recipes/debian-13.ts',
+  'src/setup/images/recipes/droplet.ts',
+  'src/setup/images/recipes/edge.ts',
+  'src/setup/images/recipes/machine.ts',
+  'src/setup/images/start-build.ts',
+  'src/setup/images/words.ts',
+  'src/setup/os-release.ts',
   'src/setup/mountinfo.ts',
   'src/setup/pool-quotas.ts',
 ]);

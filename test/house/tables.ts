@@ -29,6 +29,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   host_states: ['src/cloud/hosts'],
   host_totals: ['src/cloud/hosts'],
   hosts: ['src/cloud/hosts'],
+  golden_images: ['src/cloud/golden'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],

@@ -8,6 +8,8 @@ import { simulatedImages } from '../../src/cloud/images/index.ts';
 import type { MachineRoles } from '../../src/cloud/machines/index.ts';
 import type { AroundStep } from '../../src/control/converge.ts';
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
+import type { Builder } from '../../src/engine/builder/port.ts';
+import { type SimulatedBuilder, simulatedBuilder } from '../../src/engine/builder/simulated/builder.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
 import {
   type Delays,
@@ -21,6 +23,7 @@ import { type SimulatedImporter, simulatedImporter } from '../../src/engine/impo
 import type { Letter } from '../../src/engine/mail/port.ts';
 import type { Host } from '../../src/engine/node/port.ts';
 import { type SimulatedHost, simulatedHost } from '../../src/engine/node/simulated/host.ts';
+import { recipeNames } from '../../src/setup/images/recipe.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 import { byShortName, worldByShortName } from './names.ts';
@@ -43,6 +46,8 @@ export interface TestAtoll {
   host: SimulatedHost;
   /** Of the control plane that runs now. */
   importer: SimulatedImporter;
+  /** Knows all recipes. It outlives control planes, as hostd does. */
+  builder: SimulatedBuilder;
   /** What was mailed to the owner, by name. */
   letters: Map<string, Letter>;
   database: TestDatabase;
@@ -62,7 +67,14 @@ export interface TestAtoll {
 export interface TestAtollOptions {
   clock?: Clock;
   /** Puts something between the loop and an engine. */
-  wrap?: { compute?(compute: Compute): Compute; host?(host: Host): Host; aroundStep?(): AroundStep };
+  wrap?: {
+    compute?(compute: Compute): Compute;
+    host?(host: Host): Host;
+    builder?(builder: Builder): Builder;
+    aroundStep?(): AroundStep;
+  };
+  /** How long the simulated builder takes, ms. */
+  buildMs?: number;
   rateLimit?: { perHour: number; perMinute: number };
   /** `false`: as with `--custom-images off`. */
   imports?: boolean;
@@ -93,6 +105,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
+  const builder = simulatedBuilder({ clock, names: recipeNames, delayMs: options.buildMs ?? 0 });
   const letters = new Map<string, Letter>();
   let importer: SimulatedImporter;
   const start = async (changes: Partial<ControlPlaneOptions> = {}) => {
@@ -104,6 +117,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       secrets: keys.secrets,
       compute: wrapped,
       importer: options.imports === false ? noImporter : importer,
+      builder: options.wrap?.builder?.(builder) ?? builder,
       mail: { send: async (letter) => void letters.set(letter.name, letter) },
       host: options.wrap?.host?.(host) ?? host,
       ...(options.wrap?.aroundStep && { aroundStep: options.wrap.aroundStep() }),
@@ -156,6 +170,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
     compute: byShortName(compute),
     engine: compute,
     host,
+    builder,
     letters,
     get importer() {
       return importer;

@@ -133,7 +133,7 @@ async function takeSnapshot(
 
 async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): Promise<InstanceSpec> {
   const { store, context } = deps;
-  const source = await diskSource(store.db, row.image_id, context.imageHost);
+  const source = await diskSource(store.db, row.image_id, context.imageHost, deps.clock.now());
   if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
   // A disk that somebody has filled is copied.
   if ('snapshot' in source) run.slow();

@@ -1,11 +1,28 @@
-import type { DiskSource } from '../../engine/compute/port.ts';
-import type { Queryable } from '../../store/store.ts';
+import type { Product } from '../product.ts';
+import { goldenReconciler } from './reconcile.ts';
+import { goldenInventory } from './sweep.ts';
+import { askPublicImages } from './take-over.ts';
 
-export async function needGolden(_tx: Queryable, _name: string, _at: Date): Promise<void> {}
+export { isPublicImage } from './names.ts';
+export type { GoldenRow } from './plan.ts';
+export {
+  adoptGolden,
+  askGolden,
+  type GoldenSource,
+  goldenDigest,
+  goldenImages,
+  goldenKind,
+  goldenPatienceMs,
+  goldenSource,
+  needGolden,
+  sourceOf,
+  unaskGolden,
+} from './row.ts';
 
-export async function goldenSource(
-  _db: Queryable,
-  name: string,
-): Promise<{ source: DiskSource; digest: string } | { waiting: string } | { failed: string }> {
-  return { source: { image: name }, digest: 'x' };
-}
+export const product: Product = {
+  reconcilers: ({ context, ...deps }) => [
+    goldenReconciler({ ...deps, additions: context.diskAdditions ?? [] }),
+  ],
+  inventories: (deps) => [goldenInventory(deps)],
+  takeOver: askPublicImages,
+};

@@ -5,6 +5,7 @@ import { type Operation, operation } from '../../http/operation.ts';
 import { actionHistory, beginOperation } from '../actions/index.ts';
 import type { ImageHost } from '../context.ts';
 import { actOnImage } from './act.ts';
+import { withAwaited } from './awaited.ts';
 import { type Image, resolveImage } from './catalogue.ts';
 import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
 import { listImages } from './list.ts';
@@ -34,12 +35,17 @@ export interface ImagesDeps extends ImageCommandDeps {
  */
 export function imagesOperations(deps: ImagesDeps): Operation[] {
   const { store, imageHost } = deps;
-  const orderable = (image: Image) => 'ok' in engineImageFor(image, imageHost);
+  /** As of now: what is being made shows, since it can be ordered. */
+  async function orderable(): Promise<(image: Image) => boolean> {
+    const host = await withAwaited(store.db, imageHost);
+    return (image) => 'ok' in engineImageFor(image, host);
+  }
 
   /** @throws ApiError 404 */
   async function visible(teamId: string, idOrSlug: string): Promise<ImageView> {
     const image = resolveImage(idOrSlug);
-    if (image) return orderable(image) ? imageView(image.id) : { ...imageView(image.id), status: 'retired' };
+    if (image)
+      return (await orderable())(image) ? imageView(image.id) : { ...imageView(image.id), status: 'retired' };
     const own = /^\d{1,15}$/.test(idOrSlug)
       ? await findOwnImage(store.db, teamId, Number(idOrSlug))
       : undefined;
@@ -56,8 +62,8 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       filters: ImageFilters,
       key: 'images',
       item: ImageSchema,
-      list: ({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) =>
-        listImages(store.db, { teamId, type, own, tag }, page, orderable),
+      list: async ({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) =>
+        listImages(store.db, { teamId, type, own, tag }, page, await orderable()),
     }),
     operation({
       id: 'images_create_custom',

@@ -2,6 +2,7 @@ import type { DiskSource } from '../../engine/compute/port.ts';
 import { invalid, quoted } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { ImageHost } from '../context.ts';
+import { awaitedSource, withAwaited } from './awaited.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
 import { missingImageText } from './missing.ts';
 import { customName, findOwnImage, snapshotName } from './row.ts';
@@ -19,6 +20,13 @@ function aliased(slug: string, aliases: ImageHost['aliases']): string {
   return current;
 }
 
+/** The engine's name of the image that stands for an image on this host, be it there or not. */
+function builtNameOf(image: Image, host: ImageHost): string | undefined {
+  const base = image.base === undefined ? undefined : resolveImage(image.base);
+  if (base) return builtNameOf(base, host);
+  return resolveImage(aliased(image.slug, host.aliases))?.built?.engineImage;
+}
+
 /**
  * The engine's image that stands for an image on this host: built here, or an operator's alias of one that is.
  * A simulated host has all. `error` says why there is none and how to get one.
@@ -27,8 +35,10 @@ export function engineImageFor(image: Image, host: ImageHost): { ok: string } | 
   const base = image.base === undefined ? undefined : resolveImage(image.base);
   if (base) return engineImageFor(base, host);
   if (host.mode === 'simulated') return { ok: engineName(image.slug) };
-  const target = resolveImage(aliased(image.slug, host.aliases))?.built?.engineImage;
+  const target = builtNameOf(image, host);
   if (target !== undefined && host.available.includes(target)) return { ok: target };
+  const why = target === undefined ? undefined : host.failed?.[target];
+  const reason = why === undefined ? 'on this host' : `on this host now. ${why}`;
   const here = images.filter((other) => other.built && host.available.includes(other.built.engineImage));
   const [example] = here;
   if (!example)
@@ -36,7 +46,7 @@ export function engineImageFor(image: Image, host: ImageHost): { ok: string } | 
   const slugs = here.map((other) => other.slug).join(' or ');
   return {
     error:
-      `${image.slug} cannot be had on this host. Order ${slugs}, ` +
+      `${image.slug} cannot be had ${reason.replace(/\.$/, '')}. Order ${slugs}, ` +
       `or let one stand for it: ./atoll up --image-alias ${image.slug}=${example.slug}`,
   };
 }
@@ -87,7 +97,7 @@ export async function orderImage(
   const own = /^\d{1,15}$/.test(String(idOrSlug))
     ? await findOwnImage(db, teamId, Number(idOrSlug))
     : undefined;
-  if (!own) return orderableImage(idOrSlug, host);
+  if (!own) return orderableImage(idOrSlug, await withAwaited(db, host));
   if (own.missing_at) throw invalid('image', missingImageText(own.id, own.missing_at));
   if (own.status === 'error') throw invalid('image', `${own.id} could not be imported: ${own.error_message}`);
   if (own.status !== 'available')
@@ -111,16 +121,18 @@ export async function orderImage(
 /**
  * What the disk of a droplet with this image is made from, whoever owns it; undefined where the host no longer has
  * it. A deleted image is no source.
+ * @throws EngineError `busy` while this host makes the image, `Hopeless` where it could not
  */
 export async function diskSource(
   db: Queryable,
   imageId: number,
   host: ImageHost,
+  at: Date,
 ): Promise<DiskSource | undefined> {
   const image = resolveImage(imageId);
   if (image) {
     const source = engineImageFor(image, host);
-    return 'ok' in source ? { image: source.ok } : undefined;
+    return 'ok' in source ? { image: source.ok } : awaitedSource(db, builtNameOf(image, host), host, at);
   }
   const own = await db
     .selectFrom('images')

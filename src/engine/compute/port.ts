@@ -125,6 +125,15 @@ export interface DiskSnapshot {
   bytes: number;
 }
 
+/** What is added to a disk before anything is made of it. Root owns it; directories that are missing are made. */
+export type DiskAddition = { path: string } & (
+  | { content: string }
+  /** A symbolic link to there. */
+  | { link: string }
+  /** What is added at the end of a file that is there. */
+  | { append: string }
+);
+
 /** What an engine tells of a machine or a disk snapshot beyond what steps need: for what the database does not know. */
 export interface Surveyed {
   urn: string;
@@ -163,6 +172,8 @@ export interface ComputeEvent {
    * Of machines that are none of Atoll's nothing is told.
    */
   urn?: string;
+  /** It is about the images of the engine, and about nothing else. */
+  images?: true;
 }
 
 export interface StopOptions {
@@ -239,6 +250,14 @@ export interface Compute {
   importImage(name: string, file: string): Promise<void>;
   /** Deletes an image; one that is gone already is fine. */
   deleteImage(name: string): Promise<void>;
+  /**
+   * Makes a disk snapshot of the image of a file (a unified image tarball), with what is added to it. One of that name that
+   * is there already is left as it is. Keeps no image. `bytes`: what it takes, for whoever asks.
+   */
+  unpackImage(
+    snapshot: { urn: string; name: string },
+    image: { file: string; bytes: number; additions: readonly DiskAddition[] },
+  ): Promise<DiskSnapshot>;
   /** What the machine has printed on its console, the newest part. */
   console(name: string): Promise<string>;
   /** undefined for a machine that does not run. */

@@ -2,7 +2,7 @@
 import { chmod, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { imageFiles } from '../../setup/images/files.ts';
-import { maskedUnits } from '../../setup/images/recipe.ts';
+import { maskedUnits } from '../../setup/images/masked.ts';
 import { step } from './step.ts';
 import { type OperatingSystem, placeIn, resolveIn } from './tree.ts';
 

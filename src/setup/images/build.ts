@@ -1,78 +1,122 @@
-import { randomBytes } from 'node:crypto';
-import { appendFile, chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+/** Builds the image of a recipe. Runs in a process of its own: see start-build.ts. */
+import { createHash, randomBytes } from 'node:crypto';
+import { appendFile, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
 import { mountsBelow } from '../mounts-below.ts';
-import { type Recipe, recipeDigest } from './recipe.ts';
+import { type BuiltImage, builtImages, imageFileName, noteUse, removeOthers } from './cache.ts';
+import { installedIn } from './packages-in.ts';
+import { preferencesOf, type Recipe, recipeDigest } from './recipe.ts';
+import { updatesPrefix } from './updates.ts';
 
 /** An image takes about half a minute of processor time and 110 MB from the mirror. */
 const buildTimeoutMs = 30 * 60_000;
+/** How working directories begin. Whoever holds the lock of the cache is the only one that has any. */
+const workPrefix = '.build-';
+/** Lines of mmdebstrap that say what it is at, and not what it has found out. */
+const doing = /^I: ((?:running apt|downloading|extracting|installing|cleaning).*?)(?:\.\.\.)?$/;
 
 /**
- * Builds the image of a recipe as a unified Incus tarball in `cacheDir`, unless it is there already; answers the
- * file's path. Images of older recipes go. A build that is interrupted leaves no file that could be taken for an image. Throws CommandError
- * where mmdebstrap fails (it names the package or the URI).
+ * Builds the image of a recipe as a unified Incus tarball in `cacheDir`, unless one is there other than the build
+ * `instead`. Others of its name go. For whoever holds the lock of the cache. A build that is interrupted leaves no file
+ * that could be taken for an image. Throws CommandError where mmdebstrap fails (it names the package or the URI).
  */
 export async function buildImage(
   what: Recipe,
-  cacheDir: string,
-  log: (line: string) => void,
-): Promise<string> {
-  const digest = recipeDigest(what);
-  const name = `${what.name}-${digest}.tar.zst`;
-  const file = join(cacheDir, name);
-  await mkdir(cacheDir, { recursive: true, mode: 0o755 });
-  const present = await readdir(cacheDir);
-  if (present.includes(name)) return file;
-  await removeAbandoned(cacheDir, present);
+  { cacheDir, instead }: { cacheDir: string; instead?: string | undefined },
+  step: (doing: string) => void,
+): Promise<BuiltImage> {
+  await removeAbandoned(cacheDir);
+  // Somebody else may have built it while this one stood in line.
+  const [there] = await builtImages(what, cacheDir);
+  if (there && there.digest !== instead) return there;
 
-  const work = join(cacheDir, `.build-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const work = join(cacheDir, `${workPrefix}${randomBytes(4).toString('hex')}`);
   const rootfs = join(work, 'rootfs');
   try {
     await mkdir(work, { mode: 0o700 });
-    log(`${what.name}: building from ${what.sources[0]?.uri}`);
-    await bootstrap(what, rootfs, (line) => log(`${what.name}: ${line}`));
+    step(`fetching packages from ${what.sources[0]?.uri}`);
+    await bootstrap(what, rootfs, work, step);
+    step('putting our own files in');
     await customise(what, rootfs);
+    const digest = await buildDigest(what, rootfs);
     await writeFile(join(work, 'metadata.yaml'), metadata(what, digest));
-    log(`${what.name}: packing`);
+    const { stdout } = await run('du', ['-sxB1', rootfs]);
+    const bytes = Number(stdout.split('\t')[0]);
+    step('packing');
+    const name = imageFileName(what, { digest, bytes });
     const packed = join(work, name);
     const tarFlags = ['--numeric-owner', '--xattrs', '--xattrs-include=*', '--zstd'];
     await run('tar', ['-C', work, ...tarFlags, '-cf', packed, 'metadata.yaml', 'rootfs'], {
       env: { ZSTD_CLEVEL: '3' },
       timeoutMs: buildTimeoutMs,
     });
+    const file = join(cacheDir, name);
     await rename(packed, file);
-    for (const old of present)
-      if (old.startsWith(`${what.name}-`)) await rm(join(cacheDir, old), { force: true });
-    log(`${what.name}: built ${file}`);
-    return file;
+    const builtAt = new Date();
+    await noteUse(file, builtAt);
+    await removeOthers(what.name, file, cacheDir);
+    return { file, digest, bytes, builtAt };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function bootstrap(what: Recipe, rootfs: string, log: (line: string) => void): Promise<void> {
+/** Tells builds of one recipe apart by what the mirror had. */
+async function buildDigest(what: Recipe, rootfs: string): Promise<string> {
+  const status = await readFile(join(rootfs, 'var/lib/dpkg/status'), 'utf8');
+  const installed = installedIn(status).map(({ name, version }) => `${name}=${version}`);
+  return createHash('sha256')
+    .update([recipeDigest(what), ...installed].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+async function bootstrap(
+  what: Recipe,
+  rootfs: string,
+  work: string,
+  step: (doing: string) => void,
+): Promise<void> {
   const lines = what.sources.map(({ uri, suite }) => `deb ${uri} ${suite} main`);
   const include = `--include=${what.packages.join(',')}`;
+  const excluded = (what.excluded ?? []).map((path) =>
+    path.startsWith('!') ? `--dpkgopt=path-include=${path.slice(1)}` : `--dpkgopt=path-exclude=${path}`,
+  );
+  const before = [...(what.before ?? [])];
+  const preferences = preferencesOf(what);
+  if (preferences) before.push({ path: '/etc/apt/preferences.d/suites', content: preferences, mode: 0o644 });
+  if (before.length > 0) await putFiles(join(work, 'before'), before);
+  const hooks = before.length > 0 ? [`--setup-hook=cp -a ${work}/before/. "$1"`] : [];
   // An interrupted build is thrown away as a whole: there is nothing for dpkg to sync.
   const flags = ['--mode=root', '--format=directory', '--variant=minbase', '--dpkgopt=force-unsafe-io'];
-  await run('mmdebstrap', [...flags, include, what.codename, rootfs, ...lines], {
+  await run('mmdebstrap', [...flags, ...excluded, ...hooks, include, what.codename, rootfs, ...lines], {
     env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
     timeoutMs: buildTimeoutMs,
     onLine: (line) => {
-      if (line.startsWith('I: ')) log(line.slice(3));
+      const [, now] = doing.exec(line) ?? [];
+      if (now) step(now);
     },
   });
 }
 
-/** Turns the bootstrapped tree into one that every droplet can start from. */
+async function putFiles(root: string, files: readonly Recipe['files'][number][]): Promise<void> {
+  for (const { path, content, mode } of files) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+    await chmod(join(root, path), mode);
+  }
+}
+
+/** Turns the bootstrapped tree into one that every machine can start from. */
 async function customise(what: Recipe, rootfs: string): Promise<void> {
   const inside = (path: string) => join(rootfs, path);
-  // What mmdebstrap took from this machine, and what must differ between droplets.
+  const namesIn = (path: string) => readdir(inside(path)).catch(() => []);
+  // What mmdebstrap took from this machine, and what must differ between machines.
   const unwanted = ['etc/apt/sources.list', 'etc/dpkg/dpkg.cfg.d/99mmdebstrap', 'etc/resolv.conf'];
-  const keys = (await readdir(inside('etc/ssh'))).filter((name) => name.startsWith('ssh_host_'));
-  const devices = await readdir(inside('dev'));
+  const keys = (await namesIn('etc/ssh')).filter((name) => name.startsWith('ssh_host_'));
+  const devices = await namesIn('dev');
   for (const path of [
     ...unwanted,
     'var/lib/dbus/machine-id',
@@ -81,14 +125,12 @@ async function customise(what: Recipe, rootfs: string): Promise<void> {
   ])
     await rm(inside(path), { recursive: true, force: true });
 
-  for (const { path, content, mode } of what.files) {
-    await mkdir(dirname(inside(path)), { recursive: true });
-    await writeFile(inside(path), content);
-    await chmod(inside(path), mode);
-  }
+  await putFiles(rootfs, what.files);
   for (const { path, content } of what.appended) await appendFile(inside(path), content);
   await writeFile(inside('etc/apt/sources.list.d/debian.sources'), aptSources(what));
-  await run('chroot', [rootfs, 'systemctl', 'enable', ...what.enable]);
+  for (const command of what.run ?? [])
+    await run('chroot', [rootfs, ...command], { timeoutMs: buildTimeoutMs });
+  if (what.enable.length > 0) await run('chroot', [rootfs, 'systemctl', 'enable', ...what.enable]);
   await run('chroot', [rootfs, 'systemctl', 'mask', ...what.mask]);
   await run('chroot', [rootfs, 'passwd', '--lock', 'root']);
 }
@@ -103,7 +145,7 @@ function aptSources({ sources }: Recipe): string {
     .join('\n');
 }
 
-function metadata(what: Recipe, digest: string): string {
+function metadata(what: Recipe, build: string): string {
   const architecture = arch() === 'arm64' ? 'aarch64' : 'x86_64';
   return `architecture: ${architecture}
 creation_date: ${Math.floor(Date.now() / 1000)}
@@ -111,27 +153,18 @@ properties:
   os: Debian
   release: "${what.version}"
   description: Debian ${what.version} (${what.codename})
-  recipe: "${digest}"
+  recipe: "${recipeDigest(what)}"
+  build: "${build}"
 `;
 }
 
-/** Removes the working directories of builds whose process has ended. */
-async function removeAbandoned(cacheDir: string, present: string[]): Promise<void> {
-  for (const name of present) {
-    const pid = /^\.build-(\d+)-/.exec(name)?.[1];
-    if (!pid || isAlive(Number(pid))) continue;
+/** Removes what builds have left that were killed. */
+async function removeAbandoned(cacheDir: string): Promise<void> {
+  for (const name of await readdir(cacheDir)) {
+    if (!name.startsWith(workPrefix) && !name.startsWith(updatesPrefix)) continue;
     const work = join(cacheDir, name);
-    // One that was killed leaves what it has mounted for the packages that it installed.
+    // Those of before have left what they had mounted for the packages that they installed.
     for (const target of mountsBelow(work).reverse()) await run('umount', [target]);
     await rm(work, { recursive: true, force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

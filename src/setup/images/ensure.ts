@@ -1,18 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { join } from 'node:path';
 import { poolName } from '../../config.ts';
 import type { IncusClient } from '../../engine/compute/incus/client.ts';
-import { debianMirror, readAptSources } from '../apt-sources.ts';
 import { type Done, withIncus } from '../incus-setup.ts';
-import { osRelease } from '../os-release.ts';
-import { buildImage } from './build.ts';
-import { type ImageName, recipe, recipeDigest } from './recipe.ts';
-
-/** What the Atolls of a machine share and can build again. ATOLL_CACHE: another one, which may be empty. */
-export const standardCache = '/var/cache/atoll';
-export const cacheDirectory = process.env.ATOLL_CACHE || standardCache;
-/** Where images are: `<name>-<digest of the recipe>.tar.zst`. */
-export const imagesOf = (cache: string): string => join(cache, 'images');
+import { cacheDirectory, imagesOf, recipeHere } from './cache.ts';
+import { type ImageName, recipeDigest } from './recipe.ts';
+import { builtImage } from './start-build.ts';
 
 interface StoredImage {
   fingerprint: string;
@@ -23,7 +15,7 @@ interface StoredImage {
 /**
  * Sees to it that Incus has this image, made by the recipe of today, under the alias of its name, and that its
  * first droplet need not wait for it to be unpacked into the pool. Builds it where the cache does not hold it.
- * An image of an older recipe is replaced; droplets made from it are not touched. Different images may be
+ * Answers which build it is of. An image of an older recipe is replaced; droplets made from it are not touched. Different images may be
  * ensured side by side.
  */
 export async function ensureImage(
@@ -33,24 +25,23 @@ export async function ensureImage(
     cacheDir = imagesOf(cacheDirectory),
   }: { socket: string; name: ImageName; cacheDir?: string },
   log: (line: string) => void,
-): Promise<Done> {
-  const what = recipe(name, debianMirror(readAptSources(), osRelease().codename));
-  const digest = recipeDigest(what);
+): Promise<Done & { digest: string }> {
+  const wanted = recipeDigest(recipeHere(name));
   return withIncus(socket, async (incus) => {
     const images = await incus.request<StoredImage[]>('GET', '/1.0/images?recursion=1');
-    const current = images.find((image) => image.properties.recipe === digest);
+    const current = images.find((image) => image.properties.recipe === wanted);
     const named = images.find((image) => image.aliases.some((alias) => alias.name === name));
-    if (current && named === current) return { changed: false };
+    if (current && named === current) return { changed: false, digest: current.properties.build ?? wanted };
 
-    const fingerprint =
-      current?.fingerprint ?? (await importImage(incus, await buildImage(what, cacheDir, log)));
+    const built = current ? undefined : await builtImage(name, { cacheDir, step: log });
+    const fingerprint = current?.fingerprint ?? (await importImage(incus, built?.file ?? ''));
     await warm(incus, name, fingerprint);
     const alias = { description: '', target: fingerprint };
     if (named) await incus.request('PUT', `/1.0/images/aliases/${name}`, { body: alias });
     else await incus.request('POST', '/1.0/images/aliases', { body: { name, ...alias } });
     log(`${name}: ready`);
     if (named) await incus.request('DELETE', `/1.0/images/${named.fingerprint}`);
-    return { changed: true };
+    return { changed: true, digest: built?.digest ?? current?.properties.build ?? wanted };
   });
 }
 

@@ -1,85 +1,73 @@
 import { createHash } from 'node:crypto';
 import type { DebianMirror } from '../apt-sources.ts';
-import { appendedLines, type ImageFile, imageFiles } from './files.ts';
+import type { RecipeData } from './recipe-data.ts';
+import { database } from './recipes/database.ts';
+import { debian12 } from './recipes/debian-12.ts';
+import { debian13 } from './recipes/debian-13.ts';
+import { edge } from './recipes/edge.ts';
 
-/** The images that Atoll builds itself. */
+/** Those that droplets are made of. */
 export const imageNames = ['debian-12', 'debian-13'] as const;
 export type ImageName = (typeof imageNames)[number];
 
+const recipes = { 'debian-12': debian12, 'debian-13': debian13, edge, database } as const;
+
+/** The images that Atoll builds itself, each by a file of its own in recipes/. */
+export type RecipeName = keyof typeof recipes;
+export const recipeNames = Object.keys(recipes) as RecipeName[];
+export const isRecipeName = (name: string): name is RecipeName => Object.hasOwn(recipes, name);
+
+/** What operators call the images of products, as in `up --with balancers`. */
+export const servedBy: Readonly<Record<string, RecipeName>> = { balancers: 'edge', databases: 'database' };
+
 /** All that decides what an image holds, apart from the packages' versions at the mirror. */
-export interface Recipe {
-  name: ImageName;
-  version: string;
-  codename: string;
-  /** `deb` lines for building, which are also what the droplet's APT uses. */
+export interface Recipe extends RecipeData {
+  name: RecipeName;
+  /** `deb` lines for building, which are also what the machine's APT uses. */
   sources: { uri: string; suite: string }[];
-  packages: string[];
-  files: ImageFile[];
-  /** What is added to files of the packages. */
-  appended: Pick<ImageFile, 'path' | 'content'>[];
-  /** systemd units. */
-  enable: string[];
-  mask: string[];
-}
-
-const releases = {
-  'debian-12': { version: '12', codename: 'bookworm' },
-  'debian-13': { version: '13', codename: 'trixie' },
-} as const;
-
-/** What a droplet needs, and what people and their scripts expect of one, as DigitalOcean's images have it. */
-const packages = words(`
-  systemd systemd-sysv systemd-timesyncd dbus libpam-systemd udev cloud-init python3
-  openssh-server iproute2 iputils-ping netbase nftables ca-certificates curl sudo
-  e2fsprogs xfsprogs less procps passwd locales
-  wget gpg gpg-agent dirmngr rsync cron logrotate xz-utils bzip2 unzip vim-tiny nano
-`);
-
-/**
- * Units that cost time at boot and have nothing to do in a container. sshd-keygen makes an RSA key as well, which
- * takes 0.3 s: host keys are cloud-init's.
- */
-export const maskedUnits = words(`
-  apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer xfs_scrub_all.timer
-  e2scrub_reap.service systemd-pstore.service systemd-modules-load.service modprobe@.service
-  sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount dev-hugepages.mount
-  dev-mqueue.mount sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount
-  getty@tty1.service ldconfig.service systemd-sysusers.service systemd-update-done.service
-  systemd-journal-catalog-update.service systemd-update-utmp-runlevel.service
-  systemd-network-generator.service systemd-networkd-wait-online.service
-  systemd-networkd-persistent-storage.service systemd-remount-fs.service
-  systemd-tmpfiles-setup-dev.service systemd-tmpfiles-setup-dev-early.service
-  systemd-udevd.service systemd-udev-trigger.service systemd-udev-settle.service
-  systemd-udevd-control.socket systemd-udevd-kernel.socket cloud-init-hotplugd.socket
-  sshd-keygen.service
-`);
-
-const enable = words('systemd-networkd.service console-getty.service ssh.service fstab-mounts.service');
-
-function words(text: string): string[] {
-  return text.trim().split(/\s+/);
 }
 
 /** The recipe of an image for a machine that gets Debian from `mirror`. */
-export function recipe(name: ImageName, mirror: DebianMirror): Recipe {
-  const { version, codename } = releases[name];
-  const sources: Recipe['sources'] = [{ uri: mirror.main, suite: codename }];
-  if (mirror.updates) sources.push({ uri: mirror.main, suite: `${codename}-updates` });
-  if (mirror.security) sources.push({ uri: mirror.security, suite: `${codename}-security` });
+export function recipe(name: RecipeName, mirror: DebianMirror): Recipe {
+  const { version, codename, packages, files, appended, enable, mask, ...data }: RecipeData = recipes[name];
+  const { excluded, alsoOf, before, run } = data;
+  const codenames = [codename, ...(alsoOf ?? []).map((suite) => suite.codename)];
   return {
     name,
     version,
     codename,
-    sources,
+    sources: codenames.flatMap((each) => sourcesOf(each, mirror)),
     packages,
-    files: imageFiles,
-    appended: appendedLines,
+    files,
+    appended,
     enable,
-    mask: maskedUnits,
+    mask,
+    // Absent where the recipe has none: the digest of the others stays.
+    ...(excluded && { excluded }),
+    ...(alsoOf && { alsoOf }),
+    ...(before && { before }),
+    ...(run && { run }),
   };
 }
 
-/** Tells one recipe from another: the key of caches and the `recipe` property of imported images. */
+function sourcesOf(codename: string, mirror: DebianMirror): Recipe['sources'] {
+  const sources: Recipe['sources'] = [{ uri: mirror.main, suite: codename }];
+  if (mirror.updates) sources.push({ uri: mirror.main, suite: `${codename}-updates` });
+  if (mirror.security) sources.push({ uri: mirror.security, suite: `${codename}-security` });
+  return sources;
+}
+
+/** Tells one recipe from another: of what the caches and the `recipe` property of imported images go by. */
 export function recipeDigest(what: Recipe): string {
   return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 16);
 }
+
+/** The APT preferences of a recipe's other suites; empty where it has none. */
+export const preferencesOf = ({ alsoOf = [] }: Pick<RecipeData, 'alsoOf'>): string =>
+  alsoOf
+    .map(({ codename, priority }) =>
+      ['', '-updates', '-security']
+        .map((suite) => `Package: *\nPin: release n=${codename}${suite}\nPin-Priority: ${priority}\n`)
+        .join('\n'),
+    )
+    .join('\n');

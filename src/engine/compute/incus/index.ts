@@ -21,6 +21,7 @@ import { diskSnapshots } from './snapshots.ts';
 import { forgetIdentity, sourceOf } from './source.ts';
 import { bootKey, engineNames, instanceBody, type Placement, urnKey } from './spec.ts';
 import { surveys } from './survey.ts';
+import { imageUnpacking } from './unpack.ts';
 import { attachments } from './volumes.ts';
 
 export interface IncusComputeOptions extends Omit<Placement, 'dropSysResource'> {
@@ -193,6 +194,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     ...attachments(context),
     ...diskSnapshots(context),
     ...storedImages(context),
+    ...imageUnpacking(context),
     ...vpcNetworks(context),
     ...surveys(context),
     watch: (listener, signal) => watchEvents({ socketPath, clock, id: options.id }, listener, signal),

@@ -17,6 +17,19 @@ export const findSnapshot = (
   name: string,
 ): Promise<IncusInstance | undefined> => client.find(instancePath(engineName(id, name)));
 
+/** Throws unless a disk snapshot can be made under this name; clears away one that was left half-made. */
+export async function makeWay(
+  { client }: IncusContext,
+  name: string,
+  there: IncusInstance,
+  urn: string,
+): Promise<void> {
+  if (there.config[snapshotKey] !== urn)
+    throw new EngineError('rejected', `incus: ${name} belongs to another owner`);
+  if (await isUnderWay(client, there.name)) throw new EngineError('busy', `incus: ${name} is being made`);
+  await remove(client, there.name);
+}
+
 export function diskSnapshots(context: IncusContext): Snapshots {
   const { client, id } = context;
   const find = (name: string) => findSnapshot(context, name);
@@ -33,14 +46,6 @@ export function diskSnapshots(context: IncusContext): Snapshots {
     ]);
     const shared = Number(machine.config[bytesKey] ?? origin?.size ?? 0);
     return shared + (state.disk?.['root']?.usage ?? 0);
-  }
-
-  /** Throws unless a disk snapshot can be made under this name; clears away one that was left half-made. */
-  async function makeWay(name: string, there: IncusInstance, urn: string): Promise<void> {
-    if (there.config[snapshotKey] !== urn)
-      throw new EngineError('rejected', `incus: ${name} belongs to another owner`);
-    if (await isUnderWay(client, there.name)) throw new EngineError('busy', `incus: ${name} is being made`);
-    await remove(client, there.name);
   }
 
   /**
@@ -81,7 +86,7 @@ export function diskSnapshots(context: IncusContext): Snapshots {
       const there = await find(snapshotName);
       const bytes = there?.config[snapshotKey] === urn && there.config[bytesKey];
       if (bytes) return { urn, name: snapshotName, bytes: Number(bytes) };
-      if (there) await makeWay(snapshotName, there, urn);
+      if (there) await makeWay(context, snapshotName, there, urn);
       const machine = await context.complete(name);
       try {
         return { urn, name: snapshotName, bytes: await copy(machine, snapshotName, urn) };

@@ -5,7 +5,13 @@ import type { Machine, World } from './world.ts';
 
 type Disks = Pick<
   Compute,
-  'snapshotDisk' | 'listSnapshots' | 'deleteSnapshot' | 'importImage' | 'deleteImage' | 'images'
+  | 'snapshotDisk'
+  | 'listSnapshots'
+  | 'deleteSnapshot'
+  | 'importImage'
+  | 'unpackImage'
+  | 'deleteImage'
+  | 'images'
 >;
 
 /** What every snapshot takes. */
@@ -40,6 +46,17 @@ export function simulatedDisks(world: World, claim: (name: string) => Machine): 
       world.enter('importImage');
       await world.take('import');
       await world.record({ image: name });
+    },
+    async unpackImage(snapshot, { bytes }) {
+      world.enter('unpackImage');
+      const there = world.snapshots.get(snapshot.name);
+      if (there && there.urn !== snapshot.urn)
+        throw new EngineError('rejected', `${snapshot.name} belongs to another owner`);
+      if (there) return there;
+      await world.take('import');
+      const unpacked = { urn: snapshot.urn, name: snapshot.name, bytes };
+      await world.record({ saved: unpacked });
+      return unpacked;
     },
     async deleteImage(name) {
       world.enter('deleteImage');
