@@ -25,11 +25,11 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   droplets: ['src/cloud/droplets', 'src/cloud/droplet-state'],
   // A command writes them in one statement with its audit rows and wakes.
   events: ['src/store', 'src/control/command.ts'],
+  golden_images: ['src/cloud/golden'],
   host_reservations: ['src/cloud/hosts'],
   host_states: ['src/cloud/hosts'],
   host_totals: ['src/cloud/hosts'],
   hosts: ['src/cloud/hosts'],
-  golden_images: ['src/cloud/golden'],
   image_transfers: ['src/cloud/images'],
   images: ['src/cloud/images'],
   loops: ['src/control'],
