@@ -37,6 +37,8 @@ export interface ControlPlaneOptions {
   log: Logger;
   mode: 'real' | 'simulated';
   context: CloudContext;
+  /** Looks anew which images the engine has: now and then, and when it tells of a change. */
+  lookAtImages?: () => Promise<void>;
   rateLimit: { perHour: number; perMinute: number };
   /** Runs at once: of quick work, and beside it of slow work (absent: by the loop's own rule). */
   workers: number;
@@ -171,8 +173,18 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     return sweeping;
   }
 
+  /** Every process for itself, whoever sweeps. */
+  function lookAtImages(): void {
+    options
+      .lookAtImages?.()
+      .catch((error: Error) =>
+        log.warn({ error: error.message }, 'which images the engine has is looked at later'),
+      );
+  }
+
   function sweepRegularly(): void {
     cancelSweep = clock.after(options.sweepMs ?? 60_000, () => {
+      lookAtImages();
       void sweepNow({ must: false });
       sweepRegularly();
     });
@@ -188,9 +200,13 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
   }
 
   function watchEngine(): void {
-    compute.watch(({ urn }) => {
+    compute.watch(({ urn, images }) => {
+      if (images) return lookAtImages();
       // A gap in the stream: anything may have happened.
-      if (urn === undefined) return void sweepNow({ must: true });
+      if (urn === undefined) {
+        lookAtImages();
+        return void sweepNow({ must: true });
+      }
       const [, type = '', id = ''] = /^do:([a-z]+):(\d+)$/.exec(urn) ?? [];
       const kind = watched[type];
       if (!kind) return;

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { systemClock } from './base/clock.ts';
 import { splitRange } from './cloud/addresses/index.ts';
 import type { CloudContext } from './cloud/context.ts';
-import { importLimits } from './cloud/images/index.ts';
+import { type EngineImages, engineImages, importLimits } from './cloud/images/index.ts';
 import { type Config, paths, readConfig } from './config.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
@@ -32,8 +32,8 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   await migrate(store.pool);
   const engines = await openEngines(home, config, systemClock);
   const never = new AbortController().signal;
-  const available =
-    (await whenAnswering(() => engines.compute.images(), { ...waiting, signal: never })) ?? [];
+  const images = engineImages(engines.compute);
+  await whenAnswering(() => images.look(), { ...waiting, signal: never });
   const plane = controlPlane({
     store,
     address,
@@ -41,7 +41,8 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
     clock: systemClock,
     log,
     mode: config.mode,
-    context: contextOf(config, available),
+    context: contextOf(config, images),
+    lookAtImages: () => images.look(),
     ...(config.imageMaxGib && {
       importLimits: { ...importLimits, maxBytes: config.imageMaxGib * 1024 ** 3 },
     }),
@@ -87,7 +88,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
 /** Real steps take processors; simulated ones only wait. */
 const defaultWorkers = (mode: Config['mode']): number => (mode === 'real' ? 3 * availableParallelism() : 64);
 
-function contextOf(config: Config, available: string[]): CloudContext {
+function contextOf(config: Config, images: EngineImages): CloudContext {
   const real = config.mode === 'real';
   return {
     network: {
@@ -98,7 +99,9 @@ function contextOf(config: Config, available: string[]): CloudContext {
     imageHost: {
       mode: config.mode,
       aliases: config.imageAliases,
-      available,
+      get available() {
+        return images.names;
+      },
       imports: config.customImages !== false,
     },
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,

@@ -22,7 +22,7 @@ export interface ImageHost {
   aliases: Readonly<Record<string, string>>;
   /** Whether images are imported; absent: they are. */
   imports?: boolean;
-  /** The engine's images, by the engine's names. Those of real mode are built by `up`. */
+  /** The engine's images, by the engine's names, as they are at the moment: to be read anew by each request. */
   available: readonly string[];
 }
 

@@ -327,6 +327,23 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
       expect(await compute.list()).toMatchObject([{ state: 'running' }, { state: 'running' }]);
     });
 
+    test('an image that comes or goes is told', async () => {
+      const events: ComputeEvent[] = [];
+      const watching = new AbortController();
+      compute.watch((event) => events.push(event), watching.signal);
+      await until(() => events.length > 0);
+      for (const change of [
+        () => compute.importImage('custom-7', engine.imageFile),
+        () => compute.deleteImage('custom-7'),
+      ]) {
+        events.length = 0;
+        await change();
+        await until(() => events.some(({ images }) => images));
+      }
+      watching.abort();
+      expect(await compute.images()).not.toContain('custom-7');
+    });
+
     test('console and usage tell of a machine that runs', async () => {
       await create(11);
       await vi.waitFor(async () => expect(await compute.console('droplet-11')).toContain('up'), 20_000);

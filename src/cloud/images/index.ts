@@ -8,6 +8,7 @@ import { continueImages } from './take-over.ts';
 import { transferReconciler } from './transfer-letter.ts';
 
 export { type Image, images, resolveImage } from './catalogue.ts';
+export { type EngineImages, engineImages } from './engine-images.ts';
 export { type ImagesOfDroplet, imagesOf, isImageOf } from './of-droplet.ts';
 export { imageKind, importLimits } from './reconcile.ts';
 export { findOwnImage, imageUrn } from './row.ts';

@@ -122,6 +122,8 @@ export interface ComputeEvent {
    * Of machines that are none of Atoll's nothing is told.
    */
   urn?: string;
+  /** It is about the images of the engine, and about nothing else. */
+  images?: true;
 }
 
 export interface StopOptions {

@@ -47,6 +47,12 @@ test('other events say nothing about machines', () => {
   expect(lifecycleEvent(message('image-created', '/1.0/images/abc'), '0a1b')).toBeUndefined();
 });
 
+test('an image that got or lost its name is told of', () => {
+  expect(lifecycleEvent(message('image-alias-created', '/1.0/images/aliases/debian-13'), '0a1b')).toEqual({
+    images: true,
+  });
+});
+
 test('CAP_SYS_RESOURCE is read from the status of a process', () => {
   expect(hasSysResource('Name:\tincusd\nCapEff:\t000001ffffffffff\n')).toBe(true);
   expect(hasSysResource('Name:\tincusd\nCapEff:\t000001fffeffffff\n')).toBe(false);

@@ -53,6 +53,9 @@ const looks = new Set([
   'instance-log-retrieved',
 ]);
 
+/** What changes the answer of `images()`: the port's names of images are aliases. */
+const imageChange = /^image-alias-(created|deleted|renamed|updated)$/;
+
 /**
  * What a message of the event stream says about the machines and disk snapshots of the Atoll whose four hex digits are `id`;
  * undefined where it is about something else: what others make in this Incus is none of our business. Their names begin
@@ -60,6 +63,7 @@ const looks = new Set([
  */
 export function lifecycleEvent(message: string, id: string): ComputeEvent | undefined {
   const { metadata }: { metadata?: { action?: string; source?: string } } = JSON.parse(message);
+  if (imageChange.test(metadata?.action ?? '')) return { images: true };
   if (!metadata?.action?.startsWith('instance-')) return undefined;
   if (looks.has(metadata.action)) return undefined;
   const [, ours, type, owner] =

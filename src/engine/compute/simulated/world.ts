@@ -170,6 +170,7 @@ export async function openWorld({
       throw new EngineError('failed', 'the simulated world cannot write its journal', { cause: error });
     }
     if (urn) tell({ urn });
+    else if ('image' in entry || 'noImage' in entry) tell({ images: true });
   }
   async function remove(name: string): Promise<void> {
     const urn = machines.get(name)?.urn;
