@@ -8,7 +8,7 @@ export type ImageName = (typeof imageNames)[number];
 
 /** All that decides what an image holds, apart from the packages' versions at the mirror. */
 export interface Recipe {
-  name: ImageName;
+  name: string;
   version: string;
   codename: string;
   /** `deb` lines for building, which are also what the droplet's APT uses. */
@@ -20,6 +20,23 @@ export interface Recipe {
   /** systemd units. */
   enable: string[];
   mask: string[];
+  /** What differs where this is none of our own images: see suite.ts. */
+  archive?: Archive;
+}
+
+/** An archive of packages that is not the machine's own Debian. */
+export interface Archive {
+  /** `Ubuntu`. */
+  os: string;
+  components: string[];
+  /** Options of sources.list(5) while it is built. */
+  options: string[];
+  /** Lines that the stanzas of the droplet's own sources have besides: who signs them. */
+  lines: string[];
+  /** A keyring of the operator's that droplets need, too, and where they have it. */
+  keyring?: { from: string; to: string };
+  /** systemd units that its packages enable and ours stand in for. */
+  disable: string[];
 }
 
 const releases = {
@@ -56,27 +73,26 @@ export const maskedUnits = words(`
 
 const enable = words('systemd-networkd.service console-getty.service ssh.service fstab-mounts.service');
 
+/** What makes a droplet of a system of Debian's kind. */
+export const dropletParts: Pick<Recipe, 'packages' | 'files' | 'appended' | 'enable' | 'mask'> = {
+  packages,
+  files: imageFiles,
+  appended: appendedLines,
+  enable,
+  mask: maskedUnits,
+};
+
 function words(text: string): string[] {
   return text.trim().split(/\s+/);
 }
 
 /** The recipe of an image for a machine that gets Debian from `mirror`. */
-export function recipe(name: ImageName, mirror: DebianMirror): Recipe {
+export function recipe(name: ImageName, mirror: DebianMirror): Recipe & { name: ImageName } {
   const { version, codename } = releases[name];
   const sources: Recipe['sources'] = [{ uri: mirror.main, suite: codename }];
   if (mirror.updates) sources.push({ uri: mirror.main, suite: `${codename}-updates` });
   if (mirror.security) sources.push({ uri: mirror.security, suite: `${codename}-security` });
-  return {
-    name,
-    version,
-    codename,
-    sources,
-    packages,
-    files: imageFiles,
-    appended: appendedLines,
-    enable,
-    mask: maskedUnits,
-  };
+  return { name, version, codename, sources, ...dropletParts };
 }
 
 /** Tells one recipe from another: the key of caches and the `recipe` property of imported images. */
