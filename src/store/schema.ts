@@ -208,6 +208,22 @@ export interface Loops {
   started_at: Generated<Date>;
 }
 
+export interface PublicImages {
+  bytes: number | null;
+  created_at: Date;
+  distribution: string;
+  gone_at: Date | null;
+  id: number;
+  min_disk_gib: Generated<number>;
+  name: string;
+  nonce: Generated<string>;
+  number: Generated<number>;
+  origin: string;
+  ready_at: Date | null;
+  slug: string;
+  source: string;
+}
+
 export interface Quarantined {
   found_at: Date;
   kind: string;
@@ -364,6 +380,7 @@ export interface DB {
   image_transfers: ImageTransfers;
   images: Images;
   loops: Loops;
+  public_images: PublicImages;
   quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;

@@ -29,6 +29,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   images: ['src/cloud/images'],
   loops: ['src/control'],
   migrations: ['src/store'],
+  public_images: ['src/cloud/images'],
   quarantined: ['src/control'],
   reconcile: ['src/control'],
   // The product shows droplets; what is deleted with a droplet cannot stand on that.

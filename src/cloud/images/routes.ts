@@ -5,9 +5,10 @@ import { type Operation, operation } from '../../http/operation.ts';
 import { actionHistory, beginOperation } from '../actions/index.ts';
 import type { ImageHost } from '../context.ts';
 import { actOnImage } from './act.ts';
-import { type Image, resolveImage } from './catalogue.ts';
+import type { Image } from './catalogue.ts';
 import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
 import { listImages } from './list.ts';
+import { type PublicImages, publicImages } from './public-images.ts';
 import { findOwnImage } from './row.ts';
 import {
   ImageActionRequest,
@@ -34,12 +35,15 @@ export interface ImagesDeps extends ImageCommandDeps {
  */
 export function imagesOperations(deps: ImagesDeps): Operation[] {
   const { store, imageHost } = deps;
-  const orderable = (image: Image) => 'ok' in engineImageFor(image, imageHost);
+  const orderableOf = (offered: PublicImages) => (image: Image) =>
+    'ok' in engineImageFor(image, imageHost, offered);
 
   /** @throws ApiError 404 */
   async function visible(teamId: string, idOrSlug: string): Promise<ImageView> {
-    const image = resolveImage(idOrSlug);
-    if (image) return orderable(image) ? imageView(image.id) : { ...imageView(image.id), status: 'retired' };
+    const offered = await publicImages(store.db);
+    const image = offered.resolve(idOrSlug);
+    if (image)
+      return orderableOf(offered)(image) ? imageView(image) : { ...imageView(image), status: 'retired' };
     const own = /^\d{1,15}$/.test(idOrSlug)
       ? await findOwnImage(store.db, teamId, Number(idOrSlug))
       : undefined;
@@ -56,8 +60,11 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       filters: ImageFilters,
       key: 'images',
       item: ImageSchema,
-      list: ({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) =>
-        listImages(store.db, { teamId, type, own, tag }, page, orderable),
+      async list({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) {
+        const offered = await publicImages(store.db);
+        const orderable = orderableOf(offered);
+        return listImages(store.db, { teamId, type, own, tag }, page, { offered, orderable });
+      },
     }),
     operation({
       id: 'images_create_custom',

@@ -2,8 +2,9 @@ import type { DiskSource } from '../../engine/compute/port.ts';
 import { invalid, quoted } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { ImageHost } from '../context.ts';
-import { type Image, images, resolveImage } from './catalogue.ts';
+import { type Image, resolveImage } from './catalogue.ts';
 import { missingImageText } from './missing.ts';
+import { catalogueAlone, type PublicImages, publicImages } from './public-images.ts';
 import { customName, findOwnImage, snapshotName } from './row.ts';
 
 const engineName = (slug: string): string => slug.replace(/-x64$/, '');
@@ -19,37 +20,66 @@ function aliased(slug: string, aliases: ImageHost['aliases']): string {
   return current;
 }
 
+/** What the engine has of an image under its own slug; undefined where this host has none. */
+function engineImageOf({ added, built }: Image, host: ImageHost): string | undefined {
+  const name = (added ?? built)?.engineImage;
+  return name !== undefined && host.available.includes(name) ? name : undefined;
+}
+
 /**
- * The engine's image that stands for an image on this host: built here, or an operator's alias of one that is.
- * A simulated host has all. `error` says why there is none and how to get one.
+ * The engine's image that stands for an image on this host: built here, added by the operator, or an operator's alias of
+ * one that is. A simulated host has all. `error` says why there is none and how to get one.
+ * @param offered the catalogue with what was added to it; without, that alone
  */
-export function engineImageFor(image: Image, host: ImageHost): { ok: string } | { error: string } {
-  const base = image.base === undefined ? undefined : resolveImage(image.base);
-  if (base) return engineImageFor(base, host);
-  if (host.mode === 'simulated') return { ok: engineName(image.slug) };
-  const target = resolveImage(aliased(image.slug, host.aliases))?.built?.engineImage;
-  if (target !== undefined && host.available.includes(target)) return { ok: target };
-  const here = images.filter((other) => other.built && host.available.includes(other.built.engineImage));
+export function engineImageFor(
+  image: Image,
+  host: ImageHost,
+  offered: PublicImages = catalogueAlone,
+): { ok: string } | { error: string } {
+  const base = image.base === undefined ? undefined : offered.resolve(image.base);
+  if (base) return engineImageFor(base, host, offered);
+  if (host.mode === 'simulated') {
+    if (image.added) return { ok: image.added.engineImage };
+    if (resolveImage(image.slug)) return { ok: engineName(image.slug) };
+    return { error: `${image.slug} was removed here. Add it again: ${addLine(image)}` };
+  }
+  const target = offered.resolve(aliased(image.slug, host.aliases));
+  const engineImage = target && engineImageOf(target, host);
+  if (engineImage !== undefined) return { ok: engineImage };
+  const here = offered.images.filter((other) => engineImageOf(other, host) !== undefined);
   const [example] = here;
   if (!example)
     return { error: `${image.slug} cannot be had: no image is built on this host yet. Run: ./atoll up` };
   const slugs = here.map((other) => other.slug).join(' or ');
   return {
     error:
-      `${image.slug} cannot be had on this host. Order ${slugs}, ` +
-      `or let one stand for it: ./atoll up --image-alias ${image.slug}=${example.slug}`,
+      `${image.slug} cannot be had on this host. Order ${slugs}. To have it, the operator runs ${addLine(image)}, ` +
+      `or lets another stand for it: ./atoll up --image-alias ${image.slug}=${example.slug}`,
   };
+}
+
+/** The very line that brings an image to this host. */
+export function addLine({ slug, suite, built, distribution }: Image): string {
+  if (built) return './atoll up';
+  const add = `./atoll image add ${slug}`;
+  if (suite === undefined) return `${add} --url URL-OF-A-CLOUD-IMAGE`;
+  const mirror = distribution === 'Ubuntu' ? ' --mirror URL-OF-AN-UBUNTU-MIRROR' : '';
+  return `${add} --suite ${suite}${mirror} (or with --url URL-OF-A-CLOUD-IMAGE)`;
 }
 
 /**
  * The image that an order means, if it can be had on this host.
  * @throws ApiError 422 saying how to get it
  */
-export function orderableImage(idOrSlug: number | string, host: ImageHost): Image {
-  const image = resolveImage(idOrSlug);
+export function orderableImage(
+  idOrSlug: number | string,
+  host: ImageHost,
+  offered: PublicImages = catalogueAlone,
+): Image {
+  const image = offered.resolve(idOrSlug);
   if (!image)
     throw invalid('image', `${quoted(String(idOrSlug))} is not an image. GET /v2/images lists them.`);
-  const source = engineImageFor(image, host);
+  const source = engineImageFor(image, host, offered);
   if ('error' in source) throw invalid('image', source.error);
   return image;
 }
@@ -87,7 +117,7 @@ export async function orderImage(
   const own = /^\d{1,15}$/.test(String(idOrSlug))
     ? await findOwnImage(db, teamId, Number(idOrSlug))
     : undefined;
-  if (!own) return orderableImage(idOrSlug, host);
+  if (!own) return orderPublicImage(db, idOrSlug, host);
   if (own.missing_at) throw invalid('image', missingImageText(own.id, own.missing_at));
   if (own.status === 'error') throw invalid('image', `${own.id} could not be imported: ${own.error_message}`);
   if (own.status !== 'available')
@@ -108,6 +138,28 @@ export async function orderImage(
   };
 }
 
+/** As `orderableImage`, with what was added: looked for only where the catalogue alone cannot serve the order. */
+async function orderPublicImage(db: Queryable, idOrSlug: number | string, host: ImageHost): Promise<Image> {
+  const image = resolveImage(idOrSlug);
+  if (image && 'ok' in engineImageFor(image, host)) return image;
+  return orderableImage(idOrSlug, host, await publicImages(db));
+}
+
+/** What the engine has of a public image; undefined where that is none, or this host has none of it any more. */
+async function publicSource(
+  db: Queryable,
+  imageId: number,
+  host: ImageHost,
+): Promise<DiskSource | undefined> {
+  const known = resolveImage(imageId);
+  const source = known && engineImageFor(known, host);
+  if (source && 'ok' in source) return { image: source.ok };
+  const offered = await publicImages(db);
+  const image = offered.resolve(imageId);
+  const added = image && engineImageFor(image, host, offered);
+  return added && 'ok' in added ? { image: added.ok } : undefined;
+}
+
 /**
  * What the disk of a droplet with this image is made from, whoever owns it; undefined where the host no longer has
  * it. A deleted image is no source.
@@ -117,11 +169,7 @@ export async function diskSource(
   imageId: number,
   host: ImageHost,
 ): Promise<DiskSource | undefined> {
-  const image = resolveImage(imageId);
-  if (image) {
-    const source = engineImageFor(image, host);
-    return 'ok' in source ? { image: source.ok } : undefined;
-  }
+  if (resolveImage(imageId)) return publicSource(db, imageId, host);
   const own = await db
     .selectFrom('images')
     .select(['id', 'nonce', 'type'])
@@ -129,9 +177,9 @@ export async function diskSource(
     .where('status', '=', 'available')
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
-  if (!own) return undefined;
+  if (!own) return publicSource(db, imageId, host);
   return own.type === 'custom' ? { image: customName(own) } : { snapshot: snapshotName(own) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */
-export const simulatedImages = (): string[] => images.map((image) => engineName(image.slug));
+export const simulatedImages = (): string[] => catalogueAlone.images.map((image) => engineName(image.slug));
