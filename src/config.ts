@@ -117,6 +117,8 @@ export function paths(home: string) {
     /** Downloads of images, for hostd to convert in a directory of its own. */
     imports: join(home, 'imports'),
     conversions: join(home, 'conversions'),
+    /** What `atoll image add` is at work on. */
+    adding: join(home, 'adding'),
     /** Block volumes and their snapshots. */
     volumes: join(home, 'volumes'),
     hostdSocket: join(home, 'run', 'hostd.sock'),
