@@ -47,6 +47,7 @@ it('shows a host without limits', () => {
 it('complains of what is beyond the rule, and of nothing else', () => {
   expect(overcommitted([host, { ...host, ...unlimited }])).toEqual([]);
   const strict = { ...host, memory_mib: 5_000, disk_ratio: 1 };
+  expect(hostLines([strict])[2]).toContain('75 of 60 GiB reserved, 0 free');
   expect(overcommitted([strict]).map(({ detail }) => detail)).toEqual([
     '4608 MiB of memory are reserved, and the rule allows 3500 MiB: nothing new that needs more is taken',
     '75 GiB of disk are reserved, and the rule allows 60 GiB: nothing new that needs more is taken',

@@ -53,7 +53,10 @@ export function hostReport(host: HostState) {
   };
 }
 
-/** Three or four lines for each host. */
+/** Where more is promised than the rule allows, nothing is free. */
+const left = (free: number | null) => Math.max(0, free ?? 0);
+
+/** Four lines for each host. */
 export function hostLines(hosts: readonly HostState[]): string[] {
   return hosts.flatMap((host) => {
     const { memoryMib: memory, diskGib: disk, volumesGib: volumes, cpus, things } = hostReport(host);
@@ -63,14 +66,14 @@ export function hostLines(hosts: readonly HostState[]): string[] {
     const ofDisk = ({ reserved, free, freeNow, ratio }: typeof disk | typeof volumes, of: number | null) =>
       of === null
         ? `${reserved} GiB reserved, no limit`
-        : `${reserved} of ${Math.floor(of * ratio)} GiB reserved, ${free} free (${of} GiB, up to ${ratio}:1; ${freeNow} GiB not written yet)`;
+        : `${reserved} of ${Math.floor(of * ratio)} GiB reserved, ${left(free)} free (${of} GiB, up to ${ratio}:1; ${freeNow} GiB not written yet)`;
     return [
       `host ${host.name}: ${cpus.total ?? '?'} CPUs, ${cpus.promised} vCPUs of ${things} Droplets, volumes and machines`,
       line(
         'memory',
         memory.total === null
           ? `${memory.reserved} MiB reserved${shared}, no limit`
-          : `${memory.reserved} of ${Math.max(0, memory.total - memory.kept)} MiB reserved${shared}, ${memory.free} free for dedicated, ${Math.floor((memory.free ?? 0) * memory.ratio)} for shared sizes; ${memory.kept} kept for the host`,
+          : `${memory.reserved} of ${Math.max(0, memory.total - memory.kept)} MiB reserved${shared}, ${left(memory.free)} free for dedicated, ${Math.floor(left(memory.free) * memory.ratio)} for shared sizes; ${memory.kept} kept for the host`,
       ),
       line('disks', ofDisk(disk, disk.pool)),
       line('volumes', ofDisk(volumes, volumes.disk)),
@@ -83,9 +86,9 @@ export function overcommitted(hosts: readonly HostState[]): Finding[] {
   return hosts.flatMap((host) =>
     (
       [
-        ['memory', 'MiB', memoryOf(host), '--overcommit-memory and --reserve-memory-mib'],
-        ['disk', 'GiB', disksOf(host), '--overcommit-disk'],
-        ['volumes', 'GiB', volumesOf(host), '--overcommit-disk'],
+        ['memory', 'MiB', memoryOf(host), '--overcommit-memory N or --reserve-memory-mib N'],
+        ['disk', 'GiB', disksOf(host), '--overcommit-disk N'],
+        ['volumes', 'GiB', volumesOf(host), '--overcommit-disk N'],
       ] as const
     ).flatMap(([what, unit, of, options]) =>
       of && of.used > of.total

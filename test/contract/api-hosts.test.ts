@@ -43,7 +43,10 @@ describe('an order that the host has no room for', () => {
     await createDroplet(atoll.api, { size: 's-1vcpu-2gb' });
     const error = await refused({ ...order, name: undefined, names: ['a', 'b', 'c'] });
     expect(error.id).toBe('unprocessable_entity');
-    expect(error.message).toContain('1024 MiB of memory are needed, but host box has 0 MiB left of 4096 MiB');
+    expect(error.message).toContain(
+      'There is room for 2 of these only, and not for one more: 1024 MiB of memory',
+    );
+    expect(error.message).toContain('are needed, but host box has 0 MiB left of 4096 MiB');
     expect((await atoll.api.expect(200, 'GET', '/v2/droplets')).meta.total).toBe(1);
     await atoll.api.expect(202, 'POST', '/v2/droplets', { ...order, name: undefined, names: ['a', 'b'] });
     expect((await refused(order)).message).toContain('Destroy what is not needed');

@@ -61,10 +61,12 @@ export async function holdRoom(tx: Tx, asked: Asked | 'alone', times = 1): Promi
 /** As `holdRoom`, of rows that a larger statement has read of `holdingRoom`. */
 export function roomOn(rows: readonly HostState[]): Room {
   const hosts = [...rows];
+  let count = 0;
   return {
     place(asked, wish) {
       const placed = place(hosts, demand(asked), wish);
-      if ('lacks' in placed) throw noRoom(placed.lacks);
+      if ('lacks' in placed) throw noRoom(placed.lacks, count);
+      count++;
       hosts.splice(hosts.indexOf(placed.host), 1, promise(placed.host, demand(asked)));
       return placed.host.id;
     },
