@@ -55,10 +55,16 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   });
 
   let ending = false;
-  const operator = await openOperatorPort({ db: store.db, clock: systemClock, log, metrics: plane.metrics }, [
-    { socket: paths(home).operatorSocket },
-    ...(config.metrics ? [config.metrics] : []),
-  ]);
+  const operator = await openOperatorPort(
+    {
+      db: store.db,
+      clock: systemClock,
+      log,
+      metrics: plane.metrics,
+      outdated: () => engines.compute.outdated(),
+    },
+    [{ socket: paths(home).operatorSocket }, ...(config.metrics ? [config.metrics] : [])],
+  );
 
   const end = async (signal: string) => {
     ending = true;

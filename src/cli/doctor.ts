@@ -9,6 +9,7 @@ import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { troubles } from './missing.ts';
+import { findOutdated, outdatedLines } from './outdated.ts';
 import { poolText } from './status.ts';
 import { commandFor } from './up-options.ts';
 
@@ -77,6 +78,7 @@ wrong with the Atoll of this home: volumes whose bytes are missing, and what hos
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
     const wrong = config ? await troubles(home, config, hostd?.trouble) : [];
     if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
+    for (const line of config ? outdatedLines((await findOutdated(home)) ?? []) : []) console.log(line);
     if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },
 });

@@ -11,6 +11,7 @@ import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
 import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
+import { findOutdated, outdatedLines } from './outdated.ts';
 import { request } from './request.ts';
 import { commandFor } from './up-options.ts';
 
@@ -96,7 +97,7 @@ export default defineCommand({
   help: `
 Usage: atoll status [--json]
 
-Shows what runs, and what the control loop has to do: per kind what is due, running, waiting and failing, since when,
+Shows what runs, which machines are what an older version made of them until their next start, and what the control loop has to do: per kind what is due, running, waiting and failing, since when,
 and how long it took of late from a request until it was done. Exit code 0 if all does and the API is healthy, 1 otherwise.
 `,
   options: { json: { type: 'boolean' } },
@@ -122,6 +123,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
     const missing = await findMissingBytes(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const loop = healthy ? await loopReport(home) : null;
+    const outdated = healthy ? await findOutdated(home) : null;
     const pool = (await hostdHealth(home))?.pool;
     const status = {
       home,
@@ -131,6 +133,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
       droplets,
       quarantined,
       missing,
+      outdated,
       processes,
       loop,
       ...(pool && { pool }),
@@ -148,6 +151,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
         console.log(
           `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
         );
+      for (const line of outdatedLines(outdated ?? [])) console.log(line);
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

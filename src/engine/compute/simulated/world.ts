@@ -13,6 +13,8 @@ export interface Machine extends Omit<Instance, 'state'> {
   addresses?: Surveyed['addresses'];
   /** In ms since 1970. */
   createdAt?: number;
+  /** What the world's machines were when it was started; absent in worlds of before. */
+  version?: number;
   underWay?: keyof Delays;
 }
 
@@ -59,6 +61,8 @@ export interface WorldOptions {
   /** The images that it has from the beginning. */
   images: string[];
   delays?: Delays;
+  /** What machines are that are started from now on; absent: 1, as in worlds of before. */
+  version?: number;
   /** Where the world is kept over restarts; absent: in memory only. */
   directory?: string;
 }
@@ -72,6 +76,7 @@ export interface World {
   readonly networks: ReadonlySet<string>;
   readonly snapshots: ReadonlyMap<string, DiskSnapshot>;
   readonly mark: CloudMark | undefined;
+  readonly version: number;
   readonly clock: Clock;
   /** The next `times` calls of `method` throw `error` and do nothing. */
   fail(method: Method, error: EngineError, times?: number): void;
@@ -120,6 +125,7 @@ export async function openWorld({
   clock,
   images: given,
   delays = realisticDelays,
+  version = 1,
   directory,
 }: WorldOptions): Promise<World> {
   const machines = new Map<string, Machine>();
@@ -184,6 +190,7 @@ export async function openWorld({
     get mark() {
       return mark;
     },
+    version,
     clock,
     fail(method, error, times = 1) {
       faults.set(method, [...(faults.get(method) ?? []), ...Array<EngineError>(times).fill(error)]);
