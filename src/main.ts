@@ -7,13 +7,13 @@ import { systemClock } from './base/clock.ts';
 import { splitRange } from './cloud/addresses/index.ts';
 import type { CloudContext } from './cloud/context.ts';
 import { importLimits } from './cloud/images/index.ts';
-import { type Config, paths, readConfig } from './config.ts';
+import { type Config, ConfigError, paths, readConfig } from './config.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
 import { defaultRetention } from './control/purge.ts';
 import { connections, controlPlane } from './control-plane.ts';
 import { openEngines } from './engines.ts';
-import { migrate } from './store/migrate.ts';
+import { MigrationFailed, migrate, NewerDatabase } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
 import { whenAnswering } from './take-over.ts';
 
@@ -118,7 +118,8 @@ if (!values.home) throw new Error('Usage: node src/main.ts --home DIR [--accept-
 try {
   await run(values.home, values['accept-database']);
 } catch (error) {
-  if (!(error instanceof ForeignEngines)) throw error;
+  const told = [ForeignEngines, NewerDatabase, MigrationFailed, ConfigError];
+  if (!(error instanceof Error && told.some((each) => error instanceof each))) throw error;
   console.error(error.message);
   process.exit(1);
 }

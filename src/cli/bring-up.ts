@@ -6,10 +6,16 @@ import { type Config, paths, readConfig } from '../config.ts';
 import { ForeignEngines } from '../control/cloud-id.ts';
 import { ensurePostgres } from '../setup/postgres.ts';
 import { canExecute, ensureUser, privateDirectory, showing, type User } from '../setup/user.ts';
-import { migrate } from '../store/migrate.ts';
+import { MigrationFailed, migrate } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
-import { checkout, codeDirectories, ensureControlPlane, ensureHostd } from './control-plane.ts';
+import {
+  checkout,
+  codeDirectories,
+  endOlderControlPlane,
+  ensureControlPlane,
+  ensureHostd,
+} from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
@@ -68,7 +74,7 @@ async function userOf(home: string, mode: Config['mode'], user: User): Promise<U
   return shown;
 }
 
-/** PostgreSQL (unless somebody else's is used), and its schema. */
+/** PostgreSQL (unless somebody else's is used). @throws NewerDatabase */
 async function bringDatabase(
   home: string,
   config: Config,
@@ -80,12 +86,32 @@ async function bringDatabase(
     const { major, started } = await ensurePostgres({ home, user });
     return `${major} ${started ? 'started' : 'runs'}`;
   });
-  await withStore(home, config, async (store) => {
-    await step('database schema', async () => {
-      const ran = await migrate(store.pool);
+  await withStore(home, config, async () => {});
+}
+
+/**
+ * Brings the database to the schema of this code, and ends a control plane of other code at the moment in which its own is
+ * gone: until then it serves, and after a migration that fails it goes on.
+ */
+async function bringSchema(home: string, config: Config, { step }: Steps): Promise<void> {
+  let ended: (() => Promise<void>) | undefined;
+  const beforeCommit = () => {
+    ended ??= endOlderControlPlane(home, config);
+  };
+  await withStore(home, config, ({ pool }) =>
+    step('database schema', async () => {
+      const ran = await migrate(pool, { beforeCommit });
       return ran.length > 0 ? ran.join(', ') : 'up to date';
-    });
+    }),
+  ).catch((error: unknown) => {
+    if (!(error instanceof MigrationFailed)) throw error;
+    throw new Error(
+      `${error.message} What ran before goes on as it was. Run ./atoll up again when what it names is put right ` +
+        '(docs/upgrading.md), or check out the version of before.',
+      { cause: error },
+    );
   });
+  await ended?.();
 }
 
 /** The database was refused, or is not to be had: the next `up` goes on with the one of before, unless it is told otherwise. */
@@ -149,14 +175,20 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
     return created ? 'made' : changes.join(', ') || 'kept';
   });
 
-  const engine =
-    realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
-  const database = bringDatabase(home, config, user, steps).catch((error: unknown) => {
+  const refused = (error: unknown) => {
     keepDatabaseUrl(home, config, before, user);
     throw error;
-  });
+  };
+  const database = bringDatabase(home, config, user, steps).catch(refused);
+  // A home that is there may be of a newer version: its engines are left alone then.
+  if (!created) await database;
+  const engine =
+    realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
   await together([database, engine]);
+  await bringSchema(home, config, steps).catch(refused);
   const processes = async () => {
+    // An older one may not understand what hostd says from now on.
+    await endOlderControlPlane(home, config)();
     if (real) await step('hostd', () => ensureHostd(home, config));
     await step('control plane', () =>
       ensureControlPlane(home, config, user, { acceptDatabase: options.acceptDatabase ?? false }),

@@ -184,6 +184,17 @@ export async function hostdHealth(home: string): Promise<HostdHealth | undefined
   }
 }
 
+/**
+ * Tells a control plane to end that is of other code or configuration, if one runs: it takes no more requests and finishes
+ * those that are under way. Answers what waits for its end.
+ */
+export function endOlderControlPlane(home: string, config: Config): () => Promise<void> {
+  const running = findDaemon(home, controlName);
+  if (!running || running.fingerprint === fingerprint(config)) return async () => {};
+  process.kill(running.pid, 'SIGTERM');
+  return async () => void (await stopControlPlane(home));
+}
+
 /** Stops the control plane; it finishes the requests that are under way first. */
 export async function stopControlPlane(home: string): Promise<boolean> {
   return await stopDaemon(home, controlName, { deadlineMs: drainMs });

@@ -5,6 +5,7 @@ import { listQuarantined } from '../control/quarantine.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { incusdPid } from '../setup/incusd.ts';
 import { findDaemon, parseStat } from '../setup/processes.ts';
+import { NewerDatabase } from '../store/migrate.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { withStore } from './database.ts';
@@ -73,12 +74,12 @@ async function dropletCount(home: string): Promise<number | null> {
   }
 }
 
-/** How much is in quarantine, or null where the database does not tell. */
-async function quarantinedCount(home: string): Promise<number | null> {
+/** How much is in quarantine, or why the database does not tell. */
+async function quarantinedCount(home: string): Promise<number | Error> {
   try {
     return await withStore(home, readConfig(home), async ({ db }) => (await listQuarantined(db)).length);
-  } catch {
-    return null;
+  } catch (error) {
+    return error as Error;
   }
 }
 
@@ -119,7 +120,8 @@ and how long it took of late from a request until it was done. Exit code 0 if al
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
-    const quarantined = await quarantinedCount(home);
+    const counted = await quarantinedCount(home);
+    const quarantined = typeof counted === 'number' ? counted : null;
     const missing = await findMissingBytes(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const loop = healthy ? await loopReport(home) : null;
@@ -143,6 +145,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
       console.log(
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
+      if (counted instanceof NewerDatabase) console.log(counted.message);
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
       if (quarantined)
         console.log(`${quarantined} in quarantine, unknown to the database: ${commandFor(home, 'orphans')}`);
