@@ -6,7 +6,7 @@ import { type Config, paths, readConfig } from '../config.ts';
 import { ForeignEngines } from '../control/cloud-id.ts';
 import { ensurePostgres } from '../setup/postgres.ts';
 import { canExecute, ensureUser, privateDirectory, showing, type User } from '../setup/user.ts';
-import { MigrationFailed, migrate } from '../store/migrate.ts';
+import { MigrationFailed, migrate, NewerDatabase } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
 import {
@@ -176,7 +176,9 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   });
 
   const refused = (error: unknown) => {
-    keepDatabaseUrl(home, config, before, user);
+    // The version that it belongs to goes on with what it had.
+    if (error instanceof NewerDatabase && before) writeConfig(home, before, user?.gid);
+    else keepDatabaseUrl(home, config, before, user);
     throw error;
   };
   const database = bringDatabase(home, config, user, steps).catch(refused);

@@ -5,6 +5,7 @@ import { listQuarantined } from '../control/quarantine.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { type Finding, probeHost } from '../setup/capabilities.ts';
 import { findDaemon } from '../setup/processes.ts';
+import { NewerDatabase } from '../store/migrate.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
@@ -41,7 +42,8 @@ async function quarantineReport(home: string, config: Config): Promise<string> {
       ...lines,
       `What it takes, and how to remove it: ${commandFor(home, 'orphans')}`,
     ].join('\n');
-  } catch {
+  } catch (error) {
+    if (error instanceof NewerDatabase) return error.message;
     return 'Whether anything is in quarantine is not known: the database does not answer.';
   }
 }

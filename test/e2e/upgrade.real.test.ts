@@ -46,14 +46,18 @@ const identity = [
 ];
 
 /** What the API answers to somebody who asks all the time: each status, and how long it did not answer at once, ms. */
-function watchApi(url: string) {
+function watchApi(exports: string) {
+  const value = (name: string) => new RegExp(`^export ${name}='?([^'\n]+)`, 'm').exec(exports)?.[1] ?? '';
+  const authorization = `Bearer ${value('DIGITALOCEAN_TOKEN')}`;
   const statuses = new Set<number>();
   let longest = 0;
   let ended = false;
   const watching = (async () => {
     let answered = performance.now();
     while (!ended) {
-      const status = await fetch(`${url}/v2/account`, { headers: { authorization: 'Bearer none' } }).then(
+      const status = await fetch(`${value('DIGITALOCEAN_API_URL')}/v2/droplets`, {
+        headers: { authorization },
+      }).then(
         (answer) => answer.text().then(() => answer.status),
         () => undefined,
       );
@@ -108,7 +112,7 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
     const inside = (address: string, ...commands: string[]) => ssh(home, address, commands);
     let older: OlderAtoll;
     let api: RemoteClient;
-    let url: string;
+    let exports: string;
     let keeper: { id: number; address: string };
     let first: { id: number; address: string };
     let volume: string;
@@ -127,8 +131,7 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
       older = await olderAtoll(commit);
       const old = mustAtoll(home, older);
       await old('try', '--port', String(await freePort()));
-      const exports = await old('env');
-      url = /API_URL='?([^'\n]+)/.exec(exports)?.[1] ?? '';
+      exports = await old('env');
       api = remoteClient(exports);
       const [tried] = await droplets();
       first = { id: tried.id, address: tried.networks.v4[0].ip_address };
@@ -168,7 +171,7 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
     });
 
     it('also when that was killed before, its droplets run on, with all that they have', async () => {
-      const watched = watchApi(url);
+      const watched = watchApi(exports);
       if (commit === oldest) {
         await upKilledAt(home, '✓ database schema');
         await upWithKilledControlPlane(home);
@@ -176,8 +179,8 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
       await atoll('up');
       const { statuses, longest } = await watched();
       console.log(`${commit}: the API did not answer for ${Math.round(longest)} ms`);
-      // Nothing but the answer to a token that is nobody's: no error of code that met another schema.
-      expect(statuses).toEqual([401]);
+      // None of an error: no code has met the schema of another.
+      expect(statuses).toEqual([200]);
       expect(await inside(keeper.address, ...identity)).toEqual(before);
       expect(await inside(reserved, 'hostname')).toEqual(['keeper']);
       expect((await droplets()).map((each: { status: string }) => each.status)).toEqual(['active', 'active']);
@@ -208,28 +211,36 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
       expect((await status()).outdated).toEqual(waiting([first.id]));
     });
 
-    it('its droplets can do all that new ones can', async () => {
-      await api.act(keeper.id, { type: 'restore', image });
-      await sshBanner(keeper.address);
-      expect(await inside(keeper.address, 'cat /root/bytes', 'cat /root/user-data')).toEqual(['one', 'ran']);
-      await volumeAct(volume, { type: 'detach', droplet_id: keeper.id });
-      await volumeAct(volume, { type: 'attach', droplet_id: first.id });
-      const request = { name: 'more', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'xfs' };
-      const { volume: more } = await api.expect(201, 'POST', '/v2/volumes', request);
-      await volumeAct(more.id, { type: 'attach', droplet_id: first.id });
-      expect(await inside(first.address, 'cat /mnt/data/file', 'findmnt -no FSTYPE /mnt/more')).toEqual([
-        'kept',
-        'xfs',
-      ]);
-      const assign = { type: 'assign', droplet_id: first.id };
-      const { action } = await api.expect(201, 'POST', `/v2/reserved_ips/${reserved}/actions`, assign);
-      expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
-      expect(await inside(reserved, metadata('id'))).toEqual([String(first.id)]);
+    // The steps of the newest are those of today, which other tests take.
+    const all = isCampaign || commit === oldest;
+    if (all)
+      it('its droplets can do all that new ones can', async () => {
+        await api.act(keeper.id, { type: 'restore', image });
+        await sshBanner(keeper.address);
+        expect(await inside(keeper.address, 'cat /root/bytes', 'cat /root/user-data')).toEqual([
+          'one',
+          'ran',
+        ]);
+        await volumeAct(volume, { type: 'detach', droplet_id: keeper.id });
+        await volumeAct(volume, { type: 'attach', droplet_id: first.id });
+        const request = { name: 'more', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'xfs' };
+        const { volume: more } = await api.expect(201, 'POST', '/v2/volumes', request);
+        await volumeAct(more.id, { type: 'attach', droplet_id: first.id });
+        expect(await inside(first.address, 'cat /mnt/data/file', 'findmnt -no FSTYPE /mnt/more')).toEqual([
+          'kept',
+          'xfs',
+        ]);
+        const assign = { type: 'assign', droplet_id: first.id };
+        const { action } = await api.expect(201, 'POST', `/v2/reserved_ips/${reserved}/actions`, assign);
+        expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
+        expect(await inside(reserved, metadata('id'))).toEqual([String(first.id)]);
+      });
 
-      // And nothing of them stays.
+    it('all can be deleted, and nothing stays', async () => {
       await api.expect(204, 'DELETE', `/v2/reserved_ips/${reserved}`);
       for (const { id } of [first, keeper]) await api.expect(204, 'DELETE', `/v2/droplets/${id}`);
-      for (const id of [volume, more.id])
+      const { volumes } = await api.expect(200, 'GET', '/v2/volumes');
+      for (const { id } of volumes as { id: string }[])
         await until(
           async () => (await api.call('DELETE', `/v2/volumes/${id}`)).status === 204,
           30_000,
