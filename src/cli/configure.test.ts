@@ -45,12 +45,16 @@ test('a home of a newer version is refused in a sentence, and left as it is', as
     writeFileSync(file, text);
     expect(() => modeOf(home, {})).toThrow(ConfigError);
     expect(readFileSync(file, 'utf8')).toBe(text);
-    return expect(() => readConfig(home));
+    return () => readConfig(home);
   };
-  refused({ format: homeFormat + 1, id: 7 }).toThrow('was last brought up by a newer Atoll (format 2');
-  refused({ hosts: [] }).toThrow('this version knows no hosts. If a newer Atoll has written it, use that');
-  refused({ rateLimit: { ...config.rateLimit, burst: 1 } }).toThrow('knows no rateLimit.burst');
-  refused({ id: 'x' }).toThrow(/config\.json: .*id/s);
+  expect(refused({ format: homeFormat + 1, id: 7 })).toThrow(
+    'was last brought up by a newer Atoll (format 2',
+  );
+  expect(refused({ hosts: [] })).toThrow(
+    'this version knows no hosts. If a newer Atoll has written it, use that',
+  );
+  expect(refused({ rateLimit: { ...config.rateLimit, burst: 1 } })).toThrow('knows no rateLimit.burst');
+  expect(refused({ id: 'x' })).toThrow(/config\.json: .*id/s);
   writeFileSync(file, '{');
   expect(() => readConfig(home)).toThrow('config.json is no JSON');
 });

@@ -18,6 +18,11 @@ import { ssh, sshBanner } from '../support/ssh.ts';
 import { until } from '../support/until.ts';
 import { versions } from './versions.ts';
 
+interface Placed {
+  id: number;
+  address: string;
+}
+
 const cases = isCampaign ? versions : versions.filter((_, index) => index % (versions.length - 1) === 0);
 const oldest = versions[0]?.commit;
 const noAtoll = await whyNoAtoll();
@@ -51,10 +56,10 @@ function watchApi(exports: string) {
   const authorization = `Bearer ${value('DIGITALOCEAN_TOKEN')}`;
   const statuses = new Set<number>();
   let longest = 0;
-  let ended = false;
+  const ended = new AbortController();
   const watching = (async () => {
     let answered = performance.now();
-    while (!ended) {
+    while (!ended.signal.aborted) {
       const status = await fetch(`${value('DIGITALOCEAN_API_URL')}/v2/droplets`, {
         headers: { authorization },
       }).then(
@@ -70,7 +75,7 @@ function watchApi(exports: string) {
     }
   })();
   return async () => {
-    ended = true;
+    ended.abort();
     await watching;
     return { statuses: [...statuses], longest };
   };
@@ -104,6 +109,50 @@ async function upWithKilledControlPlane(home: string): Promise<void> {
   expect(stderr).toContain('control ended while it started');
 }
 
+/** A home of older code with a droplet that `try` ordered, and one that has all that a droplet can have. */
+async function furnish(home: string, older: OlderAtoll) {
+  const old = mustAtoll(home, older);
+  await old('try', '--port', String(await freePort()));
+  const exports = await old('env');
+  const api = remoteClient(exports);
+  const [tried] = (await api.expect(200, 'GET', '/v2/droplets')).droplets;
+  const disk = { name: 'data', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'ext4' };
+  const volume: string = (await api.expect(201, 'POST', '/v2/volumes', disk)).volume.id;
+  const { droplet, address } = await api.droplet({
+    name: 'keeper',
+    user_data: '#!/bin/sh\necho ran >> /root/user-data\n',
+    tags: ['kept'],
+    volumes: [volume],
+  });
+  const keeper: Placed = { id: droplet.id, address };
+  const assigned = await api.expect(202, 'POST', '/v2/reserved_ips', { droplet_id: keeper.id });
+  const reserved: string = assigned.reserved_ip.ip;
+  expect(await api.ended(assigned.links.actions[0].id)).toMatchObject({ status: 'completed' });
+  await sshBanner(address);
+  await ssh(home, address, [
+    'cloud-init status --wait >/dev/null',
+    `${mountData}; echo kept > /mnt/data/file`,
+    'echo one > /root/bytes; sync',
+    'nohup sleep infinity >/dev/null 2>&1 & echo $! > /root/sleeper',
+  ]);
+  await api.act(keeper.id, { type: 'snapshot', name: 'kept' });
+  const [image] = (await api.expect(200, 'GET', `/v2/droplets/${keeper.id}`)).droplet.snapshot_ids;
+  await ssh(home, address, ['echo two > /root/bytes; sync']);
+  const before = await ssh(home, address, identity);
+  expect(before).toEqual([
+    expect.stringMatching(/^[0-9a-f-]{36}$/),
+    'alive',
+    'kept',
+    'ran',
+    'keeper',
+    String(keeper.id),
+    reserved,
+    expect.stringContaining('echo ran'),
+  ]);
+  const first: Placed = { id: tried.id, address: tried.networks.v4[0].ip_address };
+  return { exports, api, first, keeper, volume, reserved, image: Number(image), before };
+}
+
 describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
   describe('taken over by up', unless(noAtoll ?? missing.get(commit)), () => {
     // `up` makes it, so that it is what a person gets.
@@ -113,8 +162,8 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
     let older: OlderAtoll;
     let api: RemoteClient;
     let exports: string;
-    let keeper: { id: number; address: string };
-    let first: { id: number; address: string };
+    let keeper: Placed;
+    let first: Placed;
     let volume: string;
     let reserved: string;
     let image: number;
@@ -129,41 +178,7 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
 
     beforeAll(async () => {
       older = await olderAtoll(commit);
-      const old = mustAtoll(home, older);
-      await old('try', '--port', String(await freePort()));
-      exports = await old('env');
-      api = remoteClient(exports);
-      const [tried] = await droplets();
-      first = { id: tried.id, address: tried.networks.v4[0].ip_address };
-      const disk = { name: 'data', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'ext4' };
-      volume = (await api.expect(201, 'POST', '/v2/volumes', disk)).volume.id;
-      const { droplet, address } = await api.droplet({
-        name: 'keeper',
-        user_data: '#!/bin/sh\necho ran >> /root/user-data\n',
-        tags: ['kept'],
-        volumes: [volume],
-      });
-      keeper = { id: droplet.id, address };
-      const assigned = await api.expect(202, 'POST', '/v2/reserved_ips', { droplet_id: keeper.id });
-      reserved = assigned.reserved_ip.ip;
-      expect(await api.ended(assigned.links.actions[0].id)).toMatchObject({ status: 'completed' });
-      await sshBanner(address);
-      await inside(
-        address,
-        'cloud-init status --wait >/dev/null',
-        `${mountData}; echo kept > /mnt/data/file`,
-        'echo one > /root/bytes; sync',
-        'nohup sleep infinity >/dev/null 2>&1 & echo $! > /root/sleeper',
-      );
-      await api.act(keeper.id, { type: 'snapshot', name: 'kept' });
-      [image] = (await api.expect(200, 'GET', `/v2/droplets/${keeper.id}`)).droplet.snapshot_ids;
-      await inside(address, 'echo two > /root/bytes; sync');
-      before = await inside(address, ...identity);
-      expect(before).toEqual([
-        expect.stringMatching(/^[0-9a-f-]{36}$/),
-        ...['alive', 'kept', 'ran', 'keeper', String(keeper.id), reserved],
-        expect.stringContaining('echo ran'),
-      ]);
+      ({ exports, api, first, keeper, volume, reserved, image, before } = await furnish(home, older));
     });
     afterAll(async () => {
       await atollCli(home)('destroy', '--yes', '--keep-cache');
@@ -212,29 +227,25 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
     });
 
     // The steps of the newest are those of today, which other tests take.
-    const all = isCampaign || commit === oldest;
-    if (all)
-      it('its droplets can do all that new ones can', async () => {
-        await api.act(keeper.id, { type: 'restore', image });
-        await sshBanner(keeper.address);
-        expect(await inside(keeper.address, 'cat /root/bytes', 'cat /root/user-data')).toEqual([
-          'one',
-          'ran',
-        ]);
-        await volumeAct(volume, { type: 'detach', droplet_id: keeper.id });
-        await volumeAct(volume, { type: 'attach', droplet_id: first.id });
-        const request = { name: 'more', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'xfs' };
-        const { volume: more } = await api.expect(201, 'POST', '/v2/volumes', request);
-        await volumeAct(more.id, { type: 'attach', droplet_id: first.id });
-        expect(await inside(first.address, 'cat /mnt/data/file', 'findmnt -no FSTYPE /mnt/more')).toEqual([
-          'kept',
-          'xfs',
-        ]);
-        const assign = { type: 'assign', droplet_id: first.id };
-        const { action } = await api.expect(201, 'POST', `/v2/reserved_ips/${reserved}/actions`, assign);
-        expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
-        expect(await inside(reserved, metadata('id'))).toEqual([String(first.id)]);
-      });
+    const all = isCampaign || commit === oldest ? [commit] : [];
+    it.each(all)('the droplets of %s can do all that new ones can', async () => {
+      await api.act(keeper.id, { type: 'restore', image });
+      await sshBanner(keeper.address);
+      expect(await inside(keeper.address, 'cat /root/bytes', 'cat /root/user-data')).toEqual(['one', 'ran']);
+      await volumeAct(volume, { type: 'detach', droplet_id: keeper.id });
+      await volumeAct(volume, { type: 'attach', droplet_id: first.id });
+      const request = { name: 'more', region: 'nyc3', size_gigabytes: 1, filesystem_type: 'xfs' };
+      const { volume: more } = await api.expect(201, 'POST', '/v2/volumes', request);
+      await volumeAct(more.id, { type: 'attach', droplet_id: first.id });
+      expect(await inside(first.address, 'cat /mnt/data/file', 'findmnt -no FSTYPE /mnt/more')).toEqual([
+        'kept',
+        'xfs',
+      ]);
+      const assign = { type: 'assign', droplet_id: first.id };
+      const { action } = await api.expect(201, 'POST', `/v2/reserved_ips/${reserved}/actions`, assign);
+      expect(await api.ended(action.id)).toMatchObject({ status: 'completed' });
+      expect(await inside(reserved, metadata('id'))).toEqual([String(first.id)]);
+    });
 
     it('all can be deleted, and nothing stays', async () => {
       await api.expect(204, 'DELETE', `/v2/reserved_ips/${reserved}`);

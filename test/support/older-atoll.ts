@@ -1,6 +1,6 @@
 /** The code of an older version, checked out beside this one from the repository's history. */
 import { execFile } from 'node:child_process';
-import { cp, link, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, link, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -109,10 +109,8 @@ async function placeImages(code: string, directory: string): Promise<void> {
     join(empty, 'metadata.yaml'),
     JSON.stringify({ architecture, creation_date: 1_700_000_000, properties }),
   );
-  await run('tar', [
-    ...['-C', empty, '--zstd', '-cf', join(directory, fileOf('debian-13', older))],
-    ...(await readdir(empty)),
-  ]);
+  const file = join(directory, fileOf('debian-13', older));
+  await run('tar', ['-C', empty, '--zstd', '-cf', file, 'metadata.yaml', 'rootfs']);
   await rm(empty, { recursive: true });
 }
 
