@@ -3,10 +3,12 @@
  * the engines hold.
  */
 import { sql } from 'kysely';
+import { noteHostEntries } from '../../control/cloud-id.ts';
 import { quarantinedNames } from '../../control/quarantine.ts';
 import { pageSize } from '../../control/sweep.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
+import type { Store } from '../../store/store.ts';
 import {
   ensurePool,
   type HeldAddress,
@@ -16,8 +18,10 @@ import {
   raiseReservedVersions,
   vpcPool,
 } from '../addresses/index.ts';
-import type { CloudContext } from '../context.ts';
+import type { CloudContext, PublicNetwork } from '../context.ts';
+import { dropletKind } from '../droplet-state/index.ts';
 import type { EngineDeps } from '../product.ts';
+import { entryShape } from './host-entry.ts';
 import { machineKind } from './quarantined.ts';
 import { instanceName } from './row.ts';
 import { dropletIdOf, hostEntryKind } from './sweep.ts';
@@ -30,6 +34,7 @@ export async function continueDroplets({
   store,
   compute,
   host,
+  clock,
   log,
   context,
 }: EngineDeps & { context: CloudContext }): Promise<void> {
@@ -50,6 +55,15 @@ export async function continueDroplets({
       'the host has seen newer versions than this database: it is an older one, all versions have risen',
     );
   await continueGenerations(store, machines);
+  await renewEntries(store, clock.now(), context.network);
+}
+
+/** Entries that a version before has made are handed over anew where this one makes others of the same rows. */
+async function renewEntries(store: Store, at: Date, network: PublicNetwork): Promise<void> {
+  await store.transaction(async (tx) => {
+    if (await noteHostEntries(tx, entryShape(network)))
+      await sql`select wake(${dropletKind}, id::text, ${at}) from droplets where gone_at is null`.execute(tx);
+  });
 }
 
 /**
