@@ -12,9 +12,10 @@ import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.
 import {
   checkout,
   codeDirectories,
-  endOlderControlPlane,
   ensureControlPlane,
   ensureHostd,
+  type OlderControlPlane,
+  olderControlPlane,
 } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
@@ -93,11 +94,13 @@ async function bringDatabase(
  * Brings the database to the schema of this code, and ends a control plane of other code at the moment in which its own is
  * gone: until then it serves, and after a migration that fails it goes on.
  */
-async function bringSchema(home: string, config: Config, { step }: Steps): Promise<void> {
-  let ended: (() => Promise<void>) | undefined;
-  const beforeCommit = () => {
-    ended ??= endOlderControlPlane(home, config);
-  };
+async function bringSchema(
+  home: string,
+  config: Config,
+  older: OlderControlPlane | undefined,
+  { step }: Steps,
+): Promise<void> {
+  const beforeCommit = () => older?.tell();
   await withStore(home, config, ({ pool }) =>
     step('database schema', async () => {
       const ran = await migrate(pool, { beforeCommit });
@@ -111,7 +114,6 @@ async function bringSchema(home: string, config: Config, { step }: Steps): Promi
       { cause: error },
     );
   });
-  await ended?.();
 }
 
 /** The database was refused, or is not to be had: the next `up` goes on with the one of before, unless it is told otherwise. */
@@ -187,13 +189,17 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   const engine =
     realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(false);
   await together([database, engine]);
-  await bringSchema(home, config, steps).catch(refused);
+  const older = olderControlPlane(home, config);
+  await bringSchema(home, config, older, steps).catch(refused);
   const processes = async () => {
-    // An older one may not understand what hostd says from now on.
-    await endOlderControlPlane(home, config)();
+    // Also where the schema is the same: it may not understand what hostd says from now on.
+    await older?.stop();
     if (real) await step('hostd', () => ensureHostd(home, config));
     await step('control plane', () =>
-      ensureControlPlane(home, config, user, { acceptDatabase: options.acceptDatabase ?? false }),
+      ensureControlPlane(home, config, user, {
+        acceptDatabase: options.acceptDatabase ?? false,
+        replaces: older !== undefined,
+      }),
     ).catch((error: unknown) => {
       if (error instanceof ForeignEngines) keepDatabaseUrl(home, config, before, user);
       throw error;

@@ -27,7 +27,7 @@ const git = (...args: string[]) => run('git', ['-c', 'safe.directory=*', '-C', c
 export async function whyNoCommit(commit: string): Promise<string | undefined> {
   return git('cat-file', '-e', `${commit}^{commit}`).then(
     () => undefined,
-    () => `this checkout has no commit ${commit}: it needs the whole history (git fetch --unshallow)`,
+    () => `no commit ${commit} is to be had: it needs git and the whole history (git fetch --unshallow)`,
   );
 }
 
