@@ -96,14 +96,13 @@ async function upKilledAt(home: string, text: string): Promise<void> {
 
 /** Runs `up` and kills the control plane that it starts in the middle of its first take-over. */
 async function upWithKilledControlPlane(home: string): Promise<void> {
-  const before = findDaemon(home, 'control')?.pid;
   const up = atollCli(home)('up');
   const mark = join(paths(home).hostdState, 'cloud');
   expect(existsSync(mark)).toBe(false);
   await until(() => existsSync(mark));
   const control = findDaemon(home, 'control');
-  expect(control?.pid).not.toBe(before);
-  process.kill(control?.pid ?? 0, 'SIGKILL');
+  expect(control).toBeDefined();
+  if (control) process.kill(control.pid, 'SIGKILL');
   const { code, stderr } = await up;
   expect(code, stderr).toBe(1);
   expect(stderr).toContain('control ended while it started');
@@ -188,13 +187,16 @@ describe.each(cases)('a home of $commit ($date)', ({ commit, outdated }) => {
     it('also when that was killed before, its droplets run on, with all that they have', async () => {
       const watched = watchApi(exports);
       if (commit === oldest) {
+        expect(findDaemon(home, 'control')).toBeDefined();
         await upKilledAt(home, '✓ database schema');
+        // Older code does not go on with a schema that it does not know, though nobody is there to start another.
+        await until(() => findDaemon(home, 'control') === undefined);
         await upWithKilledControlPlane(home);
       }
       await atoll('up');
       const { statuses, longest } = await watched();
       console.log(`${commit}: the API did not answer for ${Math.round(longest)} ms`);
-      // None of an error: no code has met the schema of another.
+      // None of an error, such as of code that met another schema.
       expect(statuses).toEqual([200]);
       expect(await inside(keeper.address, ...identity)).toEqual(before);
       expect(await inside(reserved, 'hostname')).toEqual(['keeper']);
