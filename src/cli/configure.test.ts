@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { readConfig } from '../config.ts';
+import { ConfigError, homeFormat, readConfig } from '../config.ts';
 import { applyOptions, configure, modeOf, parseAliases, writeConfig } from './configure.ts';
 
 let home: string;
@@ -35,6 +35,28 @@ test('a home from before there were reserved addresses gets a range for them, on
   expect(next).toEqual({ config, changes: ['reserved addresses none -> 203.0.113.0/24'], created: false });
   writeConfig(home, next.config);
   expect((await configure(home, {})).changes).toEqual([]);
+});
+
+test('a home of a newer version is refused in a sentence, and left as it is', async () => {
+  const { config } = await configure(home, { simulated: true });
+  const file = join(home, 'config.json');
+  const refused = (change: object) => {
+    const text = JSON.stringify({ ...config, ...change });
+    writeFileSync(file, text);
+    expect(() => modeOf(home, {})).toThrow(ConfigError);
+    expect(readFileSync(file, 'utf8')).toBe(text);
+    return () => readConfig(home);
+  };
+  expect(refused({ format: homeFormat + 1, id: 7 })).toThrow(
+    'was last brought up by a newer Atoll (format 2',
+  );
+  expect(refused({ hosts: [] })).toThrow(
+    'this version knows no hosts. If a newer Atoll has written it, use that',
+  );
+  expect(refused({ rateLimit: { ...config.rateLimit, burst: 1 } })).toThrow('knows no rateLimit.burst');
+  expect(refused({ id: 'x' })).toThrow(/config\.json: .*id/s);
+  writeFileSync(file, '{');
+  expect(() => readConfig(home)).toThrow('config.json is no JSON');
 });
 
 test('where images may come from, and how large they may be, is added and checked', async () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import ipaddr from 'ipaddr.js';
-import { type Config, configSchema, paths, readConfig } from '../config.ts';
+import { type Config, configSchema, homeFormat, paths, readConfig } from '../config.ts';
 import { choosePublicNetwork, chooseReservedNetwork, type Ranges } from '../setup/public-network.ts';
 import { usageError } from './command.ts';
 import { isLoopback } from './endpoint.ts';
@@ -246,6 +246,10 @@ export async function configure(
 /** Writes config.json. It may hold a database URL: only its owner and the group `gid` read it. */
 export function writeConfig(home: string, config: Config, gid?: number): void {
   const file = paths(home).config;
-  writeFileAtomically(file, `${JSON.stringify(configSchema.parse(config), undefined, 2)}\n`, 0o640);
+  writeFileAtomically(
+    file,
+    `${JSON.stringify(configSchema.parse({ format: homeFormat, ...config }), undefined, 2)}\n`,
+    0o640,
+  );
   if (gid !== undefined) chownSync(file, -1, gid);
 }

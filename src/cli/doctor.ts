@@ -5,11 +5,13 @@ import { listQuarantined } from '../control/quarantine.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { type Finding, probeHost } from '../setup/capabilities.ts';
 import { findDaemon } from '../setup/processes.ts';
+import { NewerDatabase } from '../store/migrate.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { findHosts, overcommitted } from './host-lines.ts';
 import { troubles } from './missing.ts';
+import { findOutdated, outdatedLines } from './outdated.ts';
 import { poolText } from './status.ts';
 import { commandFor } from './up-options.ts';
 
@@ -41,7 +43,8 @@ async function quarantineReport(home: string, config: Config): Promise<string> {
       ...lines,
       `What it takes, and how to remove it: ${commandFor(home, 'orphans')}`,
     ].join('\n');
-  } catch {
+  } catch (error) {
+    if (error instanceof NewerDatabase) return error.message;
     return 'Whether anything is in quarantine is not known: the database does not answer.';
   }
 }
@@ -84,6 +87,7 @@ promised than the rule allows, and what hostd cannot put right.
         ]
       : [];
     if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
+    for (const line of config ? outdatedLines((await findOutdated(home)) ?? []) : []) console.log(line);
     if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },
 });

@@ -36,7 +36,7 @@ export const upOptionsHelp = `
                        images may be imported from there though it is no internet (may be repeated)
   --image-max-gib N    the largest image that is imported (20)
   --custom-images off  import no images: the host's kernel mounts what is on them (on)
-  --volume-mounts off  let new droplets mount no volumes: the host's kernel mounts them (on)
+  --volume-mounts off  let droplets mount no volumes, which the host's kernel does for them (on); in force at their next start
   --database-url URL   use this PostgreSQL instead of an own one
   --accept-database    take the database for the right one though it is not that of the engines: what it does
                        not know is quarantined, and nothing deleted (see docs/orphans.md)

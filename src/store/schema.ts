@@ -99,6 +99,7 @@ export interface AutoscalePools {
 export interface Cloud {
   created_at: Generated<Date>;
   engines_since: Date | null;
+  host_entries: string | null;
   id: Generated<string>;
   only_one: Generated<boolean>;
 }
