@@ -21,7 +21,7 @@ import {
 } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
-import { bringImages, parseProducts, releaseImages } from './golden.ts';
+import { askForImages, parseProducts, releaseImages } from './golden.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
 import { ensureKeys } from './secrets-keys.ts';
 import { type Steps, together } from './steps.ts';
@@ -42,6 +42,8 @@ export interface UpOptions extends ConfigOptions {
 export interface Running {
   config: Config;
   url: string;
+  /** Images of products that were asked for: `bringAhead` waits for them. */
+  ahead: string[];
 }
 
 const isRoot = () => process.getuid?.() === 0;
@@ -245,6 +247,6 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   };
   await together([processes(), mounts()]);
   if (released.length > 0) await withStore(home, config, (store) => releaseImages(store, released));
-  if (ahead.length > 0) await withStore(home, config, (store) => bringImages(store, ahead, steps));
-  return { config, url: publicUrl(config) };
+  if (ahead.length > 0) await withStore(home, config, (store) => askForImages(store, ahead));
+  return { config, url: publicUrl(config), ahead };
 }

@@ -1,14 +1,17 @@
 /** Images of products, as the operator asks for them and sees them. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../base/clock.ts';
-import { askGolden, type GoldenRow, goldenImages, sourceOf, unaskGolden } from '../cloud/golden/index.ts';
+import { askGolden, type GoldenRow, sourceOf, unaskGolden } from '../cloud/golden/index.ts';
 import { type RecipeName, servedBy } from '../setup/images/recipe.ts';
 import type { Store } from '../store/store.ts';
 import { usageError } from './command.ts';
-import { formatDuration, type Steps, together } from './steps.ts';
+import { formatDuration, type Note, type Steps, together } from './steps.ts';
 
 /** How often it is looked how far a build is, ms. */
 const lookMs = 500;
+
+/** How long what builds may be away (another `up` restarts it) before nobody waits for it any more, ms. */
+const awayMs = 60_000;
 
 /** `--with balancers,databases`: the images that these stand for. */
 export function parseProducts(option: string, text: string): RecipeName[] {
@@ -22,24 +25,53 @@ export function parseProducts(option: string, text: string): RecipeName[] {
   });
 }
 
-/** Has images made ahead, and shows how far they are until all are there. Throws where one cannot be made. */
-export async function bringImages(store: Store, names: readonly string[], { step }: Steps): Promise<void> {
+/** Has images made ahead. */
+export async function askForImages(store: Store, names: readonly string[]): Promise<void> {
   await store.transaction((tx) => askGolden(tx, names, systemClock.now()));
-  await together(
-    names.map((name) =>
-      step(`image ${name}`, async (note) => {
-        for (;;) {
-          const row = (await goldenImages(store.db)).find((each) => each.name === name);
-          if (!row) throw new Error(`the database has forgotten the image ${name}`);
-          const now = sourceOf(row, systemClock.now());
-          if ('failed' in now) throw new Error(now.failed);
-          if ('source' in now) return row.phase === 'ready' ? sizeText(row) : `there; ${textOf(row)}`;
-          note(now.waiting.replace(`the image ${name} is `, ''));
-          await delay(lookMs);
-        }
-      }),
-    ),
-  );
+}
+
+/** How a wait looks at the world. */
+export interface Watch {
+  /** The images as the database has them; rejects where that does not answer. */
+  look(): Promise<readonly GoldenRow[]>;
+  /** Whether all processes run that a build takes. */
+  atWork(): boolean;
+  /** The command that starts them again. */
+  remedy: string;
+  now?: () => Date;
+  pause?: (ms: number) => Promise<unknown>;
+}
+
+/**
+ * Shows how far images are until all are there. Holds no lock: meanwhile other commands do what they are called for.
+ * @throws Error where one cannot be made, or nobody is at it any more
+ */
+export async function awaitImages(
+  names: readonly string[],
+  { step }: Steps,
+  { look, atWork, remedy, now = () => systemClock.now(), pause = delay }: Watch,
+): Promise<void> {
+  const image = async (name: string, note: Note) => {
+    let seen = now();
+    for (;;) {
+      const rows = atWork() ? await look().catch(() => undefined) : undefined;
+      if (rows) {
+        seen = now();
+        const row = rows.find((each) => each.name === name);
+        if (!row) throw new Error(`the database has forgotten the image ${name}`);
+        const state = sourceOf(row, seen);
+        if ('failed' in state) throw new Error(state.failed);
+        if ('source' in state) return row.phase === 'ready' ? sizeText(row) : `there; ${textOf(row)}`;
+        note(state.waiting.replace(`the image ${name} is `, ''));
+      } else if (now().getTime() - seen.getTime() >= awayMs) {
+        throw new Error(
+          `The image ${name} is not being built: this Atoll was stopped, or has ended. ${remedy}`,
+        );
+      } else note('waits until this Atoll runs again');
+      await pause(lookMs);
+    }
+  };
+  await together(names.map((name) => step(`image ${name}`, (note) => image(name, note))));
 }
 
 /** No longer keeps images that nothing needs. */
@@ -47,7 +79,8 @@ export async function releaseImages(store: Store, names: readonly string[]): Pro
   await store.transaction((tx) => unaskGolden(tx, names, systemClock.now()));
 }
 
-const sizeText = ({ bytes }: GoldenRow): string => `${Math.round((bytes ?? 0) / 1e6)} MB`;
+const sizeText = ({ bytes }: GoldenRow): string =>
+  bytes === null ? 'there' : `${Math.round(bytes / 1e6)} MB`;
 
 /** What is done about an image, in a few words. */
 function textOf({ phase, message, since }: GoldenRow): string {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { bringAhead } from './bring-ahead.ts';
 import { bringUp } from './bring-up.ts';
 import { defineCommand } from './command.ts';
 import { openApi } from './endpoint.ts';
@@ -26,7 +27,9 @@ ${upOptionsHelp}
   options: upOptions,
   async run({ home, values }) {
     const steps = createSteps(process.stdout);
-    const { config } = await withHomeLock(home, () => bringUp(home, toUpOptions(values), steps));
+    const running = await withHomeLock(home, () => bringUp(home, toUpOptions(values), steps));
+    const { config } = running;
+    await bringAhead(home, running, steps);
     const api = openApi(home);
     const key = await ensureTryKey(home);
     const keyId = await ensureAccountKey(api, key.publicKey);

@@ -1,3 +1,4 @@
+import { bringAhead } from './bring-ahead.ts';
 import { bringUp } from './bring-up.ts';
 import { defineCommand } from './command.ts';
 import { withHomeLock } from './home-lock.ts';
@@ -16,7 +17,9 @@ ${upOptionsHelp}
   async run({ home, values }) {
     const started = performance.now();
     const steps = createSteps(process.stdout);
-    const { config, url } = await withHomeLock(home, () => bringUp(home, toUpOptions(values), steps));
+    const running = await withHomeLock(home, () => bringUp(home, toUpOptions(values), steps));
+    const { config, url } = running;
+    await bringAhead(home, running, steps);
     const took = formatDuration(performance.now() - started);
     console.log(`
 Ready in ${took}: ${url} (${config.mode} mode, home ${home})
