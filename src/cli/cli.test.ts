@@ -51,6 +51,10 @@ test('every command has help, and what is typed wrongly ends with 2', () => {
     status: 2,
     stderr: expect.stringContaining('no command frobnicate'),
   });
+  expect(atoll(['--home', '/tmp', 'status'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('options stand after the command'),
+  });
   expect(atoll(['up', '--bogus'])).toMatchObject({ status: 2, stderr: expect.stringContaining('--bogus') });
   expect(atoll(['env', 'surplus'])).toMatchObject({ status: 2, stderr: expect.stringContaining('surplus') });
   expect(atoll(['logs', '--home', `/${'x'.repeat(90)}`])).toMatchObject({ status: 2 });
@@ -72,6 +76,19 @@ test('steps tell duration and detail, and failures are thrown on', async () => {
   const text = String(out.read());
   expect(text).toMatch(/✓ first +\d+ ms {2}done it\n/);
   expect(text).toMatch(/✗ second +\d+ ms\n/);
+});
+
+test('where no line can be rewritten, a long step says now and then what it is busy with', async () => {
+  const out = new PassThrough({ encoding: 'utf8' });
+  let now = 0;
+  const { step } = createSteps(out, () => now);
+  await step('image edge', (note) => {
+    for (const text of ['packing', 'packing', 'unpacking']) {
+      now += 10_000;
+      note(text);
+    }
+  });
+  expect(out.read()).toMatch(/^ {2}… image edge: packing\n {2}✓ image edge +30\.0 s\n$/);
 });
 
 test('together waits for all before it fails', async () => {
@@ -96,9 +113,16 @@ test('durations are readable', () => {
 });
 
 test('a home is worked on by one command at a time', async () => {
-  await withHomeLock(directory, async () => {
-    await expect(withHomeLock(directory, async () => {})).rejects.toThrow(/Another atoll command/);
-  });
+  await withHomeLock(
+    directory,
+    async () => {
+      // Which one, and no option of it: those may hold a password.
+      await expect(withHomeLock(directory, async () => {})).rejects.toThrow(
+        `Another atoll command is at work on ${directory}: image add (pid ${process.pid}); wait`,
+      );
+    },
+    'image add',
+  );
   expect(await withHomeLock(directory, async () => 'free again')).toBe('free again');
 });
 

@@ -50,6 +50,8 @@ async function main(argv: string[]): Promise<number> {
     return 0;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (name.startsWith('-'))
+    throw usageError(`${name}: options stand after the command, as in: atoll status ${name}`);
   if (!command) throw usageError(`there is no command ${name}; atoll help lists them`);
   return await (await command.load()).default.run(rest);
 }

@@ -13,6 +13,8 @@ export interface Steps {
 
 /** Steps of this duration or more announce themselves where no line can be rewritten. */
 const announceAfterMs = 1000;
+/** And so often, at most, they say there what they are busy with, where that has changed. */
+const tellEveryMs = 15_000;
 const nameWidth = 22;
 
 /** "12 ms", "3.4 s", "2 min 5 s". */
@@ -25,9 +27,10 @@ export function formatDuration(ms: number): string {
 
 /**
  * Prints steps to `out`: on a terminal with one line at the bottom that tells what is under way, elsewhere one
- * line when a step is done, and one at its start for those that take longer than a second.
+ * line when a step is done, one at its start for those that take longer than a second, and now and then what they are
+ * busy with, so that nobody who reads a log of it takes a build for a hang.
  */
-export function createSteps(out: NodeJS.WritableStream): Steps {
+export function createSteps(out: NodeJS.WritableStream, now = () => performance.now()): Steps {
   const terminal = (out as WriteStream).isTTY ? (out as WriteStream) : undefined;
   const running = new Map<symbol, { name: string; note: string }>();
 
@@ -46,7 +49,8 @@ export function createSteps(out: NodeJS.WritableStream): Steps {
   return {
     async step(name, work) {
       const key = Symbol(name);
-      const started = performance.now();
+      const started = now();
+      let told = started;
       running.set(key, { name, note: '' });
       drawStatus();
       const announce = setTimeout(() => {
@@ -55,13 +59,16 @@ export function createSteps(out: NodeJS.WritableStream): Steps {
       const finish = (mark: string, detail: string) => {
         clearTimeout(announce);
         running.delete(key);
-        const duration = formatDuration(performance.now() - started).padStart(8);
+        const duration = formatDuration(now() - started).padStart(8);
         printLine(`  ${mark} ${name.padEnd(nameWidth)} ${duration}${detail && `  ${detail}`}`);
       };
       try {
         const detail = await work((text) => {
           running.set(key, { name, note: text });
           drawStatus();
+          if (terminal || now() - told < tellEveryMs) return;
+          told = now();
+          printLine(`  … ${name}: ${text}`);
         });
         finish('✓', detail ?? '');
         return detail;
