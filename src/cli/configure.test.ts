@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { ConfigError, homeFormat, readConfig } from '../config.ts';
-import { applyOptions, configure, modeOf, parseAliases, writeConfig } from './configure.ts';
+import { applyOptions, checkReserve, configure, modeOf, parseAliases, writeConfig } from './configure.ts';
 
 let home: string;
 
@@ -140,4 +140,9 @@ test.for(['0', '65536', 'x', '80.5', ''])('port %s is refused', async (port) => 
 
 test.for(['a', '=b', 'a=', 'A=b', 'a=b=c'])('image alias %s is refused', (alias) => {
   expect(() => parseAliases([alias])).toThrow(/two slugs/);
+});
+
+test('no more memory can be kept for the host than it has', () => {
+  expect(() => checkReserve('16384', 16_384)).toThrow('the machine has 16384 MiB');
+  for (const taken of [undefined, '0', '16383']) checkReserve(taken, 16_384);
 });

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import ipaddr from 'ipaddr.js';
 import { type Config, configSchema, homeFormat, paths, readConfig } from '../config.ts';
 import { choosePublicNetwork, chooseReservedNetwork, type Ranges } from '../setup/public-network.ts';
@@ -198,6 +199,20 @@ function checkEmpty(home: string): void {
   }
 }
 
+/** In MiB. */
+function memoryOf({ mode, simulatedHost }: Pick<Config, 'mode' | 'simulatedHost'>): number {
+  if (mode === 'simulated') return simulatedHost?.memoryMib ?? Number.POSITIVE_INFINITY;
+  return Math.floor(totalmem() / 2 ** 20);
+}
+
+/** Keeps a slip of a digit from leaving nothing of the machine to order. `memoryMib`: what it has. */
+export function checkReserve(reserve: string | undefined, memoryMib: number): void {
+  if (!(Number(reserve) >= memoryMib)) return;
+  throw usageError(
+    `--reserve-memory-mib ${reserve}: the machine has ${memoryMib} MiB, of which nothing would be left`,
+  );
+}
+
 /**
  * The mode of a home: the one it has, or the one that is asked for. Throws where the options ask for another one
  * than it has, or the directory holds something else.
@@ -227,6 +242,7 @@ export async function configure(
 ): Promise<{ config: Config; changes: string[]; created: boolean }> {
   if (existsSync(paths(home).config)) {
     const { config, changes } = applyOptions(readConfig(home), options);
+    checkReserve(options.reserveMemoryMib, memoryOf(config));
     if (config.reservedNetwork) return { config, changes, created: false };
     const reservedNetwork = await reservedNetworkFor(config.mode);
     return {
@@ -235,6 +251,7 @@ export async function configure(
       created: false,
     };
   }
+  if (!options.simulated) checkReserve(options.reserveMemoryMib, memoryOf({ mode: 'real' }));
   mkdirSync(home, { recursive: true });
   const { config } = applyOptions(await firstConfig(home, options), {
     ...options,

@@ -50,7 +50,7 @@ async function quarantineReport(home: string, config: Config): Promise<string> {
 }
 
 function poolRemedy({ mode }: PoolStatus): string {
-  return mode === 'qgroup' ? 'hostd counts it anew; see atoll logs hostd' : './atoll up mends it';
+  return mode === 'qgroup' ? 'hostd counts it anew; see ./atoll logs --process hostd' : './atoll up mends it';
 }
 
 export default defineCommand({

@@ -1,4 +1,5 @@
 import { systemClock } from '../base/clock.ts';
+import { EngineError } from '../base/engine-error.ts';
 import { silentLog } from '../base/log.ts';
 import { type Config, paths, readConfig } from '../config.ts';
 import { listQuarantined, requestRemoval } from '../control/quarantine.ts';
@@ -172,6 +173,9 @@ async function realSource(home: string): Promise<Source> {
     };
   } catch (error) {
     await close();
-    throw error;
+    if (!(error instanceof EngineError) || error.kind !== 'unavailable') throw error;
+    throw new Error(`${error.message}. Without it nobody knows what there is: ${commandFor(home, 'up')}`, {
+      cause: error,
+    });
   }
 }

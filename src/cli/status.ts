@@ -169,7 +169,7 @@ how long it took of late from a request until it was done. Exit code 0 if all do
       if (pool && !pool.inForce) console.log(poolText(pool));
       if (missing && missing.length > 0)
         console.log(
-          `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
+          `${missing.length} without their bytes, see ${commandFor(home, 'doctor')}: ${missing.map(({ id }) => id).join(' ')}`,
         );
       for (const line of hostLines(hosts ?? [])) console.log(line);
       for (const line of outdatedLines(outdated ?? [])) console.log(line);
@@ -180,7 +180,7 @@ how long it took of late from a request until it was done. Exit code 0 if all do
         );
       }
       if (processes.some(({ pid }) => pid === null))
-        console.log('What does not run is started by: ./atoll up');
+        console.log(`What does not run is started by: ${commandFor(home, 'up')}`);
       for (const line of goldenLines(images ?? [])) console.log(line);
       for (const line of loop ? loopLines(loop, new Date()) : []) console.log(line);
     }

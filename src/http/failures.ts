@@ -42,8 +42,13 @@ export function toApiError(error: unknown, bodyLimit: number): ApiError {
     return new ApiError('bad_request', String(message));
   }
   // Both come back without the client's doing.
-  if (isDatabaseAway(code, message) || error instanceof KeyFileError)
-    return new ApiError('service_unavailable');
+  if (isDatabaseAway(code, message)) return new ApiError('service_unavailable');
+  // That one only by the operator's, who is to learn where to look; the log has the rest.
+  if (error instanceof KeyFileError)
+    return new ApiError(
+      'service_unavailable',
+      'This needs a secret, and the keys of secrets cannot be read here now. The operator finds what to do in: ./atoll doctor',
+    );
   return new ApiError('server_error');
 }
 

@@ -114,6 +114,7 @@ describe('an answer', () => {
     const { call, logged } = start([made(() => Promise.reject(new KeyFileError('/home/keys.json is gone')))]);
     const { status, text } = await call('GET', '/v2/made');
     expect(status).toBe(503);
+    expect(text).toContain('./atoll doctor');
     expect(text).not.toContain('keys.json');
     expect(logged).toHaveLength(1);
   });

@@ -50,7 +50,8 @@ export function engineImageFor(
   if (host.mode === 'simulated') {
     if (image.added) return { ok: image.added.engineImage };
     if (resolveImage(image.slug)) return { ok: engineName(image.slug) };
-    return { error: `${image.slug} was removed here. Add it again: ${addLine(image)}` };
+    // There an image is only a name.
+    return { error: `${image.slug} was removed here. Add it again: ./atoll image add ${image.slug}` };
   }
   const target = builtNameOf(image, host, offered);
   if (target !== undefined && host.available.includes(target)) return { ok: target };

@@ -128,7 +128,7 @@ export function imageBuilds({
 function whyFailed(error: unknown): string {
   const gist = gistOf(errorText(error));
   if (!(error instanceof BuildFailed) || !error.outside)
-    return `${gist}. What was printed is in: ./atoll logs`;
+    return `${gist}. What was printed is in: ./atoll logs --process hostd`;
   return (
     `${gist}. The Debian mirror in this machine's APT sources does not have what it needs, or did not answer: ` +
     'try apt-get update, then ./atoll up --with it'
