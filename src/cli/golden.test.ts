@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GoldenRow } from '../cloud/golden/index.ts';
-import { awaitImages, goldenLines, parseProducts, type Watch } from './golden.ts';
+import { awaitImages, goldenLines, goldenReport, parseProducts, type Watch } from './golden.ts';
 import type { Steps } from './steps.ts';
 
 const row = (changes: Partial<GoldenRow>): GoldenRow => ({
@@ -96,4 +96,9 @@ test('a wait for an image ends where nobody builds it any more, and says what to
   expect(ended).toMatch(/^The image edge is not being built: .* Run \.\/atoll up\.$/);
   const away = await waitIn({ look: () => Promise.reject(new Error('ECONNREFUSED')), atWork: () => true });
   expect(away.ended).toBe(ended);
+});
+
+test('status --json names all of an image in one style', () => {
+  expect(goldenReport(row(there))).toMatchObject({ name: 'edge', builtAt: there.built_at, usedAt: null });
+  expect(Object.keys(goldenReport(row(there))).filter((key) => !/^[a-zA-Z]+$/.test(key))).toEqual([]);
 });

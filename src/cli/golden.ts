@@ -95,6 +95,22 @@ function textOf({ phase, message, since }: GoldenRow): string {
   }
 }
 
+/** An image as `status --json` prints it; `bytes`: what it takes when it is unpacked. */
+export const goldenReport = (row: GoldenRow) => ({
+  name: row.name,
+  phase: row.phase,
+  message: row.message,
+  since: row.since,
+  asked: row.asked,
+  usedAt: row.used_at,
+  digest: row.digest,
+  builtAt: row.built_at,
+  bytes: row.bytes,
+  checkedAt: row.checked_at,
+  tries: row.tries,
+  retryAt: row.retry_at,
+});
+
 /** A line for each image that is wanted or there. */
 export function goldenLines(rows: readonly GoldenRow[]): string[] {
   return rows

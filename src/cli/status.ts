@@ -11,7 +11,7 @@ import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
-import { goldenLines } from './golden.ts';
+import { goldenLines, goldenReport } from './golden.ts';
 import { findHosts, hostLines, hostReport } from './host-lines.ts';
 import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
@@ -154,7 +154,7 @@ how long it took of late from a request until it was done. Exit code 0 if all do
       outdated,
       processes,
       loop,
-      images,
+      images: images?.map(goldenReport) ?? null,
       ...(pool && { pool }),
     };
     if (values.json) console.log(JSON.stringify(status, undefined, 2));
