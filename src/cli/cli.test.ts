@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Config } from '../config.ts';
 import { checkout } from './control-plane.ts';
+import { withStore } from './database.ts';
 import { formatFindings } from './doctor.ts';
 import { shellQuote } from './env.ts';
 import { withHomeLock } from './home-lock.ts';
@@ -66,6 +68,13 @@ test.for(['env', 'status', 'down', 'logs'])('%s says where there is no Atoll', (
     stdout: '',
     stderr: expect.stringContaining('There is no Atoll at'),
   });
+});
+
+test('a database that does not run is started by the up of its own home, not of the default one', async () => {
+  const config = {} as Config;
+  await expect(withStore(directory, config, async () => {})).rejects.toThrow(
+    `start it by ./atoll up --home ${directory}.`,
+  );
 });
 
 test('steps tell duration and detail, and failures are thrown on', async () => {

@@ -44,6 +44,11 @@ export function resolveHome(option: string | undefined): string {
   return home;
 }
 
+/** How to type a command for this home: `./atoll env`, or with --home where that is not the default. */
+export function commandFor(home: string, command: string): string {
+  return home === resolveHome(undefined) ? `./atoll ${command}` : `./atoll ${command} --home ${home}`;
+}
+
 /**
  * Defines a command: its options (besides --home and --help, which all have), how many arguments it takes, and
  * what it does.

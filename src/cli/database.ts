@@ -2,6 +2,7 @@ import { type Config, paths } from '../config.ts';
 import { refuseNewer } from '../store/migrate.ts';
 import { type Address, openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
+import { commandFor } from './command.ts';
 
 /** Where the database of a home is: somebody else's, or our own by its unix socket. */
 export function databaseAddress(home: string, config: Config): Address {
@@ -22,7 +23,7 @@ export async function withStore<T>(
     return await work(store);
   } catch (error) {
     if (['ENOENT', 'ECONNREFUSED'].includes((error as { code?: string }).code ?? '')) {
-      throw new Error('The database does not run: start it by "atoll up".', { cause: error });
+      throw new Error(`The database does not run: start it by ${commandFor(home, 'up')}.`, { cause: error });
     }
     throw error;
   } finally {

@@ -10,12 +10,11 @@ import { removePackageSource } from '../setup/packages.ts';
 import { stopPostgres } from '../setup/postgres.ts';
 import { removeEngine } from '../setup/remove.ts';
 import { removeUser } from '../setup/user.ts';
-import { defineCommand } from './command.ts';
+import { commandFor, defineCommand } from './command.ts';
 import { hostdRemoveCommand, stopControlPlane, stopHostd } from './control-plane.ts';
 import { withHomeLock } from './home-lock.ts';
 import { knownHomes, readShared, registryDirectory, unregisterHome } from './machine.ts';
 import { createSteps, type Note, type Steps } from './steps.ts';
-import { commandFor } from './up-options.ts';
 
 /** All that Atoll puts into a home; the configuration goes last, so that an interrupted run can be repeated. */
 const homeEntries = [

@@ -6,14 +6,13 @@ import type { PoolStatus } from '../hostd/pool.ts';
 import { type Finding, probeHost } from '../setup/capabilities.ts';
 import { findDaemon } from '../setup/processes.ts';
 import { NewerDatabase } from '../store/migrate.ts';
-import { defineCommand } from './command.ts';
+import { commandFor, defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { findHosts, overcommitted } from './host-lines.ts';
 import { troubles } from './missing.ts';
 import { findOutdated, outdatedLines } from './outdated.ts';
 import { poolText } from './status.ts';
-import { commandFor } from './up-options.ts';
 
 function versionOf(directory: string): string {
   return (JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as { version: string }).version;

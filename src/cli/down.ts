@@ -1,11 +1,10 @@
 import { paths, readConfig } from '../config.ts';
 import { incusdPid, stopIncusd } from '../setup/incusd.ts';
 import { stopPostgres } from '../setup/postgres.ts';
-import { defineCommand } from './command.ts';
+import { commandFor, defineCommand } from './command.ts';
 import { stopControlPlane, stopHostd } from './control-plane.ts';
 import { withHomeLock } from './home-lock.ts';
 import { createSteps } from './steps.ts';
-import { commandFor } from './up-options.ts';
 
 const told = (ran: boolean) => (ran ? 'stopped' : 'did not run');
 

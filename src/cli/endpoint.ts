@@ -75,11 +75,8 @@ export function readToken(home: string): string {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (cause) {
-    throw new Error(
-      `${file} cannot be read: run this as the user that ran "atoll up", or run "atoll up" again.`,
-      {
-        cause,
-      },
-    );
+    throw new Error(`${file} cannot be read: run this as the user that ran ./atoll up, or run that again.`, {
+      cause,
+    });
   }
 }

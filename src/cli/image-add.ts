@@ -1,4 +1,5 @@
 /** `atoll image add`, `remove`: what they do on a host of real droplets, and in a simulated Atoll. */
+
 import { mkdir, rm } from 'node:fs/promises';
 import { systemClock } from '../base/clock.ts';
 import {
@@ -16,12 +17,12 @@ import { warm } from '../setup/images/ensure.ts';
 import { withIncus } from '../setup/incus-setup.ts';
 import { mountsBelow } from '../setup/mounts-below.ts';
 import type { Store } from '../store/store.ts';
+import { commandFor } from './command.ts';
 import { withStore } from './database.ts';
 import type { AddRequest } from './image-arguments.ts';
 import { prepareImage } from './image-sources.ts';
 import { systemdIn, systemdWarning } from './image-warnings.ts';
 import type { Steps } from './steps.ts';
-import { commandFor } from './up-options.ts';
 
 interface Place {
   home: string;

@@ -1,11 +1,10 @@
 import { readConfig } from '../config.ts';
-import { defineCommand, usageError } from './command.ts';
+import { commandFor, defineCommand, usageError } from './command.ts';
 import { withHomeLock } from './home-lock.ts';
 import { addImage, removeImage } from './image-add.ts';
 import { addOptions, addRequest } from './image-arguments.ts';
 import { formatImages, listImages } from './image-list.ts';
 import { createSteps } from './steps.ts';
-import { commandFor } from './up-options.ts';
 
 export default defineCommand({
   help: `

@@ -15,10 +15,9 @@ import {
 import { NewerDatabase } from '../store/migrate.ts';
 import { openStore } from '../store/open.ts';
 import { openSecrets } from '../store/secrets.ts';
-import { defineCommand, usageError } from './command.ts';
+import { commandFor, defineCommand, usageError } from './command.ts';
 import { databaseAddress, withStore } from './database.ts';
 import { table } from './table.ts';
-import { commandFor } from './up-options.ts';
 
 const mib = 2 ** 20;
 

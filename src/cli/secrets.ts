@@ -4,12 +4,11 @@ import { type Config, paths, readConfig } from '../config.ts';
 import { readKeyFile } from '../store/key-file.ts';
 import { beginRotation, endRotation, resealAll } from '../store/rotation.ts';
 import { keysInUse } from '../store/sealed-columns.ts';
-import { defineCommand, usageError } from './command.ts';
+import { commandFor, defineCommand, usageError } from './command.ts';
 import { withStore } from './database.ts';
 import { withHomeLock } from './home-lock.ts';
 import { secretsText } from './secrets-keys.ts';
 import { createSteps } from './steps.ts';
-import { commandFor } from './up-options.ts';
 
 /** So many are named of those that cannot be read. */
 const most = 5;

@@ -7,7 +7,7 @@ import type { PoolStatus } from '../hostd/pool.ts';
 import { incusdPid } from '../setup/incusd.ts';
 import { findDaemon, parseStat } from '../setup/processes.ts';
 import { NewerDatabase } from '../store/migrate.ts';
-import { defineCommand } from './command.ts';
+import { commandFor, defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
@@ -17,7 +17,6 @@ import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
 import { findOutdated, outdatedLines } from './outdated.ts';
 import { request } from './request.ts';
-import { commandFor } from './up-options.ts';
 
 /** What the control loop says of itself, or null where it does not answer. */
 async function loopReport(home: string): Promise<LoopReport | null> {

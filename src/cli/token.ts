@@ -1,7 +1,7 @@
 import { systemClock } from '../base/clock.ts';
 import { createToken, firstTeam, listTokens, revokeToken, type Token } from '../cloud/account/index.ts';
 import { readConfig } from '../config.ts';
-import { defineCommand, usageError } from './command.ts';
+import { commandFor, defineCommand, usageError } from './command.ts';
 import { withStore } from './database.ts';
 
 const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -47,7 +47,7 @@ API tokens of this Atoll. A new token is printed once and cannot be read again.
     if (id !== undefined && verb !== 'revoke') throw usageError(`unexpected argument: ${id}`);
     await withStore(home, config, async ({ db }) => {
       const team = await firstTeam(db);
-      if (!team) throw new Error('This Atoll has no account yet: run "atoll up" first.');
+      if (!team) throw new Error(`This Atoll has no account yet: run ${commandFor(home, 'up')} first.`);
       switch (verb) {
         case 'create': {
           if (!values.name) throw usageError('token create needs --name NAME');

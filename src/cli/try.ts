@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { bringAhead } from './bring-ahead.ts';
 import { bringUp } from './bring-up.ts';
-import { defineCommand } from './command.ts';
+import { commandFor, defineCommand } from './command.ts';
 import { openApi } from './endpoint.ts';
 import { withHomeLock } from './home-lock.ts';
 import { createSteps } from './steps.ts';
 import { createTimeline, formatTimeline } from './timeline.ts';
 import { completedAction, createDroplet, droplet, ensureAccountKey, publicAddress } from './try-api.ts';
 import { ensureTryKey, runOverSsh, sshBanner, sshLine } from './try-ssh.ts';
-import { commandFor, toUpOptions, upOptions, upOptionsHelp } from './up-options.ts';
+import { toUpOptions, upOptions, upOptionsHelp } from './up-options.ts';
 
 const image = 'debian-12-x64';
 const region = 'nyc3';

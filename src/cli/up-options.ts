@@ -1,5 +1,4 @@
 import type { UpOptions } from './bring-up.ts';
-import { resolveHome } from './command.ts';
 
 /** What `up` can be told; `try` takes the same. */
 export const upOptions = {
@@ -100,9 +99,4 @@ export function toUpOptions(values: UpValues): UpOptions {
     products: values.with,
     withoutProducts: values.without,
   };
-}
-
-/** How to type a command for this home: `./atoll env`, or with --home where that is not the default. */
-export function commandFor(home: string, command: string): string {
-  return home === resolveHome(undefined) ? `./atoll ${command}` : `./atoll ${command} --home ${home}`;
 }

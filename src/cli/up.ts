@@ -1,9 +1,9 @@
 import { bringAhead } from './bring-ahead.ts';
 import { bringUp } from './bring-up.ts';
-import { defineCommand } from './command.ts';
+import { commandFor, defineCommand } from './command.ts';
 import { withHomeLock } from './home-lock.ts';
 import { createSteps, formatDuration } from './steps.ts';
-import { commandFor, toUpOptions, upOptions, upOptionsHelp } from './up-options.ts';
+import { toUpOptions, upOptions, upOptionsHelp } from './up-options.ts';
 
 export default defineCommand({
   help: `
