@@ -18,6 +18,7 @@ import { ensurePostgres, stopPostgres } from '../src/setup/postgres.ts';
 import { ensureUser } from '../src/setup/user.ts';
 import { migrate } from '../src/store/migrate.ts';
 import { openStore } from '../src/store/open.ts';
+import { testSecrets } from '../test/support/secrets.ts';
 import { simulatedContext } from '../test/support/simulated-context.ts';
 import { days, idle, minutes, seldom } from '../test/support/time.ts';
 import { temporaryHome } from './support/atoll.ts';
@@ -47,9 +48,11 @@ const store = openStore(address, { name: 'bench', connections: 16 });
 await migrate(store.pool);
 const world = await openWorld({ clock, images: simulatedImages(), delays: noDelays });
 const compute = simulatedCompute(world);
+const keys = testSecrets();
 const plane = controlPlane({
   store,
   address,
+  secrets: keys.secrets,
   compute,
   host: simulatedHost(),
   importer: simulatedImporter({ compute, clock }),
@@ -116,6 +119,7 @@ try {
   await plane.stop();
   await world.close();
   await store.close();
+  keys.remove();
   await stopPostgres(home);
   rmSync(home, { recursive: true, force: true });
 }

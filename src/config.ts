@@ -90,6 +90,9 @@ export function paths(home: string) {
     /** Letters to the account's owner, as files. */
     mail: join(home, 'mail'),
     tls: join(home, 'tls'),
+    /** The keys that secrets in the database are sealed with; mode 0600, the control plane's user's. */
+    secrets: join(home, 'secrets'),
+    keys: join(home, 'secrets', 'keys.json'),
     postgresData: join(home, 'pg', 'data'),
     postgresSocket: join(home, 'pg', 'sock'),
     incus: join(home, 'incus'),

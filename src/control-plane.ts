@@ -3,7 +3,15 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clock } from './base/clock.ts';
 import type { CloudContext } from './cloud/context.ts';
-import { cloudOperations, holdQuarantined, inventoriesOf, reconcilersOf, watched } from './cloud/index.ts';
+import {
+  cloudOperations,
+  holdQuarantined,
+  inventoriesOf,
+  observeEngines,
+  reconcilersOf,
+  watched,
+} from './cloud/index.ts';
+import type { MachineRoles } from './cloud/machines/index.ts';
 import type { AroundStep } from './control/converge.ts';
 import { claimGuard } from './control/guard.ts';
 import { controlLoop } from './control/loop.ts';
@@ -21,6 +29,7 @@ import { readKnownOperations } from './http/known-operations.ts';
 import { rateLimit } from './http/rate-limit.ts';
 import { buildServer } from './http/server.ts';
 import { type Address, openStore } from './store/open.ts';
+import type { Secrets } from './store/secrets.ts';
 import type { Store } from './store/store.ts';
 import { takeOver } from './take-over.ts';
 
@@ -28,6 +37,8 @@ export interface ControlPlaneOptions {
   store: Store;
   /** Where the store is: the loop holds a session of its own. */
   address: Address;
+  /** What seals and opens secrets in the database. */
+  secrets: Secrets;
   compute: Compute;
   host: Host;
   mail: Mail;
@@ -58,6 +69,8 @@ export interface ControlPlaneOptions {
   acceptDatabase?: boolean;
   /** How long rows are kept; absent: `defaultRetention`. */
   retention?: Retention;
+  /** What machines do beside what the products' do: for tests. */
+  machineRoles?: MachineRoles;
   /** Done around each step of every kind: for tests. */
   aroundStep?: AroundStep;
 }
@@ -91,7 +104,7 @@ const purgeMs = 3_600_000;
 const retryMs = 1_000;
 
 export function controlPlane(options: ControlPlaneOptions): ControlPlane {
-  const { store, clock, log, context } = options;
+  const { store, secrets, clock, log, context } = options;
   // What a run asks of the world, it asks only while its claim is held.
   const guard = claimGuard();
   const compute = guard.port(options.compute);
@@ -102,7 +115,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
     connections: connections.loop,
     before: guard.check,
   });
-  const engines = { store: loopStore, clock, log, compute, host };
+  const engines = { store: loopStore, secrets, clock, log, compute, host };
   const loop = controlLoop({
     address: options.address,
     store: loopStore,
@@ -116,6 +129,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
       builder: guard.port(options.builder),
       ...(options.importLimits && { importLimits: options.importLimits }),
       context,
+      ...(options.machineRoles && { machineRoles: options.machineRoles }),
       ...(options.aroundStep && { aroundStep: options.aroundStep }),
     }),
     workers: options.workers,
@@ -165,6 +179,7 @@ export function controlPlane(options: ControlPlaneOptions): ControlPlane {
         if (!swept) return;
         await holdQuarantined(engines);
         loop.poll();
+        await observeEngines({ ...engines, context });
       })
       .catch((error: Error) => log.warn({ error: error.message }, 'the sweep failed, the next one follows'))
       .finally(() => {

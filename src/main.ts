@@ -16,8 +16,10 @@ import type { DiskAddition } from './engine/compute/port.ts';
 import { openEngines } from './engines.ts';
 import { imageNames } from './setup/images/recipe.ts';
 import { trustFiles } from './setup/trust-files.ts';
+import { KeyFileError, readKeyFile } from './store/key-file.ts';
 import { migrate } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
+import { openSecrets } from './store/secrets.ts';
 import { whenAnswering } from './take-over.ts';
 
 /** DigitalOcean's own resolvers: what a simulated droplet is told. */
@@ -26,6 +28,9 @@ const simulatedNameservers = ['67.207.67.2', '67.207.67.3'];
 /** Runs until a signal ends it. */
 async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const config = readConfig(home);
+  const { keys } = paths(home);
+  // Not at the first secret: without its keys nothing is begun.
+  readKeyFile(keys);
   const log = pino({ level: process.env.ATOLL_LOG_LEVEL ?? 'info' });
   const address = config.databaseUrl
     ? { url: config.databaseUrl }
@@ -40,6 +45,7 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   const plane = controlPlane({
     store,
     address,
+    secrets: openSecrets(keys),
     ...engines,
     clock: systemClock,
     log,
@@ -124,7 +130,7 @@ if (!values.home) throw new Error('Usage: node src/main.ts --home DIR [--accept-
 try {
   await run(values.home, values['accept-database']);
 } catch (error) {
-  if (!(error instanceof ForeignEngines)) throw error;
+  if (!(error instanceof ForeignEngines || error instanceof KeyFileError)) throw error;
   console.error(error.message);
   process.exit(1);
 }

@@ -12,8 +12,10 @@ import { type Inventory, quarantine, type SweepDeps } from './control/sweep.ts';
 import type { Compute } from './engine/compute/port.ts';
 import type { Host } from './engine/node/port.ts';
 import { forgetForeignEvents } from './store/events.ts';
+import type { Secrets } from './store/secrets.ts';
 
 export interface TakeOverDeps extends SweepDeps {
+  secrets: Secrets;
   compute: Compute;
   host: Host;
   inventories: readonly Inventory[];

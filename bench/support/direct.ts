@@ -1,7 +1,8 @@
 /** Droplets made straight through Incus' API, as the baseline: the same image, body, metadata and neighbour entry. */
 import { splitRange } from '../../src/cloud/addresses/index.ts';
-import { hostEntry, macOf } from '../../src/cloud/droplets/host-entry.ts';
+import { hostEntry } from '../../src/cloud/droplets/host-entry.ts';
 import { type DropletRow, dropletRow, instanceName } from '../../src/cloud/droplets/row.ts';
+import { macOf } from '../../src/cloud/guest-ids.ts';
 import { findSize } from '../../src/cloud/sizes/index.ts';
 import { paths, readConfig } from '../../src/config.ts';
 import { type IncusClient, incusClient } from '../../src/engine/compute/incus/client.ts';

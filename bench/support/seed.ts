@@ -25,11 +25,11 @@ export async function seedDroplets(atoll: BenchAtoll, count: number): Promise<vo
        from droplets, generate_series(1, $1::int - 1) n
        returning id, team_id, region, public_ipv4, private_ipv4, vpc_id, created_at
      ), outside as (
-       insert into addresses (pool, ip, droplet_id) select 'public', public_ipv4, id from made
-       on conflict (pool, ip) do update set droplet_id = excluded.droplet_id
+       insert into addresses (pool, ip, owner) select 'public', public_ipv4, 'do:droplet:' || id from made
+       on conflict (pool, ip) do update set owner = excluded.owner
      ), inside as (
-       insert into addresses (pool, ip, droplet_id) select 'vpc:' || vpc_id, private_ipv4, id from made
-       on conflict (pool, ip) do update set droplet_id = excluded.droplet_id
+       insert into addresses (pool, ip, owner) select 'vpc:' || vpc_id, private_ipv4, 'do:droplet:' || id from made
+       on conflict (pool, ip) do update set owner = excluded.owner
      )
      insert into actions (team_id, type, status, resource_type, resource_id, region, started_at, completed_at)
      select team_id, 'create', 'completed', 'droplet', id::text, region, created_at, created_at from made`,

@@ -10,11 +10,18 @@ import { canExecute, ensureUser, privateDirectory, showing, type User } from '..
 import { migrate } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
-import { checkout, codeDirectories, ensureControlPlane, ensureHostd } from './control-plane.ts';
+import {
+  checkNewAddress,
+  checkout,
+  codeDirectories,
+  ensureControlPlane,
+  ensureHostd,
+} from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
 import { bringImages, parseProducts, releaseImages } from './golden.ts';
 import { registerHome, writeFileAtomically } from './machine.ts';
+import { ensureKeys } from './secrets-keys.ts';
 import { type Steps, together } from './steps.ts';
 import { ensureTls } from './tls.ts';
 
@@ -26,6 +33,8 @@ export interface UpOptions extends ConfigOptions {
   /** Whose images are built now and kept, and whose no longer: `balancers,databases`. */
   products?: string | undefined;
   withoutProducts?: string | undefined;
+  /** Makes a new key file though secrets were sealed with one that is lost. */
+  acceptLostSecrets?: boolean | undefined;
 }
 
 export interface Running {
@@ -73,11 +82,12 @@ async function userOf(home: string, mode: Config['mode'], user: User): Promise<U
   return shown;
 }
 
-/** PostgreSQL (unless somebody else's is used), and its schema. */
+/** PostgreSQL (unless somebody else's is used), its schema, and the keys of the secrets in it. */
 async function bringDatabase(
   home: string,
   config: Config,
   user: User | undefined,
+  { acceptLostSecrets: acceptLost = false }: UpOptions,
   { step }: Steps,
 ): Promise<void> {
   await step('PostgreSQL', async () => {
@@ -90,6 +100,8 @@ async function bringDatabase(
       const ran = await migrate(store.pool);
       return ran.length > 0 ? ran.join(', ') : 'up to date';
     });
+    const now = systemClock.now();
+    await step('secrets', () => ensureKeys({ home, user, db: store.db, now }, { acceptLost }));
   });
 }
 
@@ -145,6 +157,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
   const { user: service } = await ensureUser();
   const before = existsSync(paths(home).config) ? readConfig(home) : undefined;
   const { config, changes, created } = await configure(home, options);
+  if (before) await checkNewAddress(before.listen, config.listen);
   let user = service;
   await step('configuration', async () => {
     const tls = await ensureTls(home, config, { cert: options.tlsCert, key: options.tlsKey, user });
@@ -159,7 +172,7 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
 
   const engine =
     realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(undefined);
-  const database = bringDatabase(home, config, user, steps).catch((error: unknown) => {
+  const database = bringDatabase(home, config, user, options, steps).catch((error: unknown) => {
     keepDatabaseUrl(home, config, before, user);
     throw error;
   });

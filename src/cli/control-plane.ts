@@ -67,7 +67,16 @@ export function codeDirectories(): Shown[] {
   return [{ path: checkout }, { path: dirname(nodeProgram()) }];
 }
 
-/** Throws with the remedy where another program has the address. */
+/**
+ * Throws with the remedy where a home that has an address cannot have the one that it is to change to: before anything is
+ * stopped or written down for it. A port that it keeps is its own control plane's.
+ */
+export async function checkNewAddress(before: Config['listen'], next: Config['listen']): Promise<void> {
+  if (before.host === next.host && before.port === next.port) return;
+  await checkAddressFree({ host: next.host, port: before.port === next.port ? 0 : next.port });
+}
+
+/** Throws with the remedy where another program has the address. Port 0: where it is none of this machine. */
 async function checkAddressFree({ host, port }: Config['listen']): Promise<void> {
   const server = createServer();
   try {
@@ -81,7 +90,10 @@ async function checkAddressFree({ host, port }: Config['listen']): Promise<void>
       });
     }
     if (code === 'EADDRNOTAVAIL')
-      throw new Error(`${host} is no address of this machine (--listen)`, { cause: error });
+      throw new Error(
+        `${host} is no address of this machine: give one that it has by --listen, or 0.0.0.0 for all.`,
+        { cause: error },
+      );
     throw error;
   } finally {
     server.close();

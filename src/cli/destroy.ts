@@ -29,6 +29,7 @@ const homeEntries = [
   'operator',
   'pg',
   'run',
+  'secrets',
   'simulated',
   'tls',
   'try',

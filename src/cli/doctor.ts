@@ -54,7 +54,8 @@ export default defineCommand({
 Usage: atoll doctor
 
 Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
-wrong with the Atoll of this home: volumes whose bytes are missing, and what hostd cannot put right.
+wrong with the Atoll of this home: volumes whose bytes are missing, keys of its secrets that are, and what hostd cannot
+put right.
 `,
   async run({ home }) {
     console.log(

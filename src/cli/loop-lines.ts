@@ -15,6 +15,7 @@ const longest = 120;
 /** What the control loop has to do, as lines: a line for each kind, and one for its last error. */
 export function loopLines({ loops, kinds, counts }: LoopReport, now: Date): string[] {
   const all = [...new Set([...kinds.map(({ kind }) => kind), ...Object.keys(counts)])].sort();
+  const width = Math.max(...all.map((kind) => kind.length)) + 2;
   const lines = all.flatMap((kind) => {
     const state = kinds.find((each) => each.kind === kind);
     const wakeToDone = counts[kind]?.wakeToDone;
@@ -28,9 +29,9 @@ export function loopLines({ loops, kinds, counts }: LoopReport, now: Date): stri
     if (parts.length === 0) return [];
     const error = state?.lastError?.replaceAll('\n', ' ');
     return [
-      `  ${kind.padEnd(16)}${parts.join(', ')}`,
+      `  ${kind.padEnd(width)}${parts.join(', ')}`,
       ...(error
-        ? [`  ${''.padEnd(16)}${error.length > longest ? `${error.slice(0, longest)}…` : error}`]
+        ? [`  ${''.padEnd(width)}${error.length > longest ? `${error.slice(0, longest)}…` : error}`]
         : []),
     ];
   });

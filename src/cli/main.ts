@@ -15,11 +15,19 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
     summary: 'what the engines hold and the database does not know',
     load: () => import('./orphans.ts'),
   },
+  machines: {
+    summary: "products' machines, which are no droplets",
+    load: () => import('./machines.ts'),
+  },
+  secrets: {
+    summary: 'the keys that secrets are sealed with; rotate them',
+    load: () => import('./secrets.ts'),
+  },
   test: { summary: 'run the whole test suite', load: () => import('./test.ts') },
 };
 
 function overview(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(9)}${summary}`);
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
   return `Atoll: a developer cloud of one's own that speaks the DigitalOcean API v2
 
 Usage: atoll COMMAND [options]

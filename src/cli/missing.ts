@@ -1,9 +1,10 @@
-/** Bytes that were kept and are missing, and what else hostd cannot put right: for `doctor` and `status`. */
+/** Bytes that were kept and are missing, keys that are, and what else hostd cannot put right: for `doctor` and `status`. */
 import { missingBytes } from '../cloud/index.ts';
 import type { MissingBytes } from '../cloud/product.ts';
 import { type Config, paths } from '../config.ts';
 import type { Finding } from '../setup/capabilities.ts';
 import { withStore } from './database.ts';
+import { secretsFindings } from './secrets-keys.ts';
 
 /** More of them are one fault, and not so many. */
 const most = 20;
@@ -37,5 +38,6 @@ export function missingFindings(volumes: string, missing: MissingBytes[]): Findi
 /** All that an Atoll which runs has to complain about. `trouble`: what its hostd says. */
 export async function troubles(home: string, config: Config, trouble?: string): Promise<Finding[]> {
   const missing = missingFindings(paths(home).volumes, (await findMissingBytes(home, config)) ?? []);
-  return trouble ? [...missing, { name: 'hostd', ok: false, detail: trouble }] : missing;
+  const wrong = [...(await secretsFindings(home, config)), ...missing];
+  return trouble ? [...wrong, { name: 'hostd', ok: false, detail: trouble }] : wrong;
 }

@@ -1,6 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { readConfig } from '../config.ts';
+import { paths, readConfig } from '../config.ts';
 import { listQuarantined, requestRemoval } from '../control/quarantine.ts';
 import { openEngines } from '../engines.ts';
 import {
@@ -12,8 +12,10 @@ import {
   whyNotTrusted,
 } from '../orphans.ts';
 import { openStore } from '../store/open.ts';
+import { openSecrets } from '../store/secrets.ts';
 import { defineCommand, usageError } from './command.ts';
 import { databaseAddress, withStore } from './database.ts';
+import { table } from './table.ts';
 import { commandFor } from './up-options.ts';
 
 const mib = 2 ** 20;
@@ -38,19 +40,10 @@ function age({ createdAt, foundAt }: Orphan, now: Date): string {
 
 /** A table for a person. */
 export function formatOrphans(orphans: readonly Orphan[], now: Date): string {
-  const rows = [
+  return table([
     ['KIND', 'NAME', 'URN', 'SIZE', 'AGE'],
     ...orphans.map((orphan) => [orphan.kind, orphan.name, orphan.urn, size(orphan.bytes), age(orphan, now)]),
-  ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  ]);
 }
 
 export default defineCommand({
@@ -147,7 +140,8 @@ async function realSource(home: string): Promise<Source> {
   const config = readConfig(home);
   const store = openStore(databaseAddress(home, config), { name: 'atoll-orphans', connections: 2 });
   const engines = await openEngines(home, config, systemClock);
-  const deps = { ...engines, store, clock: systemClock, log: silentLog };
+  const secrets = openSecrets(paths(home).keys);
+  const deps = { ...engines, store, secrets, clock: systemClock, log: silentLog };
   const close = async () => {
     await engines.close();
     await store.close();

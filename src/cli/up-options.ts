@@ -15,6 +15,7 @@ export const upOptions = {
   'volume-mounts': { type: 'string' },
   'database-url': { type: 'string' },
   'accept-database': { type: 'boolean' },
+  'accept-lost-secrets': { type: 'boolean' },
   'pool-gib': { type: 'string' },
   'metrics-port': { type: 'string' },
   with: { type: 'string' },
@@ -36,6 +37,8 @@ export const upOptionsHelp = `
   --database-url URL   use this PostgreSQL instead of an own one
   --accept-database    take the database for the right one though it is not that of the engines: what it does
                        not know is quarantined, and nothing deleted (see docs/orphans.md)
+  --accept-lost-secrets
+                       make a new key file though secrets were sealed with one that is lost (see docs/secrets.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
   --with PRODUCTS      build the images of these products now, and keep them: balancers,databases
@@ -55,6 +58,7 @@ interface UpValues {
   'volume-mounts'?: string | undefined;
   'database-url'?: string | undefined;
   'accept-database'?: boolean | undefined;
+  'accept-lost-secrets'?: boolean | undefined;
   'pool-gib'?: string | undefined;
   'metrics-port'?: string | undefined;
   with?: string | undefined;
@@ -76,6 +80,7 @@ export function toUpOptions(values: UpValues): UpOptions {
     volumeMounts: values['volume-mounts'],
     databaseUrl: values['database-url'],
     acceptDatabase: values['accept-database'],
+    acceptLostSecrets: values['accept-lost-secrets'],
     poolGib: values['pool-gib'],
     metricsPort: values['metrics-port'],
     products: values.with,

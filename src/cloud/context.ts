@@ -31,6 +31,16 @@ export interface ImageHost {
   failed?: Readonly<Record<string, string>>;
 }
 
+/** How much of a host may be promised: the operator's word; what is absent is by the rule of `hosts`. */
+export interface HostRule {
+  /** How often memory is promised to what shares it. */
+  memoryRatio?: number;
+  /** How often disk is promised. */
+  diskRatio?: number;
+  /** Memory that is the host's own, MiB. */
+  keptMemoryMib?: number;
+}
+
 /** What a droplet can be made of here, and what surrounds it. */
 export interface CloudContext {
   network: PublicNetwork;
@@ -39,6 +49,7 @@ export interface CloudContext {
   imageHost: ImageHost;
   /** What is added to the disks that machines of products are made of: the certificate of this home's authority. */
   diskAdditions?: readonly DiskAddition[];
+  hostRule?: HostRule;
   /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
   hostMemoryMib: number | undefined;
 }

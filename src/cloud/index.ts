@@ -12,8 +12,10 @@ import type { CloudContext } from './context.ts';
 import { product as droplets } from './droplets/index.ts';
 import { product as firewalls } from './firewalls/index.ts';
 import { product as golden } from './golden/index.ts';
+import { product as hosts } from './hosts/index.ts';
 import { product as images } from './images/index.ts';
 import { product as keys } from './keys/index.ts';
+import { type MachineRoles, product as machines } from './machines/index.ts';
 import { product as oneClicks } from './one-clicks/index.ts';
 import type { EngineDeps, MissingBytes, OperationDeps, Product, ReconcilerDeps } from './product.ts';
 import { product as regions } from './regions/index.ts';
@@ -26,6 +28,8 @@ import { product as vpcs } from './vpcs/index.ts';
 
 /** The sweep goes through them in this order: a machine goes before the volumes and the network that it uses. */
 const products: readonly Product[] = [
+  // Droplets and volumes have their room on hosts.
+  hosts,
   account,
   actions,
   associated,
@@ -36,6 +40,7 @@ const products: readonly Product[] = [
   golden,
   images,
   keys,
+  machines,
   oneClicks,
   regions,
   reservedIps,
@@ -52,13 +57,21 @@ const shared = {
   belongings: products.flatMap(({ belongings }) => belongings ?? []),
 };
 
+/** What machines do that serve a product. */
+const machineRoles: MachineRoles = Object.assign({}, ...products.map((product) => product.machineRoles));
+
 /** Every operation that this Atoll has built. */
 export const cloudOperations = (deps: Omit<OperationDeps, keyof typeof shared>): Operation[] =>
   products.flatMap(({ operations }) => operations?.({ ...deps, ...shared }) ?? []);
 
 /** Every kind of resource that the control loop works on. */
-export const reconcilersOf = (deps: Omit<ReconcilerDeps, 'belongings'>): Reconciler[] =>
-  products.flatMap(({ reconcilers }) => reconcilers?.({ ...deps, ...shared }) ?? []);
+export const reconcilersOf = (
+  deps: Omit<ReconcilerDeps, 'belongings' | 'machineRoles'> & { machineRoles?: MachineRoles },
+): Reconciler[] =>
+  products.flatMap(
+    ({ reconcilers }) =>
+      reconcilers?.({ ...deps, ...shared, machineRoles: { ...machineRoles, ...deps.machineRoles } }) ?? [],
+  );
 
 /** What the products have in the engines: what the sweep compares with the database. */
 export const inventoriesOf = (deps: EngineDeps): Inventory[] =>
@@ -73,6 +86,11 @@ export const watched: Readonly<Record<string, string>> = Object.assign(
 /** Moves all sequences and generations past what the engines have seen. @throws EngineError */
 export async function takeOverProducts(deps: EngineDeps & { context: CloudContext }): Promise<void> {
   for (const { takeOver } of products) await takeOver?.(deps);
+}
+
+/** Writes down what the engines are like. @throws EngineError */
+export async function observeEngines(deps: EngineDeps & { context: CloudContext }): Promise<void> {
+  for (const { observe } of products) await observe?.(deps);
 }
 
 /** Keeps what is in quarantine from being given out again. */

@@ -15,12 +15,15 @@ import type { Importer, ImportLimits } from '../engine/importer/port.ts';
 import type { Mail } from '../engine/mail/port.ts';
 import type { Host } from '../engine/node/port.ts';
 import type { Operation } from '../http/operation.ts';
+import type { Secrets } from '../store/secrets.ts';
 import type { Queryable, Store, Tx } from '../store/store.ts';
 import type { CloudContext } from './context.ts';
+import type { MachineRoles } from './machine-role.ts';
 
 /** What operations are made of: the database and what does not change while the control plane runs. No engine. */
 export interface OperationDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   mode: 'real' | 'simulated';
   context: CloudContext;
@@ -32,6 +35,7 @@ export interface OperationDeps {
 /** What describes and takes over the contents of the engines. */
 export interface EngineDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   log: Log;
   compute: Compute;
@@ -47,6 +51,8 @@ export interface ReconcilerDeps extends EngineDeps {
   importLimits?: ImportLimits;
   context: CloudContext;
   belongings: readonly Belongings[];
+  /** What the products' machines do. */
+  machineRoles: MachineRoles;
   /** For tests: see `AroundStep`. */
   aroundStep?: AroundStep;
 }
@@ -61,6 +67,8 @@ export interface Product {
   taggable?: TaggableResources;
   /** Its resources that can be destroyed together with a droplet. */
   belongings?: Belongings;
+  /** What machines of its own do, by names that are unique among all products: see machines/. */
+  machineRoles?: MachineRoles;
   /** By the type of its machines' URNs: the kind of the loop that looks at one of which the engine tells something. */
   watched?: Readonly<Record<string, string>>;
   /**
@@ -68,6 +76,8 @@ export interface Product {
    * dump that is older than they are. Throws EngineError where an engine does not answer.
    */
   takeOver?(deps: EngineDeps & { context: CloudContext }): Promise<void>;
+  /** Writes down what it keeps of what the engines are like: with each sweep. */
+  observe?(deps: EngineDeps & { context: CloudContext }): Promise<void>;
   /** Keeps what is in quarantine from being given out again: after each look at the engines. */
   holdQuarantined?(deps: EngineDeps): Promise<void>;
   /** Its things whose bytes were kept and are missing, at most `most` of each kind. */

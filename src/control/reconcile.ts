@@ -35,3 +35,13 @@ export async function nudge(client: Queries, kind: string, id: string, at: Date)
     values: [kind, id, at],
   });
 }
+
+/** The same in the transaction that writes down what was seen. */
+export async function nudgeIn(tx: Queryable, kind: string, id: string, at: Date): Promise<void> {
+  await sql`insert into reconcile as r (kind, id, due, woken_at) values (${kind}, ${id}, ${at}, ${at})
+    on conflict on constraint reconcile_pkey do update set wanted = r.wanted + 1,
+      due = case when r.attempts = 0 and r.waits = 0 then least(r.due, excluded.due) else r.due end,
+      woken_at = case when r.done < r.wanted then coalesce(r.woken_at, excluded.woken_at) else excluded.woken_at end`.execute(
+    tx,
+  );
+}

@@ -22,6 +22,7 @@ import { poolCare } from './pool.ts';
 import { protocolServer } from './protocol.ts';
 import { addressFiles, addressRegistry, reservedAddresses } from './reserved.ts';
 import { listenOnSocket, refuseSecond } from './socket.ts';
+import { spaceOf } from './space.ts';
 import { volumeStore } from './volumes/volumes.ts';
 
 /*
@@ -84,6 +85,10 @@ async function serve(home: string, group: string): Promise<void> {
     cloud: cloudFile(paths(home).hostdState),
     network,
     metadataServes: metadata.serves,
+    diskCapacity: async () => ({
+      home: await spaceOf(home),
+      volumes: await volumes.space(),
+    }),
   });
   const stop = new AbortController();
   let metadataRuns: Promise<void> | undefined;

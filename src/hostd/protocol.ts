@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { digest } from '../engine/node/digest.ts';
+import type { HostCapacity } from '../engine/node/port.ts';
 import type { Agent } from './agent.ts';
 import type { Builds } from './builds/builds.ts';
 import { buildAnswer, NoRecipe, parseBuildOrder, recipeNamed } from './builds/route.ts';
@@ -41,6 +42,7 @@ export interface ProtocolParts {
   cloud: CloudFile;
   network: PublicNetwork;
   metadataServes: () => boolean;
+  diskCapacity: () => Promise<HostCapacity>;
 }
 
 /** A refusal with the status it is answered with. */
@@ -94,6 +96,7 @@ const named = [
  *   `{instead}` begins to build it, unless one is there other than that build; `POST /builds/{name}/updates`: `{updates}`,
  *   what the mirror has newer, see builds/builds.ts. 404 where there is no such recipe.
  * - `GET /survey`: `{droplets, newest}`: the droplets in force with their addresses, and the newest generation seen.
+ * - `GET /capacity`: `{capacity}`: what its disks have, and have free.
  * - `GET /cloud`: `{mark}`, whose the host is, absent where nobody has said; `PUT /cloud` with `{cloud, since}`.
  * - `PUT /disks/{instance}` with `{bytes, room}`: limits the disk of an instance of Incus, see pool.ts; 404 where there
  *   is none.
@@ -135,8 +138,19 @@ export function protocolServer(parts: ProtocolParts): Server {
 }
 
 function operationsOf(parts: ProtocolParts): Operations {
-  const { agent, droplets, reserved, volumes, conversions, builds, pool, cloud, network, metadataServes } =
-    parts;
+  const {
+    agent,
+    droplets,
+    reserved,
+    volumes,
+    conversions,
+    builds,
+    pool,
+    cloud,
+    network,
+    metadataServes,
+    diskCapacity,
+  } = parts;
   return {
     async 'PUT /droplets/{id}'({ id, body }) {
       const { entry, generation } = parsePublication(await body(), Number(id), network);
@@ -158,6 +172,7 @@ function operationsOf(parts: ProtocolParts): Operations {
       droplets: droplets.all().map(({ id, ipv4, ipv6 }) => ({ id, addresses: ipv6 ? [ipv4, ipv6] : [ipv4] })),
       newest: Math.max(droplets.newest(), reserved.newest()),
     }),
+    'GET /capacity': async () => ({ capacity: await diskCapacity() }),
     async 'GET /cloud'() {
       const mark = await cloud.read();
       return mark ? { mark } : {};

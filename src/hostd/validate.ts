@@ -66,7 +66,7 @@ const metadata = z.strictObject({
 
 const publication: z.ZodType<Publication> = z.strictObject({
   generation: z.int().min(0),
-  entry: z.strictObject({ id: dropletId, mac, ipv4, ipv6: ipv6.optional(), metadata }),
+  entry: z.strictObject({ id: dropletId, mac, ipv4, ipv6: ipv6.optional(), metadata: metadata.optional() }),
 });
 
 /** Whether it may be made where it is absent: only who says so has it made. */
@@ -104,7 +104,7 @@ const publishedAddress = z.strictObject({
 export function parsePublication(value: unknown, id: number, network: PublicNetwork): Publication {
   const { generation, entry } = checked(publication, value);
   if (entry.id !== id) throw new InvalidEntry('entry.id: is not the id of the path');
-  if (entry.metadata.droplet_id !== id) {
+  if (entry.metadata && entry.metadata.droplet_id !== id) {
     throw new InvalidEntry('entry.metadata.droplet_id: is not the id of the droplet');
   }
   for (const field of ['ipv4', 'ipv6'] as const) {

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { KeyFileError } from '../store/key-file.ts';
 import { ApiError, notFound } from './errors.ts';
 
 /** The body of every error answer. */
@@ -40,7 +41,9 @@ export function toApiError(error: unknown, bodyLimit: number): ApiError {
   if (typeof code === 'string' && code.startsWith('FST_') && isClientError(statusCode)) {
     return new ApiError('bad_request', String(message));
   }
-  if (isDatabaseAway(code, message)) return new ApiError('service_unavailable');
+  // Both come back without the client's doing.
+  if (isDatabaseAway(code, message) || error instanceof KeyFileError)
+    return new ApiError('service_unavailable');
   return new ApiError('server_error');
 }
 

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../test/support/until.ts';
 import { drivenClock } from '../base/clock.ts';
+import { KeyFileError } from '../store/key-file.ts';
 import { ApiError } from './errors.ts';
 import { RawJson } from './operation.ts';
 import { rateLimit } from './rate-limit.ts';
@@ -107,6 +108,14 @@ describe('an answer', () => {
     );
     expect([status, json().id]).toEqual([503, 'service_unavailable']);
     expect(headers['retry-after']).toBe('1');
+  });
+
+  it('while the key file of secrets is away is 503, and tells the client nothing of it', async () => {
+    const { call, logged } = start([made(() => Promise.reject(new KeyFileError('/home/keys.json is gone')))]);
+    const { status, text } = await call('GET', '/v2/made');
+    expect(status).toBe(503);
+    expect(text).not.toContain('keys.json');
+    expect(logged).toHaveLength(1);
   });
 
   it('that breaks its schema is 500 where answers are checked', async () => {

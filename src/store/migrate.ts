@@ -7,12 +7,18 @@ const directory = join(import.meta.dirname, 'migrations');
 /** The advisory lock that lets only one process migrate at a time. */
 const lock = 0x61746f6c;
 
+/** The names of all migrations, in their order. */
+export const migrationFiles = (): string[] =>
+  readdirSync(directory)
+    .filter((file) => /^\d{3}_.*\.sql$/.test(file))
+    .sort();
+
 /**
- * Brings the database to the newest schema, each numbered file in a transaction of its own, and answers the names
- * of those it ran. Refuses a database whose past migrations differ from the files (somebody edited one) or that
- * is newer than this code.
+ * Brings the database to the newest schema, or to that after `files`, each numbered file in a transaction of its own,
+ * and answers the names of those it ran. Refuses a database whose past migrations differ from the files (somebody
+ * edited one) or that is newer than this code.
  */
-export async function migrate(pool: pg.Pool): Promise<string[]> {
+export async function migrate(pool: pg.Pool, files = migrationFiles()): Promise<string[]> {
   const client = await pool.connect();
   try {
     // A long index build takes what it takes, and so does the wait for another process that is at it.
@@ -21,9 +27,6 @@ export async function migrate(pool: pg.Pool): Promise<string[]> {
     await client.query(
       'create table if not exists migrations (name text primary key, checksum text not null, at timestamptz not null default now())',
     );
-    const files = readdirSync(directory)
-      .filter((file) => /^\d{3}_.*\.sql$/.test(file))
-      .sort();
     const { rows } = await client.query<{ name: string; checksum: string }>(
       'select name, checksum from migrations order by name',
     );

@@ -37,8 +37,8 @@ export interface Actions {
 }
 
 export interface Addresses {
-  droplet_id: number | null;
   ip: string;
+  owner: string | null;
   pool: string;
   released_at: Date | null;
 }
@@ -188,6 +188,65 @@ export interface GoldenImages {
   wanted: string | null;
 }
 
+export interface HostReservations {
+  dedicated_mib: Generated<number>;
+  disk_gib: Generated<number>;
+  host_id: number;
+  shared_mib: Generated<number>;
+  urn: string;
+  vcpus: Generated<number>;
+  volume_gib: Generated<number>;
+}
+
+export interface Hosts {
+  cpus: number | null;
+  disk_ratio: Generated<number>;
+  id: number;
+  kept_memory_mib: Generated<number>;
+  memory_mib: number | null;
+  memory_ratio: Generated<number>;
+  name: string;
+  pool_bytes: number | null;
+  pool_free_bytes: number | null;
+  regions: string[] | null;
+  seen_at: Date | null;
+  volumes_bytes: number | null;
+  volumes_free_bytes: number | null;
+}
+
+export interface HostStates {
+  cpus: number | null;
+  dedicated_mib: number | null;
+  disk_gib: number | null;
+  disk_ratio: number | null;
+  id: number | null;
+  kept_memory_mib: number | null;
+  memory_mib: number | null;
+  memory_ratio: number | null;
+  name: string | null;
+  pool_bytes: number | null;
+  pool_free_bytes: number | null;
+  regions: string[] | null;
+  seen_at: Date | null;
+  shared_mib: number | null;
+  things: number | null;
+  vcpus: number | null;
+  volume_gib: number | null;
+  volumes_bytes: number | null;
+  volumes_free_bytes: number | null;
+}
+
+export interface HostTotals {
+  dedicated_mib: number;
+  disk_gib: number;
+  host_id: number;
+  shared_mib: number;
+  slot: number;
+  things: number;
+  vcpus: number;
+  volume_gib: number;
+}
+
 export interface Images {
   bytes: number | null;
   created_at: Date;
@@ -224,6 +283,45 @@ export interface Loops {
   lease_until: Date;
   owner: number;
   started_at: Generated<Date>;
+}
+
+export interface Machines {
+  applied_boot: Generated<number>;
+  applied_generation: Generated<number>;
+  boot: Generated<number>;
+  console: string | null;
+  created_at: Date;
+  deleted_at: Date | null;
+  desired: string | null;
+  disk_gib: number;
+  files: string | null;
+  generation: Generated<number>;
+  gone_at: Date | null;
+  id: Generated<number>;
+  image_digest: string | null;
+  made_at: Date | null;
+  memory_mib: number;
+  name: string;
+  nonce: Generated<string>;
+  observed: Json | null;
+  owner: string;
+  owner_id: string;
+  owner_kind: string;
+  power: Generated<string>;
+  private_ipv4: string | null;
+  public_ipv4: string | null;
+  public_ipv6: string | null;
+  reason: string | null;
+  region: string;
+  restart: Generated<string>;
+  restarted_at: Date | null;
+  restarts: Generated<number>;
+  role: string;
+  status: Generated<string>;
+  team_id: string;
+  vcpus: number;
+  version: Generated<number>;
+  vpc_id: string | null;
 }
 
 export interface Quarantined {
@@ -310,6 +408,12 @@ export interface Tokens {
   user_id: string;
 }
 
+export interface Unsealed {
+  plain: string;
+  row_id: string;
+  source: string;
+}
+
 export interface Users {
   created_at: Date;
   email: string;
@@ -380,9 +484,14 @@ export interface DB {
   droplets: Droplets;
   events: Events;
   golden_images: GoldenImages;
+  host_reservations: HostReservations;
+  host_states: HostStates;
+  host_totals: HostTotals;
+  hosts: Hosts;
   image_transfers: ImageTransfers;
   images: Images;
   loops: Loops;
+  machines: Machines;
   quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;
@@ -391,6 +500,7 @@ export interface DB {
   tags: Tags;
   teams: Teams;
   tokens: Tokens;
+  unsealed: Unsealed;
   users: Users;
   volume_snapshots: VolumeSnapshots;
   volumes: Volumes;

@@ -9,6 +9,7 @@ import { rateLimit } from '../../src/http/rate-limit.ts';
 import { buildServer } from '../../src/http/server.ts';
 import { type ChannelListener, type Listening, openSession, type Session } from '../../src/store/session.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
+import { noSecrets } from '../support/secrets.ts';
 import { simulatedContext } from '../support/simulated-context.ts';
 
 let database: TestDatabase;
@@ -234,7 +235,13 @@ const serve = (mode: 'real' | 'simulated') => {
   const session = sessionOf();
   const auth = authenticator({ store: database.store, clock, log: silent, listen: on(session) });
   const app = buildServer({
-    operations: cloudOperations({ store: database.store, clock, mode, context: simulatedContext }),
+    operations: cloudOperations({
+      store: database.store,
+      secrets: noSecrets,
+      clock,
+      mode,
+      context: simulatedContext,
+    }),
     knownOperations: [],
     authenticate: auth.authenticate,
     rateLimit: rateLimit({ perHour: 100, perMinute: 100, clock }),

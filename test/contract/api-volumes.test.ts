@@ -238,7 +238,7 @@ describe('the sweep', () => {
     await store.db.updateTable('volumes').set(gone).where('id', '=', left).execute();
     await host.deleteVolume(id);
     const deps = { store, clock: systemClock, log: silentLog, signal: new AbortController().signal };
-    const inventories = inventoriesOf({ ...deps, host, compute: atoll.compute });
+    const inventories = inventoriesOf({ ...deps, secrets: atoll.keys.secrets, host, compute: atoll.compute });
     await sweep(
       deps,
       inventories.filter(({ kind }) => kind.startsWith('volume')),

@@ -33,6 +33,7 @@ export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
     publicIpv4: (host) => ({ address: `${incus.prefix}.${host}`, prefix: 24, gateway: `${incus.prefix}.1` }),
     stopBehindOurBack: async (name) => stop(await incus.pathOf(name)),
     ipv6Prefix: `fd${incus.id.slice(0, 2)}:${incus.id}`,
+    readFile: async (name, path) => (await execute(client, await incus.pathOf(name), ['cat', path])).printed,
     imageFile: incus.imageFile,
     async volume(id) {
       const there = loops.get(id) ?? (await loopDevice(join(incus.directory, `${id}.img`)));
@@ -42,7 +43,10 @@ export async function engineOf(incus: TestIncus): Promise<EngineUnderTest> {
     async use(name, volume) {
       const sh = async (script: string) => {
         const command = ['sh', '-c', script];
-        expect(await execute(client, await incus.pathOf(name), command)).toEqual({ code: 0, output: '' });
+        expect(await execute(client, await incus.pathOf(name), command)).toMatchObject({
+          code: 0,
+          output: '',
+        });
       };
       await sh(`mount -t ext4 ${volumePath(volume.name)} /tmp`);
       await sh('cd /tmp; exec 0<&- 1>&- 2>&-; sleep 3600 & echo $! > /root/pid');

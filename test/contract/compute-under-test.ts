@@ -19,6 +19,8 @@ export interface EngineUnderTest {
   volume(id: string): Promise<VolumeAttachment>;
   /** Mounts a volume inside a machine and keeps it busy there; the answer lets go of it, but not of the mount. */
   use(name: string, volume: VolumeAttachment): Promise<() => Promise<void>>;
+  /** What a file of a running machine holds. */
+  readFile(name: string, path: string): Promise<string>;
   /** The file of an image. */
   imageFile: string;
   remove(): Promise<void>;

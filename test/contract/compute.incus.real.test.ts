@@ -7,11 +7,13 @@ import { startTestIncus, type TestIncus } from '../support/incus.ts';
 import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 import { computeContract } from './compute.contract.ts';
+import { guestContract } from './compute-guest.contract.ts';
 import { engineOf } from './compute-lab.ts';
 import { type EngineUnderTest, ensureNetworks, machineSpec } from './compute-under-test.ts';
 
 describe('on Incus', unless(await whyNoIncus()), () => {
   computeContract('incus', async () => engineOf(await startTestIncus()));
+  guestContract('incus', async () => engineOf(await startTestIncus()));
 
   describe('compute port: incus alone', () => {
     let incus: TestIncus;

@@ -1,6 +1,8 @@
 import { systemClock } from '../../src/base/clock.ts';
 import { openWorld, simulatedCompute } from '../../src/engine/compute/simulated/index.ts';
 import { computeContract } from './compute.contract.ts';
+import { guestContract } from './compute-guest.contract.ts';
+import type { EngineUnderTest } from './compute-under-test.ts';
 
 const quick = {
   create: 20,
@@ -14,7 +16,7 @@ const quick = {
   import: 5,
 };
 
-computeContract('simulated', async () => {
+const simulated = async (): Promise<EngineUnderTest> => {
   const world = await openWorld({ clock: systemClock, images: ['debian-12'], delays: quick });
   const compute = simulatedCompute(world);
   return {
@@ -28,6 +30,7 @@ computeContract('simulated', async () => {
       world.hold(id, true);
       return async () => world.hold(id, false);
     },
+    readFile: async (name, path) => world.machines.get(name)?.files?.[path] ?? '',
     imageFile: '/dev/null',
     stopBehindOurBack: (name) => world.stopBehindOurBack(name),
     deleteBehindOurBack: (name) => world.deleteBehindOurBack(name),
@@ -36,4 +39,7 @@ computeContract('simulated', async () => {
       await world.close();
     },
   };
-});
+};
+
+computeContract('simulated', simulated);
+guestContract('simulated', simulated);

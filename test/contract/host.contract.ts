@@ -4,7 +4,10 @@ import { digest } from '../../src/engine/node/digest.ts';
 import type { Host, HostDroplet } from '../../src/engine/node/port.ts';
 
 /** A droplet's entry; `number` (1..99) makes its id, MAC and addresses. */
-export function hostDroplet(number: number, changes: Partial<HostDroplet['metadata']> = {}): HostDroplet {
+export function hostDroplet(
+  number: number,
+  changes: Partial<HostDroplet['metadata']> = {},
+): Required<HostDroplet> {
   const hex = number.toString(16).padStart(2, '0');
   const mac = `02:a7:00:00:00:${hex}`;
   const ipv4 = `10.90.0.${number + 100}`;
@@ -84,6 +87,14 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
       expect(await host.published(12)).toBeUndefined();
       expect(await host.list()).not.toContain(12);
       await host.withdraw(12, 3);
+    });
+
+    it('holds a machine that serves a product, which has no metadata', async () => {
+      const { metadata: _, ...machine } = hostDroplet(17);
+      await host.publish(machine, 1);
+      expect(await host.published(17)).toBe(digest(machine));
+      await host.withdraw(17, 2);
+      expect(await host.published(17)).toBeUndefined();
     });
 
     it('takes the same generation twice', async () => {

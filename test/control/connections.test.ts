@@ -31,6 +31,7 @@ beforeAll(async () => {
   second = controlPlane({
     store,
     address,
+    secrets: atoll.keys.secrets,
     compute,
     host: atoll.host,
     importer: simulatedImporter({ compute, clock: systemClock }),

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { dropletUrn } from '../../src/cloud/droplet-state/index.ts';
 import { listQuarantined, requestRemoval } from '../../src/control/quarantine.ts';
 import {
   everythingHeld,
@@ -28,6 +29,7 @@ const deps = () => ({
   store: atoll.database.store,
   compute: atoll.engine,
   host: atoll.host,
+  secrets: atoll.keys.secrets,
   clock: systemClock,
   log: silentLog,
 });
@@ -39,19 +41,18 @@ async function orphan(): Promise<{ id: number; ip: string }> {
   await idle(atoll);
   await db().deleteFrom('reconcile').where('id', '=', String(id)).execute();
   await db().deleteFrom('droplets').where('id', '=', id).execute();
-  await db().updateTable('addresses').set({ droplet_id: null }).where('droplet_id', '=', id).execute();
+  await db().updateTable('addresses').set({ owner: null }).where('owner', '=', dropletUrn(id)).execute();
   return { id, ip: networks.v4[0].ip_address };
 }
 const holder = async (ip: string) =>
-  (await db().selectFrom('addresses').select('droplet_id').where('ip', '=', ip).executeTakeFirst())
-    ?.droplet_id;
+  (await db().selectFrom('addresses').select('owner').where('ip', '=', ip).executeTakeFirst())?.owner;
 
 describe('orphans', () => {
   it('are listed with age and size, and removed with all that belongs to them, and nothing else', async () => {
     const kept = await createDroplet(atoll.api);
     const { id, ip } = await orphan();
     await until(async () => (await listQuarantined(db())).length === 2);
-    await until(async () => (await holder(ip)) === -1);
+    await until(async () => (await holder(ip)) === 'quarantine');
     const orphans = await findOrphans(deps());
     expect(orphans).toMatchObject([
       { kind: 'machine', urn: `do:droplet:${id}`, bytes: 25 * 2 ** 30, createdAt: expect.any(Date) },

@@ -130,6 +130,7 @@ async function newPool(count: number): Promise<string> {
 const runPool = (id: string, time: Clock) =>
   autoscaleReconciler({
     store: atoll.database.store,
+    secrets: atoll.keys.secrets,
     clock: time,
     log: silentLog,
     compute: atoll.compute,

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { dropletUrn } from '../../src/cloud/droplet-state/index.ts';
 import type { TestAtoll, TestAtollOptions } from '../support/atoll.ts';
 import { createDroplet, ended, order } from '../support/droplets.ts';
 import { crashPoint, expectSurvival, idle, type Patience } from './crash-harness.ts';
@@ -40,7 +41,7 @@ export function crashContract({ engine, start, stop, only, gateCount, patience }
     const held = await atoll.database.store.db
       .selectFrom('addresses')
       .select('ip')
-      .where('droplet_id', '=', id)
+      .where('owner', '=', dropletUrn(id))
       .execute();
     const actions = await Promise.all(
       actionIds.map((action) => ended(atoll.api, action, patience?.deadlineMs)),

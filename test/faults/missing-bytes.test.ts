@@ -37,7 +37,7 @@ async function sweep(kinds = ['volume', 'volume snapshot']): Promise<void> {
   const { database, host, engine } = atoll;
   const signal = new AbortController().signal;
   const deps = { store: database.store, clock: systemClock, log: silentLog, signal };
-  const inventories = inventoriesOf({ ...deps, host, compute: engine });
+  const inventories = inventoriesOf({ ...deps, secrets: atoll.keys.secrets, host, compute: engine });
   const swept = await sweepAll(
     deps,
     inventories.filter(({ kind }) => kinds.includes(kind)),

@@ -1,6 +1,7 @@
 /** What only an older or another database can do to what is in quarantine. */
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { dropletUrn } from '../../src/cloud/droplet-state/index.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
@@ -23,7 +24,7 @@ const act = async (id: number, body: object) =>
 /** As if the dump were older than these. */
 async function forgetDroplet(id: number): Promise<void> {
   await sql`delete from reconcile where kind = 'droplet' and id = ${String(id)}`.execute(db());
-  await sql`update addresses set droplet_id = null where droplet_id = ${id}`.execute(db());
+  await sql`update addresses set owner = null where owner = ${dropletUrn(id)}`.execute(db());
   await sql`update volumes set droplet_id = null where droplet_id = ${id}`.execute(db());
   await sql`delete from droplets where id = ${id}`.execute(db());
 }
@@ -96,8 +97,8 @@ describe('a volume that a machine in quarantine has', () => {
 describe('the host entry of a machine in quarantine', () => {
   /** The droplet of another database that has the id of one here. */
   async function otherRow(id: number, change: object): Promise<void> {
-    await sql`insert into addresses (pool, ip, droplet_id) values ('public', '10.64.9.9', ${id})
-      on conflict (pool, ip) do update set droplet_id = ${id}`.execute(db());
+    await sql`insert into addresses (pool, ip, owner) values ('public', '10.64.9.9', ${dropletUrn(id)})
+      on conflict (pool, ip) do update set owner = excluded.owner`.execute(db());
     await db()
       .updateTable('droplets')
       .set({ nonce: 'other000', name: 'another', public_ipv4: '10.64.9.9', user_data: 'secret', ...change })

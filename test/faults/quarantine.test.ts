@@ -31,7 +31,7 @@ async function forget(...tables: string[]): Promise<void> {
   await sql`truncate ${sql.join([...tables, 'reconcile'].map((table) => sql.table(table)))} restart identity cascade`.execute(
     db(),
   );
-  await sql`update addresses set droplet_id = null`.execute(db());
+  await sql`update addresses set owner = null`.execute(db());
   await sql`update address_pools set next = 2 where pool like 'reserved%'`.execute(db());
   await sql`select setval('droplet_versions', 1)`.execute(db());
 }
@@ -74,7 +74,7 @@ describe('a database that knows nothing of what the engines hold', () => {
     await idle(atoll);
     // As a dump of before the droplet was made has it.
     await sql`update volumes set droplet_id = null`.execute(db());
-    await sql`update addresses set droplet_id = null`.execute(db());
+    await sql`update addresses set owner = null`.execute(db());
     await sql`delete from droplets`.execute(db());
     await atoll.restart();
     await until(async () => (await inQuarantine()).includes(`machine droplet:${droplet.id}`));
@@ -150,8 +150,8 @@ describe('a database that knows nothing of what the engines hold', () => {
     await atoll.host.withdraw(droplet.id, Number.MAX_SAFE_INTEGER);
     await until(async () => (await inQuarantine()).length === 0);
     const free = async (ip: string) =>
-      (await db().selectFrom('addresses').select('droplet_id').where('ip', '=', ip).executeTakeFirst())
-        ?.droplet_id === null;
+      (await db().selectFrom('addresses').select('owner').where('ip', '=', ip).executeTakeFirst())?.owner ===
+      null;
     await until(async () => (await free(outside)) && (await free(inside)));
   });
 });

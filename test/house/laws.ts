@@ -108,7 +108,7 @@ export const laws: Record<string, Law> = {
   'a plan is pure: it asks neither the database nor an engine': (graph) =>
     neverReaches(
       graph,
-      [...graph.keys()].filter((file) => /^src\/cloud\/.*\/(?:[a-z-]+-)?plan\.ts$/.test(file)),
+      [...graph.keys()].filter((file) => /^src\/cloud\/.*\/(?:(?:[a-z-]+-)?plan|placement)\.ts$/.test(file)),
       (file) => within('src/store', 'src/engine')(file) && file !== 'src/base/engine-error.ts',
     ),
 

@@ -290,8 +290,8 @@ it('after all of that, the numbers are right and everything is still served', as
       (select coalesce(sum(n), 0) from droplet_blocks where list like 'tag:%') as counted_taggings,
       (select count(*) from actions) as actions,
       (select sum(n) from counters where kind = 'action') as counted_actions,
-      (select count(*) from addresses a left join droplets d on d.id = a.droplet_id
-        where a.droplet_id is not null and d.id is null) as lost_addresses`);
+      (select count(*) from addresses a left join droplets d on 'do:droplet:' || d.id = a.owner
+        where a.owner is not null and d.id is null) as lost_addresses`);
   const { droplets, counted, taggings, counted_taggings, actions, counted_actions, lost_addresses } = rows[0];
   const counts = [counted, counted_taggings, counted_actions].map(Number);
   expect([...counts, lost_addresses]).toEqual([droplets, taggings, actions, 0]);

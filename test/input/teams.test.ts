@@ -44,7 +44,7 @@ async function rowsOfOthers(): Promise<string> {
   const parts = [
     ...tables.rows.map(({ name }) => of(name, 'where team_id <> $1')),
     of('taggings', 'where tag_id in (select id from tags where team_id <> $1)'),
-    of('addresses', 'where droplet_id in (select id from droplets where team_id <> $1)'),
+    of('addresses', "where owner in (select 'do:droplet:' || id from droplets where team_id <> $1)"),
     of('autoscale_history', 'where pool_id in (select id from autoscale_pools where team_id <> $1)'),
   ];
   const { rows } = await pool.query<{ line: string }>(

@@ -1,6 +1,7 @@
 /** A control plane in this process over a real Incus, with droplets that boot at once: their init is a shell script. */
 import { join } from 'node:path';
-import { macOf } from '../../src/cloud/droplets/host-entry.ts';
+import type { CloudContext } from '../../src/cloud/context.ts';
+import { macOf } from '../../src/cloud/guest-ids.ts';
 import { incusCompute } from '../../src/engine/compute/incus/index.ts';
 import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
 import type { Compute } from '../../src/engine/compute/port.ts';
@@ -15,6 +16,7 @@ export interface AtollOnIncus {
   atoll: TestAtoll;
   incus: TestIncus;
   compute: Compute;
+  context: CloudContext;
   /** The URL in Incus of a droplet. */
   path(droplet: number): Promise<string>;
   /** What a file in a droplet's disk reads. */
@@ -36,17 +38,15 @@ export async function startAtollOnIncus(options: Omit<TestAtollOptions, 'real'> 
   await compute.importImage('debian-12', incus.imageFile);
   await compute.importImage('debian-13', broken);
   const volumes = realVolumes(directory);
+  const context: CloudContext = {
+    network: { ipv4: `${prefix}.0/24`, ipv6: `fd${id.slice(0, 2)}:${id}::/64`, nameservers: [] },
+    imageHost: { mode: 'real', aliases: {}, available: ['debian-12', 'debian-13'] },
+    hostMemoryMib: undefined,
+  };
   const atoll = await startAtoll({
     ...options,
     wrap: { ...options.wrap, host: (host) => volumes.behind(options.wrap?.host?.(host) ?? host) },
-    real: {
-      compute,
-      context: {
-        network: { ipv4: `${prefix}.0/24`, ipv6: `fd${id.slice(0, 2)}:${id}::/64`, nameservers: [] },
-        imageHost: { mode: 'real', aliases: {}, available: ['debian-12', 'debian-13'] },
-        hostMemoryMib: undefined,
-      },
-    },
+    real: { compute, context },
   });
   const path = async (droplet: number) => incus.pathOf(await fullName(compute, `droplet-${droplet}`));
   const fileOf = async (droplet: number, file: string) => `${await path(droplet)}/files?path=${file}`;
@@ -54,6 +54,7 @@ export async function startAtollOnIncus(options: Omit<TestAtollOptions, 'real'> 
     atoll,
     incus,
     compute: byShortName(compute),
+    context,
     path,
     read: async (droplet, file) => client.text(await fileOf(droplet, file)),
     async write(droplet, file, content) {
@@ -65,7 +66,12 @@ export async function startAtollOnIncus(options: Omit<TestAtollOptions, 'real'> 
       return all.map(({ name }) => withoutNonce(name.slice(name.indexOf('-') + 1))).sort();
     },
     async close() {
-      const droplets = await atoll.database.store.db.selectFrom('droplets').select('id').execute();
+      const { db } = atoll.database.store;
+      const droplets = await db
+        .selectFrom('droplets')
+        .select('id')
+        .unionAll(db.selectFrom('machines').select('id'))
+        .execute();
       const macs = new Set(droplets.flatMap((each) => [macOf(each.id, 0), macOf(each.id, 1)]));
       await atoll.close();
       await compute.close();

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createToken } from '../../src/cloud/account/index.ts';
 import type { CloudContext } from '../../src/cloud/context.ts';
 import { simulatedImages } from '../../src/cloud/images/index.ts';
+import type { MachineRoles } from '../../src/cloud/machines/index.ts';
 import type { AroundStep } from '../../src/control/converge.ts';
 import { type ControlPlane, type ControlPlaneOptions, controlPlane } from '../../src/control-plane.ts';
 import type { Builder } from '../../src/engine/builder/port.ts';
@@ -26,6 +27,7 @@ import { recipeNames } from '../../src/setup/images/recipe.ts';
 import { type ApiClient, apiClient } from './api-client.ts';
 import { type TestDatabase, testDatabase } from './database.ts';
 import { byShortName, worldByShortName } from './names.ts';
+import { type TestSecrets, testSecrets } from './secrets.ts';
 import { simulatedContext } from './simulated-context.ts';
 
 export interface TestTeam {
@@ -49,6 +51,7 @@ export interface TestAtoll {
   /** What was mailed to the owner, by name. */
   letters: Map<string, Letter>;
   database: TestDatabase;
+  keys: TestSecrets;
   /** A client with all scopes of the first team. */
   api: ApiClient;
   team: TestTeam;
@@ -81,6 +84,8 @@ export interface TestAtollOptions {
   slowWorkers?: number;
   /** How often the loop looks for wakes that it was not told of, ms: seldom, where days pass in a moment. */
   resyncMs?: number;
+  /** What machines do, beside what those of products do. */
+  machineRoles?: MachineRoles;
   /** How often engines and database are compared, ms. */
   sweepMs?: number;
   log?: Logger;
@@ -96,6 +101,7 @@ const contextOf = ({ real, imports = true }: TestAtollOptions): CloudContext =>
 export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAtoll> {
   const clock = options.clock ?? systemClock;
   const database = await testDatabase(options.connections);
+  const keys = testSecrets();
   const world = await openWorld({ clock, images: simulatedImages(), delays: options.delays ?? noDelays });
   const compute = options.real?.compute ?? simulatedCompute(world);
   const host = simulatedHost();
@@ -108,6 +114,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
     const plane = controlPlane({
       store: database.store,
       address: database.address,
+      secrets: keys.secrets,
       compute: wrapped,
       importer: options.imports === false ? noImporter : importer,
       builder: options.wrap?.builder?.(builder) ?? builder,
@@ -126,6 +133,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       // What is killed here ends at once: the next need not wait for it to come back.
       lease: { ms: 10_000, goneMs: 150 },
       ...(options.sweepMs !== undefined && { sweepMs: options.sweepMs }),
+      ...(options.machineRoles && { machineRoles: options.machineRoles }),
       ...changes,
     });
     await plane.start();
@@ -168,6 +176,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       return importer;
     },
     database,
+    keys,
     team: first,
     api: client(first.token),
     async newTeam(scopes = ['*']) {
@@ -189,6 +198,7 @@ export async function startAtoll(options: TestAtollOptions = {}): Promise<TestAt
       await plane.stop();
       await world.close();
       await database.drop();
+      keys.remove();
     },
   };
 }

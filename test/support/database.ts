@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { migrate, migrationFiles } from '../../src/store/migrate.ts';
 import { type Address, openStore } from '../../src/store/open.ts';
 import type { Store } from '../../src/store/store.ts';
 
@@ -28,11 +29,24 @@ export function adminOf(host: string): (sql: string) => Promise<void> {
 }
 
 /** A migrated database of its own in the test run's PostgreSQL. */
-export async function testDatabase(connections = 10): Promise<TestDatabase> {
+export const testDatabase = (connections = 10): Promise<TestDatabase> =>
+  makeDatabase(`template ${templateDatabase}`, connections);
+
+/** A database as it was before a migration, such as `018_address_owners.sql`: `migrate` brings it on from there. */
+export async function databaseBefore(migration: string): Promise<TestDatabase> {
+  const database = await makeDatabase('', 2);
+  await migrate(
+    database.store.pool,
+    migrationFiles().filter((file) => file < migration),
+  );
+  return database;
+}
+
+async function makeDatabase(options: string, connections: number): Promise<TestDatabase> {
   const host = inject('postgresSocket');
   const admin = adminOf(host);
   const database = `test_${randomBytes(6).toString('hex')}`;
-  await admin(`create database ${database} template ${templateDatabase} owner atoll`);
+  await admin(`create database ${database} ${options} owner atoll`);
   const address = { socketDir: host, database, user: 'atoll' };
   const store = openStore(address, { name: 'test', connections });
   return {

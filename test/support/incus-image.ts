@@ -14,6 +14,10 @@ const programs = [
   '/bin/umount',
   '/bin/rm',
   '/bin/dd',
+  '/bin/cat',
+  '/bin/mkdir',
+  '/bin/chmod',
+  '/bin/mv',
   '/usr/bin/stat',
   '/bin/ip',
 ];

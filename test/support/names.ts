@@ -5,7 +5,7 @@
 import type { Compute } from '../../src/engine/compute/port.ts';
 import type { World } from '../../src/engine/compute/simulated/index.ts';
 
-const withNonce = /^((?:droplet|image|custom)-\d+)-[0-9a-f]{8}$/;
+const withNonce = /^((?:droplet|image|custom|machine)-\d+)-[0-9a-f]{8}$/;
 
 export const withoutNonce = (name: string): string => withNonce.exec(name)?.[1] ?? name;
 
@@ -28,7 +28,7 @@ export const fullName = async (compute: Compute, name: string): Promise<string> 
 /** The same engine, for tests: it takes and answers names without nonces. */
 export function byShortName(compute: Compute): Compute {
   const named = (key: string) =>
-    /^(get|start|stop|setBoot|delete|resize|addIpv6|setRootPassword|attachVolume|detachVolume|console|usage)$/.test(
+    /^(get|start|stop|setBoot|delete|resize|addIpv6|setRootPassword|attachVolume|detachVolume|console|usage|putFiles|runProgram)$/.test(
       key,
     ) || /^(snapshotDisk|deleteSnapshot|deleteImage)$/.test(key);
   return new Proxy(compute, {

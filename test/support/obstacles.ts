@@ -28,7 +28,7 @@ async function whyCannot(...names: string[]): Promise<string | undefined> {
 }
 
 /** Why a program cannot be called. */
-const whyNoProgram = (program: string, ...args: string[]): Promise<string | undefined> =>
+export const whyNoProgram = (program: string, ...args: string[]): Promise<string | undefined> =>
   run(program, args).then(
     () => undefined,
     () => `${program} does not work here`,

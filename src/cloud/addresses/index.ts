@@ -9,6 +9,7 @@ export {
   releaseAddresses,
   returnAddresses,
   splitRange,
+  takeAddress,
   takingAddress,
   vpcPool,
 } from './pools.ts';

@@ -1,6 +1,7 @@
 /**
- * Address management: every address of a pool is given to at most one droplet. A pool is a range: the public
- * network, or a VPC's. Rows are made in chunks as a pool is used, so that concurrent creates lock one row each.
+ * Address management: every address of a pool is given to at most one owner, who is known by its URN: a droplet, or a
+ * machine of another product. A pool is a range: the public network, or a VPC's. Rows are made in chunks as a pool is
+ * used, so that concurrent creates lock one row each.
  */
 import ipaddr from 'ipaddr.js';
 import { type RawBuilder, sql } from 'kysely';
@@ -75,7 +76,7 @@ export function keepAhead(store: Pick<Store, 'dedicated'>, pool: string, range: 
 /** How many addresses of a pool are free, up to `enough`; those too that open transactions are about to take. */
 async function freeOf(db: Queryable, pool: string): Promise<number> {
   const { rows } = await sql<{ free: number }>`select count(*) as free from
-    (select from addresses where pool = ${pool} and droplet_id is null limit ${sql.lit(enough)}) found`.execute(
+    (select from addresses where pool = ${pool} and owner is null limit ${sql.lit(enough)}) found`.execute(
     db,
   );
   return rows[0]?.free ?? 0;
@@ -84,26 +85,48 @@ async function freeOf(db: Queryable, pool: string): Promise<number> {
 /**
  * SQL that takes a free address of a pool, for a statement that does more. Its row is the address, `ip`; none where all
  * are taken.
- * @param taker a query's name, with one row, whose `id` is that of the droplet
+ * @param taker a query's name, with one row, whose `owner` is the URN of who is to have it; see `releaseAddresses`
  */
 export const takingAddress = (pool: string, taker: RawBuilder<unknown>): RawBuilder<unknown> => sql`
-  update addresses set droplet_id = taker.id, released_at = null from ${taker} as taker
+  update addresses set owner = taker.owner, released_at = null from ${taker} as taker
   where pool = ${pool} and ip = (
-    select ip from addresses where pool = ${pool} and droplet_id is null
+    select ip from addresses where pool = ${pool} and owner is null
     order by released_at nulls first, ip limit 1 for update skip locked)
   returning host(ip)::inet as ip`;
 
-/** Gives back, in the transaction that took them, what `takingAddress` took: nobody has had them. */
-export async function returnAddresses(tx: Tx, dropletId: RawBuilder<number>): Promise<void> {
-  await sql`update addresses set droplet_id = null where droplet_id in (select ${dropletId})`.execute(tx);
+/**
+ * Takes a free address of a pool, which grows where it is dry.
+ * @param owner the URN of whoever takes it
+ * @throws ApiError 422 where the range is used up
+ */
+export async function takeAddress(
+  tx: Tx,
+  store: Pick<Store, 'dedicated'>,
+  { pool, range, owner }: { pool: string; range: string; owner: string },
+): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    const { rows } = await sql<{ ip: string }>`
+      with taker as (select ${owner}::text as owner), taken as (${takingAddress(pool, sql`taker`)})
+      select host(ip) as ip from taken`.execute(tx);
+    const ip = rows[0]?.ip;
+    if (ip !== undefined) return ip;
+    // The last ones are being taken by others.
+    if (attempt === 5) throw exhausted(pool, range);
+    await growPool(store, pool, range);
+  }
 }
 
-/** Takes a droplet's addresses back into their pools. */
-export async function releaseAddresses(db: Queryable, dropletId: number, at: Date): Promise<void> {
+/** Gives back, in the transaction that took them, what `takingAddress` took: nobody has had them. */
+export async function returnAddresses(tx: Tx, owner: RawBuilder<string>): Promise<void> {
+  await sql`update addresses set owner = null where owner in (select ${owner})`.execute(tx);
+}
+
+/** Takes all addresses of an owner, known by its URN, back into their pools. */
+export async function releaseAddresses(db: Queryable, owner: string, at: Date): Promise<void> {
   await db
     .updateTable('addresses')
-    .set({ droplet_id: null, released_at: at })
-    .where('droplet_id', '=', dropletId)
+    .set({ owner: null, released_at: at })
+    .where('owner', '=', owner)
     .execute();
 }
 
@@ -158,6 +181,6 @@ const rangeSize = (range: string): number => 2 ** (32 - splitRange(range).prefix
 export const exhausted = (pool: string, range: string): ApiError =>
   unprocessable(
     pool === publicPool
-      ? `No public address is free in ${range}. Destroy a Droplet that is no longer needed.`
-      : `The VPC has no free address in ${range}. Choose another vpc_uuid or destroy a Droplet in this one.`,
+      ? `No public address is free in ${range}. Destroy a Droplet or another resource that is no longer needed.`
+      : `The VPC has no free address in ${range}. Choose another vpc_uuid, or destroy a Droplet or another resource in this one.`,
   );

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Caller } from '../../base/caller.ts';
 import type { Clock } from '../../base/clock.ts';
 import { command } from '../../control/command.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { lockable } from '../droplet-state/index.ts';
@@ -13,6 +14,7 @@ import { memberOrder, namePrefix } from './template.ts';
 
 export interface ScalingDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   context: CloudContext;
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { type Action, beginAction } from '../../control/actions.ts';
 import { type Asked, type Command, command } from '../../control/command.ts';
 import { invalid, notFound, quoted } from '../../http/errors.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import {
@@ -20,6 +21,7 @@ import { type Undo, undoColumns } from './undo.ts';
 
 export interface ActDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   context: CloudContext;
 }
@@ -28,14 +30,14 @@ const operationOf = ({ type }: Ask): string => `dropletActions_post.${type}`;
 
 async function apply(
   { tx, caller, at, changed }: Command,
-  context: CloudContext,
+  { context, secrets }: ActDeps,
   droplet: LockedDroplet,
   ask: Ask,
 ): Promise<Action> {
   // Before all else: clients come again for minutes while an event is pending.
   const changeFor = changeOf(ask.type);
   checkNothingPending(droplet);
-  const change = await changeFor({ tx, caller, droplet, ask, at, context });
+  const change = await changeFor({ tx, caller, droplet, ask, at, context, secrets });
   const resource = { resourceType: 'droplet', resourceId: String(droplet.id), region: droplet.region };
   const action = await beginAction(tx, { caller, type: ask.type, ...resource, at });
   const undo = Object.fromEntries(
@@ -60,7 +62,7 @@ export function actOnDroplet(
 ): Promise<Action> {
   const { caller, body } = request;
   return command(deps, request, operationOf(body), async (acting) =>
-    apply(acting, deps.context, await lockDroplet(acting.tx, caller, dropletId), body),
+    apply(acting, deps, await lockDroplet(acting.tx, caller, dropletId), body),
   );
 }
 
@@ -76,7 +78,7 @@ export function actOnTagged(deps: ActDeps, request: Asked & { body: Ask }, tag: 
     if (droplets.length === 0) throw notFound(`No Droplet has the tag ${quoted(tag)}.`);
     const actions: Action[] = [];
     for (const droplet of droplets) {
-      actions.push(await apply(acting, deps.context, droplet, request.body));
+      actions.push(await apply(acting, deps, droplet, request.body));
     }
     return actions;
   });

@@ -2,6 +2,7 @@
 import type { Static } from 'typebox';
 import type { Caller } from '../../base/caller.ts';
 import { invalid, quoted, unprocessable } from '../../http/errors.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Tx } from '../../store/store.ts';
 import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';
@@ -11,7 +12,7 @@ import { isImageOf, newSnapshot, type OrderedImage, orderImage } from '../images
 import { findSize, orderableSize } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { checkName } from './create.ts';
-import { newPassword, newRootAccess } from './root-access.ts';
+import { newPassword, newRootAccess, sealPassword } from './root-access.ts';
 import type { DropletActionRequest } from './schema.ts';
 import type { Undo } from './undo.ts';
 
@@ -34,6 +35,7 @@ export interface Acting {
   ask: Ask;
   at: Date;
   context: CloudContext;
+  secrets: Secrets;
 }
 
 /** @throws ApiError where the request or the droplet's state does not allow it */
@@ -61,13 +63,17 @@ const changes: Record<string, ChangeFor> = {
     return { name: ask.name };
   },
   // It reaches the owner by mail, as on DigitalOcean.
-  password_reset: () => ({ power: 'on', new_password: newPassword(), root_password_hash: null }),
+  password_reset: ({ droplet, secrets }) => ({
+    power: 'on',
+    new_password: sealPassword(secrets, droplet.id, newPassword()),
+    root_password_hash: null,
+  }),
   resize: resize,
-  rebuild: async ({ tx, caller, droplet, ask, context }) => {
+  rebuild: async ({ tx, caller, droplet, ask, context, secrets }) => {
     if (ask.image === undefined)
       throw invalid('image', 'is missing: the id or slug of the image to rebuild from.');
     const image = await orderImage(tx, caller.teamId, ask.image, placeOf(droplet, context));
-    return { ...newDisk(droplet, image), ...(await accessAfterRebuild(droplet, image)) };
+    return { ...newDisk(droplet, image), ...(await accessAfterRebuild(droplet, image, secrets)) };
   },
   restore: async ({ tx, caller, droplet, ask, context }) => {
     if (ask.image === undefined)
@@ -158,10 +164,15 @@ function newDisk(droplet: LockedDroplet, image: { id: number; minDisk: number })
  * A new disk has none of the old one's passwords: without SSH keys a new one is mailed. Not where it is the disk of this
  * very droplet again, whose first boot is over: it has the password it had.
  */
-async function accessAfterRebuild(droplet: LockedDroplet, image: OrderedImage): Promise<Change> {
+async function accessAfterRebuild(
+  droplet: LockedDroplet,
+  image: OrderedImage,
+  secrets: Secrets,
+): Promise<Change> {
   if (image.dropletId === droplet.id) return {};
   if (droplet.public_keys.length > 0 || image.custom) return { root_password_hash: null };
-  return newRootAccess();
+  const { password, root_password_hash } = await newRootAccess();
+  return { new_password: sealPassword(secrets, droplet.id, password), root_password_hash };
 }
 
 /** The id that a restore names; 0, which no image has, for text that is none. */

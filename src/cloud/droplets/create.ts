@@ -1,10 +1,11 @@
 /** Creating droplets: all of a request's, or none. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Static } from 'typebox';
 import type { Clock } from '../../base/clock.ts';
 import { beginningAction, nextActionId } from '../../control/actions.ts';
 import { type Asked, command } from '../../control/command.ts';
 import { invalid, unprocessable } from '../../http/errors.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Store, Tx } from '../../store/store.ts';
 import {
   exhausted,
@@ -26,12 +27,13 @@ import { orderableSize } from '../sizes/index.ts';
 import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import { placeVolumes, volumesFor, volumeUrn } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
-import { newRootAccess, type RootAccess } from './root-access.ts';
+import { newRootAccess, sealPassword } from './root-access.ts';
 import { type DropletRow, dropletRow } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
 
 export interface CreateDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   context: CloudContext;
 }
@@ -117,10 +119,12 @@ export async function createDroplets(
         features,
         user_data: body.user_data || null,
         public_keys: keys.map((key) => key.public_key),
-        access: access[index],
+        root_password_hash: access[index]?.root_password_hash ?? null,
         publicNetworking: body.public_networking ?? true,
         at,
       });
+      const password = access[index]?.password;
+      if (password !== undefined) await keepPassword(tx, deps.secrets, droplet.id, password);
       await placeVolumes(tx, volumes, droplet.id);
       for (const volume of volumes) changed({ urn: volumeUrn(volume.id), change: 'changed', besides: true });
       if (policy) await enableBackups(tx, droplet, policy, at);
@@ -154,7 +158,7 @@ interface NewDroplet {
   features: string[];
   user_data: string | null;
   public_keys: string[];
-  access: RootAccess | undefined;
+  root_password_hash: string | null;
   publicNetworking: boolean;
   at: Date;
 }
@@ -185,18 +189,19 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
   for (let attempt = 1; ; attempt++) {
     const { rows } = await sql<Inserted & { private: boolean; public: boolean }>`
       with ids as materialized (
-        select nextval('droplets_id_seq') as id, ${nextActionId} as action_id
+        select id, ${urnOf(sql`id`)} as owner, action_id
+        from (select nextval('droplets_id_seq') as id, ${nextActionId} as action_id) drawn
       ), outside as (${takingAddress(publicPool, sql`ids`)}), inside as (${takingAddress(privatePool, sql`ids`)}),
       action as (${beginningAction(action, sql`ids, outside, inside`)}),
       made as (
         insert into droplets (id, team_id, name, region, size, image_id, vpc_id, features, user_data, public_keys,
-          public_ipv4, private_ipv4, created_at, pending_action_id, new_password, root_password_hash,
+          public_ipv4, private_ipv4, created_at, pending_action_id, root_password_hash,
           public_networking)
         overriding system value
         select ids.id, ${droplet.team_id}::uuid, ${droplet.name}, ${droplet.region}, ${droplet.size}, ${droplet.image_id}::bigint,
           ${droplet.vpc.id}::uuid, ${droplet.features}::text[], ${droplet.user_data}, ${droplet.public_keys}::text[],
           outside.ip, inside.ip, ${droplet.at}::timestamptz, action_id,
-          ${droplet.access?.new_password ?? null}::text, ${droplet.access?.root_password_hash ?? null}::text,
+          ${droplet.root_password_hash}::text,
           ${droplet.publicNetworking}::boolean
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
@@ -211,14 +216,23 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
       keepAhead(store, ...inside, row.private_ipv4);
       return row;
     }
-    // An address taken by the try that failed stays with an id that no droplet has: give it back.
-    await returnAddresses(tx, sql<number>`currval('droplets_id_seq')`);
+    // An address taken by the try that failed stays with a URN that no droplet has: give it back.
+    await returnAddresses(tx, urnOf(sql`currval('droplets_id_seq')`));
     const dry = row?.public ? inside : outside;
     // The last ones are being taken by others.
     if (attempt === 5) throw exhausted(...dry);
     await growPool(store, ...dry);
   }
 }
+
+/** Sealed for its droplet, whose id is not known before. */
+async function keepPassword(tx: Tx, secrets: Secrets, id: number, password: string): Promise<void> {
+  const new_password = sealPassword(secrets, id, password);
+  await tx.updateTable('droplets').set({ new_password }).where('id', '=', id).execute();
+}
+
+/** `dropletUrn` in SQL. */
+const urnOf = (id: RawBuilder<unknown>) => sql<string>`${dropletUrn('')}::text || ${id}`;
 
 async function addIpv6(tx: Tx, droplet: Inserted, network: PublicNetwork): Promise<void> {
   const address = pairedIpv6(droplet.public_ipv4, network.ipv4, network.ipv6);

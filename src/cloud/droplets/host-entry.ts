@@ -2,14 +2,9 @@
 import type { HostDroplet, MetadataAddress, MetadataInterface } from '../../engine/node/port.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { PublicNetwork } from '../context.ts';
+import { macOf } from '../guest-ids.ts';
 import type { DropletRow } from './row.ts';
 import { vendorData } from './vendor-data.ts';
-
-/** MAC addresses follow from the id: locally administered, unique among all droplets. */
-export function macOf(dropletId: number, nic: 0 | 1): string {
-  const hex = dropletId.toString(16).padStart(8, '0').slice(-8);
-  return ['0a', `0${nic}`, ...(hex.match(/../g) ?? [])].join(':');
-}
 
 export function hostEntry(row: DropletRow, network: PublicNetwork): HostDroplet {
   const ipv4 = reservedAddress(row.reserved_ipv4);

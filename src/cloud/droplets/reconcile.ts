@@ -112,7 +112,7 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
     if (!gone) return write(store.db);
     return store.transaction(async (tx) => {
       const written = await write(tx);
-      if (written) await releaseAddresses(tx, row.id, at);
+      if (written) await releaseAddresses(tx, dropletUrn(row.id), at);
       return written;
     });
   }

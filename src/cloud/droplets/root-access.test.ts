@@ -10,8 +10,8 @@ test('hashes as crypt(3) does', async () => {
 
 test('each droplet has a password of its own, of which the hash tells nothing', async () => {
   const [one, two] = await Promise.all([newRootAccess(), newRootAccess()]);
-  expect(one.new_password).toMatch(/^[\w-]{16}$/);
-  expect(one.new_password).not.toBe(two.new_password);
+  expect(one.password).toMatch(/^[\w-]{16}$/);
+  expect(one.password).not.toBe(two.password);
   expect(one.root_password_hash).toMatch(/^\$7\$[./0-9A-Za-z]{11}[0-9a-f]{24}\$[./0-9A-Za-z]{43}$/);
-  expect(one.root_password_hash).not.toContain(one.new_password);
+  expect(one.root_password_hash).not.toContain(one.password);
 });

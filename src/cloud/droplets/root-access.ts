@@ -1,14 +1,25 @@
 /** How root gets into a droplet that has no SSH keys: by a password, which its owner is mailed, as on DigitalOcean. */
 import { randomBytes, scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
+import type { Secrets } from '../../store/secrets.ts';
 
-/** What a droplet's row keeps of a password that its first boot sets. */
+/** A password that a first boot sets. */
 export interface RootAccess {
-  /** In plain text, until the letter is sent. */
-  new_password: string;
+  /** The row keeps it sealed, as `new_password`, until the letter is sent. */
+  password: string;
   /** For /etc/shadow; see `vendorData`. */
   root_password_hash: string;
 }
+
+const contextOf = (dropletId: number): string => `droplets.new_password:${dropletId}`;
+
+/** What a droplet's row keeps of a password that is to be mailed. */
+export const sealPassword = (secrets: Secrets, dropletId: number, password: string): string =>
+  secrets.seal(password, contextOf(dropletId));
+
+/** The password that a droplet's row keeps. @throws UnreadableSecret */
+export const openPassword = (secrets: Secrets, dropletId: number, sealed: string): string =>
+  secrets.open(sealed, contextOf(dropletId));
 
 /** 96 random bits: nobody finds it by trying. 16 characters of A-Z, a-z, 0-9, - and _. */
 export const newPassword = (): string => randomBytes(12).toString('base64url');
@@ -16,7 +27,7 @@ export const newPassword = (): string => randomBytes(12).toString('base64url');
 export async function newRootAccess(): Promise<RootAccess> {
   const password = newPassword();
   return {
-    new_password: password,
+    password,
     root_password_hash: await crypt(password, randomBytes(12).toString('hex')),
   };
 }

@@ -13,6 +13,7 @@ import {
   pageOf,
   paginated,
 } from '../../http/pagination.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import { actionHistory, actionView, beginOperation } from '../actions/index.ts';
 import type { CloudContext } from '../context.ts';
@@ -34,6 +35,7 @@ import { dropletTexts, dropletViewsOf } from './view.ts';
 
 export interface DropletsDeps {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   context: CloudContext;
 }

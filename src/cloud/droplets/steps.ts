@@ -6,15 +6,17 @@ import type { Run } from '../../control/loop.ts';
 import type { Compute, InstanceSpec, VolumeAttachment } from '../../engine/compute/port.ts';
 import type { Mail } from '../../engine/mail/port.ts';
 import type { Host, HostDroplet } from '../../engine/node/port.ts';
+import type { Secrets } from '../../store/secrets.ts';
 import type { Store } from '../../store/store.ts';
 import { splitRange } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
+import { macOf } from '../guest-ids.ts';
 import { diskSource, engineSnapshot, finishSnapshot } from '../images/index.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
-import { macOf } from './host-entry.ts';
 import type { Step } from './plan.ts';
 import { refuseHeldVolumes } from './quarantined.ts';
+import { openPassword } from './root-access.ts';
 import { type DropletRow, instanceName, machineSize } from './row.ts';
 
 export interface DropletEngines {
@@ -25,6 +27,7 @@ export interface DropletEngines {
 
 export interface StepDeps extends DropletEngines {
   store: Store;
+  secrets: Secrets;
   clock: Clock;
   log: Log;
   context: CloudContext;
@@ -104,9 +107,10 @@ async function attach(
  * The letter goes first: a crash in between sends the same one again, and no password is set that nobody knows. One
  * whose hash is in the vendor data is set by the machine's first boot.
  */
-async function setPassword({ compute, mail, store }: StepDeps, row: DropletRow): Promise<void> {
-  const { new_password: password, root_password_hash: hash } = row;
-  if (password === null) return;
+async function setPassword({ compute, mail, store, secrets }: StepDeps, row: DropletRow): Promise<void> {
+  const { new_password: sealed, root_password_hash: hash } = row;
+  if (sealed === null) return;
+  const password = openPassword(secrets, row.id, sealed);
   await mail.send({
     name: `droplet-${row.id}-password`,
     subject: hash === null ? `Your new root password for ${row.name}` : `Your new Droplet: ${row.name}`,

@@ -4,6 +4,7 @@ import type { InstanceState } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
+import { isMachineId } from '../guest-ids.ts';
 import { machineKind, twinsInQuarantine } from './quarantined.ts';
 import { instanceName } from './row.ts';
 import type { DropletEngines } from './steps.ts';
@@ -67,12 +68,14 @@ export function hostEntryInventory({ store, host }: DropletInventoryDeps): Inven
   return {
     kind: hostEntryKind,
     found: async () =>
-      (await host.list()).map((id) => ({
-        urn: dropletUrn(id),
-        name: String(id),
-        // The highest generation: it must win whatever the host has, and no later entry can come, as ids are never reused.
-        remove: () => host.withdraw(id, Number.MAX_SAFE_INTEGER),
-      })),
+      (await host.list())
+        .filter((id) => !isMachineId(id))
+        .map((id) => ({
+          urn: dropletUrn(id),
+          name: String(id),
+          // The highest generation: it must win whatever the host has, and no later entry can come, as ids are never reused.
+          remove: () => host.withdraw(id, Number.MAX_SAFE_INTEGER),
+        })),
     async rows(found) {
       const rows = await dropletsOf(
         store,

@@ -4,9 +4,12 @@
  */
 import { sql } from 'kysely';
 import { quarantinedNames } from '../../control/quarantine.ts';
+import { wake } from '../../control/reconcile.ts';
 import { pageSize } from '../../control/sweep.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
+import type { Queryable } from '../../store/store.ts';
+import { takeUnsealed } from '../../store/unsealed.ts';
 import {
   ensurePool,
   type HeldAddress,
@@ -17,8 +20,11 @@ import {
   vpcPool,
 } from '../addresses/index.ts';
 import type { CloudContext } from '../context.ts';
+import { dropletKind } from '../droplet-state/index.ts';
+import { productEntryKind, productMachineKind, raiseMachineVersions } from '../machines/index.ts';
 import type { EngineDeps } from '../product.ts';
 import { machineKind } from './quarantined.ts';
+import { sealPassword } from './root-access.ts';
 import { instanceName } from './row.ts';
 import { dropletIdOf, hostEntryKind } from './sweep.ts';
 
@@ -26,13 +32,8 @@ import { dropletIdOf, hostEntryKind } from './sweep.ts';
  * Ids, versions and generations go on above all that the engines have seen, so that nothing new is taken for something
  * that is there, and no host calls stale what is newest here.
  */
-export async function continueDroplets({
-  store,
-  compute,
-  host,
-  log,
-  context,
-}: EngineDeps & { context: CloudContext }): Promise<void> {
+export async function continueDroplets(deps: EngineDeps & { context: CloudContext }): Promise<void> {
+  const { store, compute, host, log, context } = deps;
   await ensurePool(store.db, publicPool, context.network.ipv4);
   const [machines, { droplets, newest }] = await Promise.all([compute.list(), host.survey()]);
   const ids = [...machines.flatMap(({ urn }) => dropletIdOf(urn) ?? []), ...droplets.map(({ id }) => id)];
@@ -42,6 +43,7 @@ export async function continueDroplets({
     if (!(await restartSequence(tx, 'droplet_versions', newest))) return false;
     await sql`update droplets set version = version where gone_at is null`.execute(tx);
     await raiseReservedVersions(tx);
+    await raiseMachineVersions(tx);
     return true;
   });
   if (older)
@@ -50,6 +52,24 @@ export async function continueDroplets({
       'the host has seen newer versions than this database: it is an older one, all versions have risen',
     );
   await continueGenerations(store, machines);
+  await sealPasswords(deps);
+}
+
+/** Those of before they were sealed: their letters are still to be sent. */
+async function sealPasswords({ store, secrets, clock }: EngineDeps): Promise<void> {
+  await store.transaction(async (tx) => {
+    for (const { rowId, plain } of await takeUnsealed(tx, 'droplets.new_password')) {
+      const id = Number(rowId);
+      const new_password = sealPassword(secrets, id, plain);
+      await tx
+        .updateTable('droplets')
+        .set({ new_password })
+        .where('id', '=', id)
+        .where('gone_at', 'is', null)
+        .execute();
+      await wake(tx, dropletKind, rowId, clock.now());
+    }
+  });
 }
 
 /**
@@ -77,10 +97,12 @@ async function continueGenerations(
   }
 }
 
-/** Keeps the addresses of machines and host entries that are in quarantine from being given out. */
+/** Keeps the addresses of machines and host entries that are in quarantine, droplets' and others', from being given out. */
 export async function holdQuarantined({ store, compute, host, clock }: EngineDeps): Promise<void> {
-  const machines = await quarantinedNames(store.db, machineKind);
-  const entries = await quarantinedNames(store.db, hostEntryKind);
+  const [machines, entries] = await Promise.all([
+    namesOf(store.db, [machineKind, productMachineKind]),
+    namesOf(store.db, [hostEntryKind, productEntryKind]),
+  ]);
   if (machines.size + entries.size === 0 && !(await holdsAddresses(store))) return;
   const [surveyed, { droplets }] = await Promise.all([compute.survey(), host.survey()]);
   const ofMachines = surveyed.filter(({ name }) => machines.has(name)).flatMap(({ addresses }) => addresses);
@@ -97,6 +119,11 @@ export async function holdQuarantined({ store, compute, host, clock }: EngineDep
   ].filter(({ ip }) => !ip.includes(':'));
   await ensureVpcPools(store, [...new Set(ofMachines.map(({ network }) => network))]);
   await holdAddresses(store, held, clock.now());
+}
+
+async function namesOf(db: Queryable, kinds: readonly string[]): Promise<Set<string>> {
+  const names = await Promise.all(kinds.map((kind) => quarantinedNames(db, kind)));
+  return new Set(names.flatMap((each) => [...each]));
 }
 
 /** The pools of those of these VPCs that the database knows. */

@@ -3,7 +3,7 @@ import { vpcsOperations } from './routes.ts';
 import { vpcNetworkInventory } from './sweep.ts';
 
 export { defaultRange, defaultVpc } from './defaults.ts';
-export { findVpc, type Vpc } from './queries.ts';
+export { findVpc, type Vpc, vpcRangeOf } from './queries.ts';
 export { VpcSchema, type VpcView, vpcView } from './view.ts';
 
 export const product: Product = {

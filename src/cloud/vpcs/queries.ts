@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type RawBuilder, type Selectable, sql } from 'kysely';
 import { isUuid } from '../../http/formats.ts';
 import type { Vpcs } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
@@ -15,3 +15,7 @@ export async function findVpc(db: Queryable, teamId: string, id: string): Promis
     .where('id', '=', id)
     .executeTakeFirst();
 }
+
+/** SQL for the range of a VPC; null where there is none. `vpc`: the column of its id. */
+export const vpcRangeOf = (vpc: string): RawBuilder<string | null> =>
+  sql<string | null>`(select ip_range from vpcs v where v.id = ${sql.ref(vpc)})`;

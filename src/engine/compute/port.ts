@@ -7,6 +7,7 @@
  */
 
 import type { CloudMark } from '../cloud-mark.ts';
+import type { DiskSpace } from '../disk-space.ts';
 
 /** A network interface. Addresses are given before the machine boots and cannot be spoofed by it. */
 export interface Nic {
@@ -44,6 +45,34 @@ export interface VolumeAttachment {
   filesystem?: { type: 'ext4' | 'xfs'; label: string };
 }
 
+/** A file that is put into a machine. Root owns it. */
+export interface GuestFile {
+  /** Absolute, without `.`, `..` or a slash at its end; directories that are missing are made. */
+  path: string;
+  content: string;
+  /** As in chmod(2): 0o600 for what is secret. */
+  mode: number;
+}
+
+/**
+ * A program of ours inside of machines that serve a product: it reads one JSON value on its standard input, does what
+ * that asks for, and prints one. It must bear to be run twice. What it is told is in no argument, no environment and no
+ * record of the engine; so secrets may be in it.
+ */
+export interface GuestProgram<Input, Output> {
+  /** Absolute path inside of the machine. */
+  path: string;
+  /** How long it may run, ms. */
+  timeoutMs: number;
+  /** Checks what it has printed. @throws Error saying what is wrong with it */
+  parse(printed: unknown): Output;
+  /**
+   * What a simulated machine does instead: pure. `remembered` is what it answered last, which the machine keeps like a
+   * file on its disk; undefined at first.
+   */
+  simulate(input: Input, remembered: unknown): { output: Output; remembered?: unknown };
+}
+
 /** What a machine is to be. */
 export interface InstanceSpec extends MachineSize {
   /** The owner, `do:droplet:<id>` or another product's; kept in the engine so that the machine can be found again. */
@@ -54,6 +83,8 @@ export interface InstanceSpec extends MachineSize {
   /** See `Instance.root`. */
   root: number;
   volumes: VolumeAttachment[];
+  /** There from its first start. */
+  files?: readonly GuestFile[];
   /** The first is eth0, the second eth1. */
   nics: Nic[];
   /** See `Instance.boot`. */
@@ -123,6 +154,16 @@ export interface Usage {
   memoryLimitBytes: number;
 }
 
+/** What the host of an engine has. What is absent has no limit, as in a simulated world. */
+export interface ComputeCapacity {
+  /** What its operator knows it by. */
+  name: string;
+  cpus: number;
+  memoryMib?: number;
+  /** Of the storage pool. */
+  pool?: DiskSpace;
+}
+
 /** A change in the engine, made by us or behind our back. */
 export interface ComputeEvent {
   /**
@@ -149,6 +190,8 @@ export interface Compute {
   list(): Promise<Instance[]>;
   /** Every machine and disk snapshot that carries an URN, with what is known of it. */
   survey(): Promise<Surveyed[]>;
+  /** What its host has, and has free by now. */
+  capacity(): Promise<ComputeCapacity>;
   /** Which cloud's the engine is; undefined where it was never told. */
   mark(): Promise<CloudMark | undefined>;
   /** Tells the engine whose it is, to be kept over restarts. */
@@ -178,6 +221,18 @@ export interface Compute {
    * otherwise; what its system still does with passwords at its first boot does not undo it. Never logged.
    */
   setRootPassword(name: string, password: string): Promise<void>;
+  /** Puts files into a machine, running or not, each as a whole or not at all; others of those names are replaced. */
+  putFiles(name: string, files: readonly GuestFile[]): Promise<void>;
+  /**
+   * Runs a program in a running machine, as root, and answers what it says.
+   * @throws EngineError `failed` where it is not there, ends in an error (whose text is told, without what the input
+   * holds) or prints something else than it should; `busy` where it takes too long, while it may go on
+   */
+  runProgram<Input, Output>(
+    name: string,
+    program: GuestProgram<Input, Output>,
+    input: Input,
+  ): Promise<Output>;
   /** Makes a volume appear inside a machine, running or not. */
   attachVolume(name: string, volume: VolumeAttachment): Promise<void>;
   /**

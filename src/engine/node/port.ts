@@ -4,6 +4,7 @@
  */
 
 import type { CloudMark } from '../cloud-mark.ts';
+import type { DiskSpace } from '../disk-space.ts';
 
 /** The metadata document of a droplet, as `GET /metadata/v1.json` at 169.254.169.254 serves it. */
 export interface MetadataDocument {
@@ -40,14 +41,15 @@ export interface MetadataInterface {
   ipv6?: { ip_address: string; cidr: number; gateway: string };
 }
 
-/** One droplet as its host must know it. */
+/** One droplet as its host must know it, or a machine that serves a product: their ids are of one kind. */
 export interface HostDroplet {
   id: number;
   /** The public NIC: the key of identity for metadata, and a permanent neighbour entry. */
   mac: string;
   ipv4: string;
   ipv6?: string;
-  metadata: MetadataDocument;
+  /** Absent for a machine that serves a product: it is answered none. */
+  metadata?: MetadataDocument;
 }
 
 /** A block volume as its host must hold it. */
@@ -84,6 +86,14 @@ export interface HostSurvey {
   newest: number;
 }
 
+/** The disks of a host. What is absent has no limit, as in a simulated world. */
+export interface HostCapacity {
+  /** Where the Atoll's home is, and in it the file of the storage pool. */
+  home?: DiskSpace;
+  /** Where the volumes are; `away`: it is not mounted. */
+  volumes?: DiskSpace | 'away';
+}
+
 /**
  * Each droplet is its own desired state: it is handed over whole, with a generation, and a host refuses a
  * generation older than the one it has seen for that droplet. Per droplet and not per host, so that a change to
@@ -103,6 +113,8 @@ export interface Host {
   list(): Promise<number[]>;
   /** What the host holds beyond what steps need to know. */
   survey(): Promise<HostSurvey>;
+  /** What its disks have, and have free by now. */
+  capacity(): Promise<HostCapacity>;
   /** Which cloud's the host is; undefined where it was never told. */
   mark(): Promise<CloudMark | undefined>;
   /** Tells the host whose it is, to be kept over restarts. */

@@ -17,7 +17,7 @@ process.setgroups?.([]);
 process.setgid?.(ownId);
 process.setuid?.(ownId);
 
-const droplets = new Map<string, Pick<HostDroplet, 'metadata'>>();
+const droplets = new Map<string, Required<Pick<HostDroplet, 'metadata'>>>();
 const server = metadataServer((ipv4) => droplets.get(ipv4));
 
 let unread = '';

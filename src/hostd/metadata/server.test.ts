@@ -6,7 +6,7 @@ import type { HostDroplet } from '../../engine/node/port.ts';
 import { closeServer } from '../listen.ts';
 import { metadataServer } from './server.ts';
 
-const droplet: HostDroplet = {
+const droplet: Required<Omit<HostDroplet, 'ipv6'>> = {
   id: 7,
   mac: '0a:00:00:00:00:07',
   ipv4: '127.0.0.1',

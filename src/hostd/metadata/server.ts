@@ -8,7 +8,7 @@ const MAX_PER_SOURCE = 20;
 const MAX_CONNECTIONS = 4096;
 
 /** What it knows of a droplet. */
-type Asking = Pick<HostDroplet, 'metadata'>;
+type Asking = Required<Pick<HostDroplet, 'metadata'>>;
 
 /**
  * The metadata service. Who asks is known by the source address of the connection alone (droplets cannot forge

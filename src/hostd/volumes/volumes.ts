@@ -1,13 +1,15 @@
 import { mkdir, open, readdir, readlink, rm, stat, symlink, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DiskSpace } from '../../engine/disk-space.ts';
 import type { Host, HostVolume } from '../../engine/node/port.ts';
 import { run } from '../exec.ts';
 import { unlessAbsent } from '../files.ts';
 import { errorText, log } from '../log.ts';
 import { keyedMutex } from '../mutex.ts';
+import { spaceOf } from '../space.ts';
 import { isUuid } from '../validate.ts';
 import { allocated, copy, NoRoom } from './copy.ts';
-import { volumeDirectory } from './directory.ts';
+import { Away, volumeDirectory } from './directory.ts';
 import { filesystemGrowth } from './grow.ts';
 import { attach, Busy, deletedMark, detach, type Loop, loops } from './loops.ts';
 import { loopMounts, type Mount } from './mounts.ts';
@@ -25,6 +27,8 @@ export interface Volumes
     Host,
     'ensureVolume' | 'deleteVolume' | 'snapshotVolume' | 'deleteVolumeSnapshot' | 'volumes'
   > {
+  /** What the disk has that the volumes are on. */
+  space(): Promise<DiskSpace | 'away'>;
   /** Throws away what was left half-made. Where the directory is away, it is waited for, and all else refused. */
   start(): Promise<void>;
   /**
@@ -175,6 +179,15 @@ export function volumeStore(where: { directory: string; known: string; links: st
       };
     },
 
+    async space() {
+      try {
+        await check();
+      } catch (error) {
+        if (error instanceof Away) return 'away';
+        throw error;
+      }
+      return spaceOf(directory);
+    },
     async start() {
       await mkdir(links, { recursive: true, mode: 0o700 });
       try {

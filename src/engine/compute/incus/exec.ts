@@ -1,17 +1,29 @@
+import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { EngineError } from '../../../base/engine-error.ts';
 import type { IncusClient } from './client.ts';
 import { says } from './errors.ts';
 
-/** How long a command may run in a machine, in ms. */
-const commandTimeoutMs = 60_000;
-/** How much is read of what a command says, in bytes: what runs there is the owner's, a shell that never ends, too. */
-const outputLimit = 64 * 1024;
+const defaultTimeoutMs = 60_000;
+/** What runs in a machine is its owner's: a shell that never ends, too. */
+const defaultOutputLimit = 64 * 1024;
 
 export interface Finished {
   code: number;
+  /** What it printed and what it complained of, in the order in which they came. */
   output: string;
+  /** The first of the two alone. */
+  printed: string;
+}
+
+export interface Execution {
+  /** What it reads; seen by nobody else: it is in no argument, no environment and no record. */
+  input?: string;
+  /** How long it may run, ms. */
+  timeoutMs?: number;
+  /** How much is read of what it says, in bytes. */
+  outputLimit?: number;
 }
 
 /** Incus fails to start a command now and then, and while the machine has hardly begun to boot. */
@@ -19,20 +31,19 @@ const retries = 5;
 const retryMs = 200;
 
 /**
- * Runs a command in a machine that runs, as root. What it is told on its standard input is seen by nobody else: it
- * is in no argument, no environment and no record. Needs no room on the machine's disk either. The command must
- * bear to be run twice.
+ * Runs a command in a machine that runs, as root. Needs no room on the machine's disk. The command must bear to be run
+ * twice.
  * @throws EngineError; not where the command itself fails
  */
 export async function execute(
   client: IncusClient,
   path: string,
   command: string[],
-  input = '',
+  execution: Execution = {},
 ): Promise<Finished> {
   for (let left = retries; ; left--)
     try {
-      return await executeOnce(client, path, command, input);
+      return await executeOnce(client, path, command, execution);
     } catch (error) {
       if (left === 0 || !says(error, /failed to retrieve PID/i)) throw error;
       await delay(retryMs);
@@ -43,24 +54,32 @@ async function executeOnce(
   client: IncusClient,
   path: string,
   command: string[],
-  input: string,
+  { input = '', timeoutMs = defaultTimeoutMs, outputLimit = defaultOutputLimit }: Execution,
 ): Promise<Finished> {
   const body = { command, interactive: false, 'wait-for-websocket': true, environment: {} };
   const run = await client.begin('POST', `${path}/exec`, {
     body,
-    timeoutMs: commandTimeoutMs,
+    timeoutMs,
   });
   const connect = (fd: string) =>
     new WebSocket(`ws+unix:${client.socketPath}:${run.operation}/websocket?secret=${run.fds[fd] ?? ''}`);
   const sockets = { control: connect('control'), stdin: connect('0'), out: connect('1'), err: connect('2') };
   try {
     let output = '';
-    for (const stream of [sockets.out, sockets.err])
+    let printed = '';
+    for (const stream of [sockets.out, sockets.err]) {
+      // A character may come in two messages.
+      const decoder = new StringDecoder('utf8');
       stream.on('message', (data: Buffer, isBinary: boolean) => {
-        if (isBinary) output += data.toString('utf8', 0, Math.max(0, outputLimit - output.length));
+        if (isBinary) {
+          const text = decoder.write(data.subarray(0, Math.max(0, outputLimit - output.length)));
+          output += text;
+          if (stream === sockets.out) printed += text;
+        }
         // Nobody listens any more: the command can say nothing more, and mostly ends.
         if (output.length >= outputLimit) stream.terminate();
       });
+    }
     sockets.stdin.on('open', () => {
       sockets.stdin.send(Buffer.from(input));
       // A text message stands for the end of the stream.
@@ -72,7 +91,7 @@ async function executeOnce(
     const { return: code } = await run.end<{ return?: number }>();
     await drained;
     if (code === undefined) throw new EngineError('failed', `incus ${path}: ${command[0]} has no exit code`);
-    return { code, output };
+    return { code, output, printed };
   } finally {
     for (const socket of Object.values(sockets)) socket.terminate();
   }

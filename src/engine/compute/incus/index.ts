@@ -8,6 +8,7 @@ import { incusClient } from './client.ts';
 import type { IncusContext } from './context.ts';
 import { isNotFound, says } from './errors.ts';
 import { watchEvents } from './events.ts';
+import { guests, writeFiles } from './guest.ts';
 import { storedImages } from './images.ts';
 import { insideMachines } from './inside.ts';
 import { type IncusInstance, instancePath, isUnborn, portInstances, remove, update } from './instances.ts';
@@ -93,14 +94,17 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     ]);
     if (there) return leave(there, spec);
     const body = instanceBody(spec, source, where);
-    // Its first boot finds what it is to mount.
-    const startsItself = body.start && !spec.volumes.some(({ filesystem }) => filesystem);
+    const files = spec.files ?? [];
+    // Its first boot finds what it is to mount, and its files.
+    const startsItself =
+      body.start && files.length === 0 && !spec.volumes.some(({ filesystem }) => filesystem);
     await admission.enter();
     try {
       await boot(context, body.name, async () => {
         await client.request('POST', '/1.0/instances', { body: { ...body, start: startsItself } });
         if (startsItself) return;
         if (!body.start) await forgetIdentity(context, body.name);
+        await writeFiles(client, instancePath(body.name), files);
         await volumeMounts(context).prepare(instancePath(body.name), spec.volumes);
         await changeState(body.name, { action: 'start', timeout: 30 });
       });
@@ -186,6 +190,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     },
     ...diskReplacement(context),
     ...insideMachines(context),
+    ...guests(context),
     ...attachments(context),
     ...diskSnapshots(context),
     ...storedImages(context),

@@ -62,12 +62,9 @@ export function insideMachines(context: IncusContext): Inside {
     },
     async setRootPassword(name, password) {
       const path = instancePath((await existing(name)).name);
-      const { code, output } = await execute(
-        client,
-        path,
-        ['sh', '-c', passwordScript],
-        `root:${password}\n`,
-      );
+      const { code, output } = await execute(client, path, ['sh', '-c', passwordScript], {
+        input: `root:${password}\n`,
+      });
       // Whatever goes by that name in the machine may say what it was told: it does not belong into the log.
       const said = output.replaceAll(password, '…').trim();
       if (code !== 0) throw new EngineError('failed', `incus: ${name}: chpasswd: ${said} (${code})`);

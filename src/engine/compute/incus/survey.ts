@@ -1,4 +1,5 @@
 /** What is in an Incus, for a control plane that takes it over; and whose it is. */
+import { availableParallelism, hostname, totalmem } from 'node:os';
 import { markText, parseMark } from '../../cloud-mark.ts';
 import type { Compute, Surveyed } from '../port.ts';
 import type { IncusContext } from './context.ts';
@@ -10,7 +11,14 @@ interface Named {
   config: Record<string, string>;
 }
 
-export function surveys({ client, placement }: IncusContext): Pick<Compute, 'survey' | 'mark' | 'setMark'> {
+interface PoolResources {
+  space: { used: number; total: number };
+}
+
+export function surveys({
+  client,
+  placement,
+}: IncusContext): Pick<Compute, 'survey' | 'capacity' | 'mark' | 'setMark'> {
   const poolPath = async () => `/1.0/storage-pools/${encodeURIComponent((await placement()).pool)}`;
 
   return {
@@ -37,6 +45,16 @@ export function surveys({ client, placement }: IncusContext): Pick<Compute, 'sur
           },
         ];
       });
+    },
+    /** The daemon answers at a unix socket: it is of this machine. */
+    async capacity() {
+      const { space } = await client.request<PoolResources>('GET', `${await poolPath()}/resources`);
+      return {
+        name: hostname(),
+        cpus: availableParallelism(),
+        memoryMib: Math.floor(totalmem() / 2 ** 20),
+        pool: { bytes: space.total, freeBytes: Math.max(0, space.total - space.used) },
+      };
     },
     async mark() {
       const pool = await client.find<Named>(await poolPath());

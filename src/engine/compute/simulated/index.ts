@@ -1,5 +1,6 @@
+import { availableParallelism } from 'node:os';
 import { EngineError } from '../../../base/engine-error.ts';
-import type { Compute, Instance, InstanceSpec } from '../port.ts';
+import type { Compute, GuestFile, Instance, InstanceSpec } from '../port.ts';
 import { simulatedDisks } from './disks.ts';
 import type { Delays, Machine, World } from './world.ts';
 
@@ -54,6 +55,7 @@ export function simulatedCompute(world: World): Compute {
       volumes: spec.volumes.map(({ id }) => id),
       ipv6: spec.nics.some(({ network, ipv6 }) => network === 'public' && ipv6),
       networks,
+      ...(spec.files && { files: filesOf(spec.files) }),
       addresses: spec.nics.flatMap(({ network, ipv4, ipv6 }) =>
         [ipv4, ipv6].flatMap((given) => (given ? [{ network, ip: given.address }] : [])),
       ),
@@ -82,6 +84,10 @@ export function simulatedCompute(world: World): Compute {
       }));
       const disks = Array.from(world.snapshots.values(), (disk) => ({ ...disk, addresses: [] }));
       return [...machines, ...disks];
+    },
+    async capacity() {
+      world.enter('capacity');
+      return { name: 'simulated', cpus: availableParallelism(), ...world.capacity };
     },
     async mark() {
       world.enter('mark');
@@ -159,6 +165,28 @@ export function simulatedCompute(world: World): Compute {
         return { volumes: volumes.filter((id) => id !== volumeId) };
       });
     },
+    async putFiles(name, files) {
+      world.enter('putFiles');
+      await change(name, (now) => ({ files: { ...now.files, ...filesOf(files) } }));
+    },
+    async runProgram(name, program, input) {
+      world.enter('runProgram');
+      if (!claim(name).running) throw new EngineError('failed', `${name} does not run`);
+      await world.take('change');
+      const now = claim(name);
+      // As it would come through a pipe.
+      const told = structuredClone(input);
+      const { output, remembered } = program.simulate(told, now.remembered?.[program.path]);
+      await world.put({ ...now, remembered: { ...now.remembered, [program.path]: remembered } });
+      try {
+        return program.parse(structuredClone(output));
+      } catch (error) {
+        throw new EngineError(
+          'failed',
+          `${name}: ${program.path} printed what it should not: ${(error as Error).message}`,
+        );
+      }
+    },
     ...simulatedDisks(world, claim),
     async console(name) {
       world.enter('console');
@@ -189,6 +217,9 @@ export function simulatedCompute(world: World): Compute {
     close: async () => {},
   };
 }
+
+const filesOf = (files: readonly GuestFile[]): Record<string, string> =>
+  Object.fromEntries(files.map(({ path, content }) => [path, content]));
 
 function seen({ urn, name, boot, root, size, volumes, ipv6, running, underWay }: Machine): Instance {
   const state = underWay ? 'transitional' : running ? 'running' : 'stopped';

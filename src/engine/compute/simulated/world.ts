@@ -1,7 +1,15 @@
 import { type Clock, sleep } from '../../../base/clock.ts';
 import { EngineError } from '../../../base/engine-error.ts';
 import type { CloudMark } from '../../cloud-mark.ts';
-import type { Compute, ComputeEvent, DiskSnapshot, Instance, Surveyed, Usage } from '../port.ts';
+import type {
+  Compute,
+  ComputeCapacity,
+  ComputeEvent,
+  DiskSnapshot,
+  Instance,
+  Surveyed,
+  Usage,
+} from '../port.ts';
 import { openJournal } from './journal.ts';
 import { type Load, loads } from './load.ts';
 
@@ -13,6 +21,10 @@ export interface Machine extends Omit<Instance, 'state'> {
   addresses?: Surveyed['addresses'];
   /** In ms since 1970. */
   createdAt?: number;
+  /** The files that were put into it, by their paths. */
+  files?: Record<string, string>;
+  /** What its programs remember, by their paths. */
+  remembered?: Record<string, unknown>;
   underWay?: keyof Delays;
 }
 
@@ -25,7 +37,7 @@ export interface Delays {
   delete: number;
   replace: number;
   snapshotDisk: number;
-  /** A resize, an address, a volume, a password. */
+  /** A resize, an address, a volume, a password, a file, a program of ours. */
   change: number;
   /** The import of an image. */
   import: number;
@@ -59,6 +71,8 @@ export interface WorldOptions {
   /** The images that it has from the beginning. */
   images: string[];
   delays?: Delays;
+  /** What its host has; absent: no limits. */
+  capacity?: Partial<ComputeCapacity>;
   /** Where the world is kept over restarts; absent: in memory only. */
   directory?: string;
 }
@@ -72,6 +86,8 @@ export interface World {
   readonly networks: ReadonlySet<string>;
   readonly snapshots: ReadonlyMap<string, DiskSnapshot>;
   readonly mark: CloudMark | undefined;
+  /** To be changed by tests; seen with the next look at the host. */
+  capacity: Partial<ComputeCapacity>;
   readonly clock: Clock;
   /** The next `times` calls of `method` throw `error` and do nothing. */
   fail(method: Method, error: EngineError, times?: number): void;
@@ -120,6 +136,7 @@ export async function openWorld({
   clock,
   images: given,
   delays = realisticDelays,
+  capacity = {},
   directory,
 }: WorldOptions): Promise<World> {
   const machines = new Map<string, Machine>();
@@ -182,6 +199,7 @@ export async function openWorld({
     machines,
     networks,
     snapshots,
+    capacity,
     get mark() {
       return mark;
     },

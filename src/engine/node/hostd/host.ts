@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import { EngineError, type EngineErrorKind } from '../../../base/engine-error.ts';
 import type { CloudMark } from '../../cloud-mark.ts';
-import type { Host, HostAddress, HostSurvey } from '../port.ts';
+import type { Host, HostAddress, HostCapacity, HostSurvey } from '../port.ts';
 
 /** How long a host may take to answer, ms. */
 const TIMEOUT_MS = 30_000;
@@ -22,6 +22,7 @@ interface Answer {
     droplets?: HostSurvey['droplets'];
     newest?: number;
     mark?: CloudMark;
+    capacity?: HostCapacity;
   };
 }
 
@@ -83,6 +84,12 @@ export function hostdHost({ socketPath }: { socketPath: string }): HostdHost {
       if (!body.droplets || body.newest === undefined)
         throw new EngineError('unavailable', `hostd at ${socketPath} is of an older release`);
       return { droplets: body.droplets, newest: body.newest };
+    },
+    async capacity() {
+      const { body } = await call('GET', '/capacity');
+      if (!body.capacity)
+        throw new EngineError('unavailable', `hostd at ${socketPath} is of an older release`);
+      return body.capacity;
     },
     async mark() {
       return (await call('GET', '/cloud')).body.mark;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { EngineError } from '../../../base/engine-error.ts';
 import { digest } from '../digest.ts';
-import type { Host, MetadataDocument } from '../port.ts';
+import type { Host, HostCapacity, MetadataDocument } from '../port.ts';
 import { openEntries, type SimulatedEntries, simulatedEntries } from './entries.ts';
 import { type MarkPlace, markFile, markInMemory } from './mark.ts';
 import { openVolumes, type SimulatedVolumes, simulatedVolumes } from './volumes.ts';
@@ -20,6 +20,8 @@ export interface SimulatedHost extends Host {
   loseVolume(id: string): Promise<() => Promise<void>>;
   /** As when the disk with the volumes is not mounted, until it is set to false. */
   setVolumesAway(away: boolean): void;
+  /** What its disks have from now on; nothing: no limits. */
+  setCapacity(space: HostCapacity): void;
 }
 
 /** A host in memory; what it holds may be kept over restarts: see `openHost`. */
@@ -29,6 +31,7 @@ export function simulatedHost(
   entries: SimulatedEntries = simulatedEntries(),
 ): SimulatedHost {
   const { droplets, addresses } = entries;
+  let space: HostCapacity = {};
   const faults: { method: Method; error: EngineError; times: number }[] = [];
 
   function failIfTold(method: Method): void {
@@ -66,6 +69,10 @@ export function simulatedHost(
       })),
       newest: entries.newest(),
     })),
+    capacity: faulty('capacity', async () => ({
+      ...space,
+      ...(disks.isAway() && { volumes: 'away' as const }),
+    })),
     mark: faulty('mark', mark.read),
     setMark: faulty('setMark', mark.write),
 
@@ -95,6 +102,9 @@ export function simulatedHost(
     writeVolume: disks.write,
     loseVolume: disks.lose,
     setVolumesAway: disks.setAway,
+    setCapacity(given) {
+      space = given;
+    },
     async close() {
       await disks.close();
       await entries.close();

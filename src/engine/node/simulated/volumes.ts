@@ -29,6 +29,7 @@ export interface SimulatedVolumes
   lose(id: string): Promise<() => Promise<void>>;
   /** As when the disk with the volumes is not mounted, until it is set to false. */
   setAway(away: boolean): void;
+  isAway(): boolean;
 }
 
 /** The volumes of a simulated host; with a `directory`, kept there over restarts. */
@@ -111,6 +112,7 @@ export function simulatedVolumes(
     setAway(value) {
       away = value;
     },
+    isAway: () => away,
     close: async () => journal?.close(),
   };
 }

@@ -1,0 +1,52 @@
+/** Machines that serve a product, on real Incus: made, told, started again, resized, removed. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { desire, removeMachine, resizeMachine } from '../../src/cloud/machines/index.ts';
+import { type AtollOnIncus, startAtollOnIncus } from '../support/atoll-on-incus.ts';
+import { keeperProgram, machineDeps, machineRoles, orderKeeper } from '../support/machines.ts';
+import { unless, whyNoIncus } from '../support/obstacles.ts';
+import { until } from '../support/until.ts';
+
+describe('on Incus', unless(await whyNoIncus()), () => {
+  let lab: AtollOnIncus;
+  beforeAll(async () => {
+    lab = await startAtollOnIncus({ machineRoles });
+  }, 60_000);
+  afterAll(() => lab.close(), 60_000);
+
+  const store = () => lab.atoll.database.store;
+  const rowOf = (id: number) =>
+    store().db.selectFrom('machines').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+  const is = (what: string, seen: () => Promise<boolean>) => until(seen, 60_000, what);
+
+  it('brings a machine to what its product desires, and keeps it there', async () => {
+    const { atoll, compute } = lab;
+    const secret = 'correct horse battery staple';
+    const id = await orderKeeper(atoll, secret, { files: [keeperProgram], public: 'ipv4' }, lab.context);
+    const machine = `machine-${id}`;
+    await is('it is active', async () => (await rowOf(id)).status === 'active');
+    expect((await rowOf(id)).observed).toEqual({ kept: secret, times: 1 });
+    // Its secrets are nowhere in Incus' records of it.
+    const { nonce } = await rowOf(id);
+    const record = await lab.incus.client.request('GET', await lab.incus.pathOf(`${machine}-${nonce}`));
+    expect(JSON.stringify(record)).not.toContain(secret);
+
+    await store().transaction((tx) =>
+      desire(tx, machineDeps(atoll, lab.context), id, { word: 'b' }, new Date()),
+    );
+    await is('it was told', async () => (await rowOf(id)).applied_generation === 2);
+    expect((await rowOf(id)).observed).toEqual({ kept: 'b', times: 2 });
+
+    await compute.stop(machine, { force: true, timeoutMs: 0 });
+    await is('it is started again and told anew', async () => (await rowOf(id)).applied_boot === 2);
+    expect(await rowOf(id)).toMatchObject({ restarts: 1, observed: { kept: 'b', times: 3 } });
+
+    await store().transaction((tx) =>
+      resizeMachine(tx, id, { vcpus: 1, memoryMib: 768, diskGib: 6 }, new Date()),
+    );
+    await is('it is larger', async () => (await compute.get(machine))?.size.memoryMib === 768);
+
+    await store().transaction((tx) => removeMachine(tx, id, new Date()));
+    await is('it is gone', async () => (await rowOf(id)).gone_at !== null);
+    expect((await lab.everything()).filter((name) => name.startsWith('machine-'))).toEqual([]);
+  }, 120_000);
+});
