@@ -9,6 +9,7 @@ import { simulatedBuilder } from './engine/builder/simulated/builder.ts';
 import { incusCompute } from './engine/compute/incus/index.ts';
 import type { Compute } from './engine/compute/port.ts';
 import { openWorld, simulatedCompute } from './engine/compute/simulated/index.ts';
+import type { DiskSpace } from './engine/disk-space.ts';
 import { hostdImporter } from './engine/importer/hostd/importer.ts';
 import { noImporter } from './engine/importer/off.ts';
 import type { Importer } from './engine/importer/port.ts';
@@ -38,8 +39,19 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
   const mail = outbox(paths(home).mail);
   if (config.mode === 'simulated') {
     const directory = join(home, 'simulated');
-    const world = await openWorld({ clock, images: simulatedImages(), directory });
+    const { cpus, memoryMib, poolGib, volumesGib } = config.simulatedHost ?? {};
+    const world = await openWorld({
+      clock,
+      images: simulatedImages(),
+      directory,
+      capacity: {
+        ...(cpus && { cpus }),
+        ...(memoryMib && { memoryMib }),
+        ...(poolGib && { pool: empty(poolGib) }),
+      },
+    });
     const host = await openHost(join(directory, 'host'));
+    if (volumesGib) host.setCapacity({ volumes: empty(volumesGib) });
     const compute = simulatedCompute(world);
     return {
       compute,
@@ -87,6 +99,9 @@ export async function openEngines(home: string, config: Config, clock: Clock): P
     },
   };
 }
+
+/** A simulated disk: nothing that is written on it fills it. */
+const empty = (gib: number): DiskSpace => ({ bytes: gib * 2 ** 30, freeBytes: gib * 2 ** 30 });
 
 /** What belongs to the cloud itself: nothing is imported from there. */
 function ownNetworks({ publicNetwork, reservedNetwork }: Config): string[] {

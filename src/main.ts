@@ -7,7 +7,7 @@ import { systemClock } from './base/clock.ts';
 import { splitRange } from './cloud/addresses/index.ts';
 import type { CloudContext } from './cloud/context.ts';
 import { type EngineImages, engineImages, importLimits } from './cloud/images/index.ts';
-import { type Config, paths, readConfig } from './config.ts';
+import { type Config, ConfigError, paths, readConfig } from './config.ts';
 import { ForeignEngines } from './control/cloud-id.ts';
 import { openOperatorPort } from './control/operator-port.ts';
 import { defaultRetention } from './control/purge.ts';
@@ -17,7 +17,7 @@ import { openEngines } from './engines.ts';
 import { imageNames } from './setup/images/recipe.ts';
 import { trustFiles } from './setup/trust-files.ts';
 import { KeyFileError, readKeyFile } from './store/key-file.ts';
-import { migrate } from './store/migrate.ts';
+import { MigrationFailed, migrate, NewerDatabase } from './store/migrate.ts';
 import { openStore } from './store/open.ts';
 import { openSecrets } from './store/secrets.ts';
 import { whenAnswering } from './take-over.ts';
@@ -65,10 +65,16 @@ async function run(home: string, acceptDatabase: boolean): Promise<void> {
   });
 
   let ending = false;
-  const operator = await openOperatorPort({ db: store.db, clock: systemClock, log, metrics: plane.metrics }, [
-    { socket: paths(home).operatorSocket },
-    ...(config.metrics ? [config.metrics] : []),
-  ]);
+  const operator = await openOperatorPort(
+    {
+      db: store.db,
+      clock: systemClock,
+      log,
+      metrics: plane.metrics,
+      outdated: () => engines.compute.outdated(),
+    },
+    [{ socket: paths(home).operatorSocket }, ...(config.metrics ? [config.metrics] : [])],
+  );
 
   const end = async (signal: string) => {
     ending = true;
@@ -118,6 +124,11 @@ function contextOf(
       builds: real ? imageNames : [],
       imports: config.customImages !== false,
     },
+    hostRule: {
+      ...(config.overcommitMemory && { memoryRatio: config.overcommitMemory }),
+      ...(config.overcommitDisk && { diskRatio: config.overcommitDisk }),
+      ...(config.reserveMemoryMib !== undefined && { keptMemoryMib: config.reserveMemoryMib }),
+    },
     diskAdditions,
     hostMemoryMib: real ? Math.floor(totalmem() / 1024 ** 2) : undefined,
   };
@@ -130,7 +141,8 @@ if (!values.home) throw new Error('Usage: node src/main.ts --home DIR [--accept-
 try {
   await run(values.home, values['accept-database']);
 } catch (error) {
-  if (!(error instanceof ForeignEngines || error instanceof KeyFileError)) throw error;
+  const told = [ForeignEngines, NewerDatabase, MigrationFailed, ConfigError, KeyFileError];
+  if (!(error instanceof Error && told.some((each) => error instanceof each))) throw error;
   console.error(error.message);
   process.exit(1);
 }

@@ -56,6 +56,7 @@ async function once(deps: TakeOverDeps): Promise<void> {
   const { store, compute, host, clock, log } = deps;
   await matchCloud({ db: store.db, clock, log }, markedEngines(compute, host), deps.acceptDatabase);
   await forgetForeignEvents(store.db);
+  await compute.renew();
   await takeOverProducts(deps);
   for (const inventory of deps.inventories)
     await quarantine(deps, inventory).catch((error: Error) => {

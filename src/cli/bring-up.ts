@@ -7,7 +7,7 @@ import { type Config, paths, readConfig } from '../config.ts';
 import { ForeignEngines } from '../control/cloud-id.ts';
 import { ensurePostgres } from '../setup/postgres.ts';
 import { canExecute, ensureUser, privateDirectory, showing, type User } from '../setup/user.ts';
-import { migrate } from '../store/migrate.ts';
+import { MigrationFailed, migrate, NewerDatabase } from '../store/migrate.ts';
 import type { Store } from '../store/store.ts';
 import { type ConfigOptions, configure, modeOf, writeConfig } from './configure.ts';
 import {
@@ -16,6 +16,8 @@ import {
   codeDirectories,
   ensureControlPlane,
   ensureHostd,
+  type OlderControlPlane,
+  olderControlPlane,
 } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { publicUrl } from './endpoint.ts';
@@ -30,11 +32,11 @@ export interface UpOptions extends ConfigOptions {
   tlsKey?: string | undefined;
   /** Takes the database for that of the engines, whatever they say. */
   acceptDatabase?: boolean | undefined;
+  /** Makes a new key file though secrets were sealed with one that is lost. */
+  acceptLostSecrets?: boolean | undefined;
   /** Whose images are built now and kept, and whose no longer: `balancers,databases`. */
   products?: string | undefined;
   withoutProducts?: string | undefined;
-  /** Makes a new key file though secrets were sealed with one that is lost. */
-  acceptLostSecrets?: boolean | undefined;
 }
 
 export interface Running {
@@ -82,12 +84,11 @@ async function userOf(home: string, mode: Config['mode'], user: User): Promise<U
   return shown;
 }
 
-/** PostgreSQL (unless somebody else's is used), its schema, and the keys of the secrets in it. */
+/** PostgreSQL (unless somebody else's is used). @throws NewerDatabase */
 async function bringDatabase(
   home: string,
   config: Config,
   user: User | undefined,
-  { acceptLostSecrets: acceptLost = false }: UpOptions,
   { step }: Steps,
 ): Promise<void> {
   await step('PostgreSQL', async () => {
@@ -95,13 +96,46 @@ async function bringDatabase(
     const { major, started } = await ensurePostgres({ home, user });
     return `${major} ${started ? 'started' : 'runs'}`;
   });
-  await withStore(home, config, async (store) => {
-    await step('database schema', async () => {
-      const ran = await migrate(store.pool);
+  await withStore(home, config, async () => {});
+}
+
+/**
+ * Brings the database to the schema of this code, and ends a control plane of other code at the moment in which its own is
+ * gone: until then it serves, and after a migration that fails it goes on.
+ */
+async function bringSchema(
+  home: string,
+  config: Config,
+  older: OlderControlPlane | undefined,
+  { step }: Steps,
+): Promise<void> {
+  const beforeCommit = () => older?.tell();
+  await withStore(home, config, ({ pool }) =>
+    step('database schema', async () => {
+      const ran = await migrate(pool, { beforeCommit });
       return ran.length > 0 ? ran.join(', ') : 'up to date';
-    });
-    const now = systemClock.now();
-    await step('secrets', () => ensureKeys({ home, user, db: store.db, now }, { acceptLost }));
+    }),
+  ).catch((error: unknown) => {
+    if (!(error instanceof MigrationFailed)) throw error;
+    throw new Error(
+      `${error.message} What ran before goes on as it was. Run ./atoll up again when what it names is put right ` +
+        '(docs/upgrading.md), or check out the version of before.',
+      { cause: error },
+    );
+  });
+}
+
+/** The keys of the secrets in the database. */
+async function bringSecrets(
+  home: string,
+  config: Config,
+  user: User | undefined,
+  { acceptLostSecrets: acceptLost = false }: UpOptions,
+  { step }: Steps,
+): Promise<void> {
+  const now = systemClock.now();
+  await withStore(home, config, async ({ db }) => {
+    await step('secrets', () => ensureKeys({ home, user, db, now }, { acceptLost }));
   });
 }
 
@@ -170,20 +204,33 @@ export async function bringUp(home: string, options: UpOptions, steps: Steps): P
     return created ? 'made' : changes.join(', ') || 'kept';
   });
 
+  const refused = (error: unknown) => {
+    // The version that it belongs to goes on with what it had.
+    if (error instanceof NewerDatabase && before) writeConfig(home, before, user?.gid);
+    else keepDatabaseUrl(home, config, before, user);
+    throw error;
+  };
+  const database = bringDatabase(home, config, user, steps).catch(refused);
+  // A home that is there may be of a newer version: its engines are left alone then.
+  if (!created) await database;
   const engine =
     realParts && user ? realParts.bringEngine(home, config, user, steps) : Promise.resolve(undefined);
-  const database = bringDatabase(home, config, user, options, steps).catch((error: unknown) => {
-    keepDatabaseUrl(home, config, before, user);
-    throw error;
-  });
   await together([database, engine]);
+  const older = olderControlPlane(home, config);
+  await bringSchema(home, config, older, steps).catch(refused);
+  await bringSecrets(home, config, user, options, steps);
   const image = (await engine)?.image;
   // What was put into the engine just now need not be put there again.
   if (image) await withStore(home, config, ({ db }) => adoptGolden(db, image, systemClock.now()));
   const processes = async () => {
+    // Also where the schema is the same: it may not understand what hostd says from now on.
+    await older?.stop();
     if (real) await step('hostd', () => ensureHostd(home, config));
     await step('control plane', () =>
-      ensureControlPlane(home, config, user, { acceptDatabase: options.acceptDatabase ?? false }),
+      ensureControlPlane(home, config, user, {
+        acceptDatabase: options.acceptDatabase ?? false,
+        replaces: older !== undefined,
+      }),
     ).catch((error: unknown) => {
       if (error instanceof ForeignEngines) keepDatabaseUrl(home, config, before, user);
       throw error;

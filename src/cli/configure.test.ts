@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { readConfig } from '../config.ts';
+import { ConfigError, homeFormat, readConfig } from '../config.ts';
 import { applyOptions, configure, modeOf, parseAliases, writeConfig } from './configure.ts';
 
 let home: string;
@@ -37,6 +37,28 @@ test('a home from before there were reserved addresses gets a range for them, on
   expect((await configure(home, {})).changes).toEqual([]);
 });
 
+test('a home of a newer version is refused in a sentence, and left as it is', async () => {
+  const { config } = await configure(home, { simulated: true });
+  const file = join(home, 'config.json');
+  const refused = (change: object) => {
+    const text = JSON.stringify({ ...config, ...change });
+    writeFileSync(file, text);
+    expect(() => modeOf(home, {})).toThrow(ConfigError);
+    expect(readFileSync(file, 'utf8')).toBe(text);
+    return () => readConfig(home);
+  };
+  expect(refused({ format: homeFormat + 1, id: 7 })).toThrow(
+    'was last brought up by a newer Atoll (format 2',
+  );
+  expect(refused({ hosts: [] })).toThrow(
+    'this version knows no hosts. If a newer Atoll has written it, use that',
+  );
+  expect(refused({ rateLimit: { ...config.rateLimit, burst: 1 } })).toThrow('knows no rateLimit.burst');
+  expect(refused({ id: 'x' })).toThrow(/config\.json: .*id/s);
+  writeFileSync(file, '{');
+  expect(() => readConfig(home)).toThrow('config.json is no JSON');
+});
+
 test('where images may come from, and how large they may be, is added and checked', async () => {
   const { config } = await configure(home, { simulated: true, imageSources: ['10.1.0.0/16'] });
   const changed = applyOptions(config, { imageSources: ['10.1.0.0/16', 'fd00::/8'], imageMaxGib: '50' });
@@ -56,6 +78,25 @@ test('what is on can be switched off, and on again', async () => {
   const on = applyOptions(off.config, { customImages: 'on' });
   expect(on).toMatchObject({ config: { customImages: true }, changes: ['custom images off -> on'] });
   expect(() => applyOptions(config, { volumeMounts: 'no' })).toThrow('--volume-mounts no: on or off');
+});
+
+test('how much of the host may be promised is checked, and told when it changes', async () => {
+  const { config } = await configure(home, { simulated: true, overcommitMemory: '2' });
+  expect(config).toMatchObject({ overcommitMemory: 2 });
+  const changed = applyOptions(config, {
+    overcommitMemory: '1.5',
+    overcommitDisk: '3',
+    reserveMemoryMib: '0',
+  });
+  expect(changed.config).toMatchObject({ overcommitMemory: 1.5, overcommitDisk: 3, reserveMemoryMib: 0 });
+  expect(changed.changes).toEqual([
+    'overcommitment of memory 2 -> 1.5',
+    'overcommitment of disk none -> 3',
+    'reserved memory, MiB none -> 0',
+  ]);
+  for (const wrong of ['0.5', 'much', ''])
+    expect(() => applyOptions(config, { overcommitDisk: wrong })).toThrow('--overcommit-disk');
+  expect(() => applyOptions(config, { reserveMemoryMib: '-1' })).toThrow('--reserve-memory-mib');
 });
 
 test('options given again change the configuration and say so', async () => {

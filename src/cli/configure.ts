@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import ipaddr from 'ipaddr.js';
-import { type Config, configSchema, paths, readConfig } from '../config.ts';
+import { type Config, configSchema, homeFormat, paths, readConfig } from '../config.ts';
 import { choosePublicNetwork, chooseReservedNetwork, type Ranges } from '../setup/public-network.ts';
 import { usageError } from './command.ts';
 import { isLoopback } from './endpoint.ts';
@@ -23,6 +23,9 @@ export interface ConfigOptions {
   /** `on` or `off`. */
   volumeMounts?: string | undefined;
   poolGib?: string | undefined;
+  overcommitMemory?: string | undefined;
+  overcommitDisk?: string | undefined;
+  reserveMemoryMib?: string | undefined;
   metricsPort?: string | undefined;
 }
 
@@ -38,6 +41,12 @@ function integer(option: string, text: string, least: number, most: number): num
   const value = Number(text);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw usageError(`--${option} ${text}: a whole number from ${least} to ${most} is needed`);
+}
+
+function ratio(option: string, text: string): number {
+  const value = Number(text);
+  if (value >= 1 && value <= 1000) return value;
+  throw usageError(`--${option} ${text}: a number from 1 to 1000 is needed`);
 }
 
 function onOrOff(option: string, text: string): boolean {
@@ -111,6 +120,12 @@ const switches = [
   ['volumeMounts', 'volume-mounts', 'mounts of volumes by droplets'],
 ] as const;
 
+/** How often something of the host is promised. */
+const ratios = [
+  ['overcommitMemory', 'overcommit-memory', 'overcommitment of memory'],
+  ['overcommitDisk', 'overcommit-disk', 'overcommitment of disk'],
+] as const;
+
 /** The configuration with what the options say, and a line for each change. */
 export function applyOptions(config: Config, options: ConfigOptions): { config: Config; changes: string[] } {
   const next = structuredClone(config);
@@ -139,6 +154,16 @@ export function applyOptions(config: Config, options: ConfigOptions): { config: 
   if (options.imageMaxGib !== undefined) {
     next.imageMaxGib = integer('image-max-gib', options.imageMaxGib, 1, 1024);
     note('largest image, GiB', config.imageMaxGib, next.imageMaxGib);
+  }
+  for (const [key, option, name] of ratios) {
+    const given = options[key];
+    if (given === undefined) continue;
+    next[key] = ratio(option, given);
+    note(name, config[key], next[key]);
+  }
+  if (options.reserveMemoryMib !== undefined) {
+    next.reserveMemoryMib = integer('reserve-memory-mib', options.reserveMemoryMib, 0, 100_000_000);
+    note('reserved memory, MiB', config.reserveMemoryMib, next.reserveMemoryMib);
   }
   if (options.metricsPort !== undefined) {
     next.metrics = { host: '127.0.0.1', port: integer('metrics-port', options.metricsPort, 1, 65535) };
@@ -221,6 +246,10 @@ export async function configure(
 /** Writes config.json. It may hold a database URL: only its owner and the group `gid` read it. */
 export function writeConfig(home: string, config: Config, gid?: number): void {
   const file = paths(home).config;
-  writeFileAtomically(file, `${JSON.stringify(configSchema.parse(config), undefined, 2)}\n`, 0o640);
+  writeFileAtomically(
+    file,
+    `${JSON.stringify(configSchema.parse({ format: homeFormat, ...config }), undefined, 2)}\n`,
+    0o640,
+  );
   if (gid !== undefined) chownSync(file, -1, gid);
 }

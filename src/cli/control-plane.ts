@@ -18,6 +18,8 @@ export const checkout = join(import.meta.dirname, '../..');
 export const controlName = 'control';
 export const hostdName = 'hostd';
 
+const restartedForChange = 'restarted: code or configuration changed';
+
 /** How long open requests get to finish when the control plane is stopped, with some room (ms). */
 const drainMs = 40_000;
 
@@ -109,21 +111,20 @@ async function reasonToStart(
 ): Promise<string | undefined> {
   const running = findDaemon(home, name);
   if (!running) return 'started';
-  const reason = running.fingerprint !== wanted ? 'code or configuration changed' : 'it did not answer';
   if (running.fingerprint === wanted && (await well())) return undefined;
   await stopDaemon(home, name, { deadlineMs: drainMs });
-  return `restarted: ${reason}`;
+  return running.fingerprint === wanted ? 'restarted: it did not answer' : restartedForChange;
 }
 
 /**
- * Runs the control plane as `user` and waits until it is healthy.
+ * Runs the control plane as `user` and waits until it is healthy. `replaces`: an older one was stopped for it.
  * @throws ForeignEngines where it finds that the database is not that of the engines; it does not run then
  */
 export async function ensureControlPlane(
   home: string,
   config: Config,
   user: User | undefined,
-  { acceptDatabase = false } = {},
+  { acceptDatabase = false, replaces = false } = {},
 ): Promise<string> {
   const wanted = fingerprint(config);
   const well = () => isHealthy(config);
@@ -139,7 +140,7 @@ export async function ensureControlPlane(
   } catch (error) {
     throw refusal(error) ?? error;
   }
-  return reason;
+  return replaces ? restartedForChange : reason;
 }
 
 /** What a control plane said that refused its database; undefined where it ended for another reason. */
@@ -200,6 +201,27 @@ export async function hostdHealth(home: string): Promise<HostdHealth | undefined
   } catch {
     return undefined;
   }
+}
+
+/** A control plane of other code or configuration than now, if one runs. */
+export interface OlderControlPlane {
+  /** Tells it to end: it takes no more requests and finishes those that are under way. */
+  tell(): void;
+  /** Waits for its end. */
+  stop(): Promise<void>;
+}
+
+export function olderControlPlane(home: string, config: Config): OlderControlPlane | undefined {
+  const running = findDaemon(home, controlName);
+  if (!running || running.fingerprint === fingerprint(config)) return undefined;
+  return {
+    tell() {
+      if (findDaemon(home, controlName)?.pid === running.pid) process.kill(running.pid, 'SIGTERM');
+    },
+    async stop() {
+      await stopControlPlane(home);
+    },
+  };
 }
 
 /** Stops the control plane; it finishes the requests that are under way first. */

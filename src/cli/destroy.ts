@@ -19,6 +19,7 @@ import { commandFor } from './up-options.ts';
 
 /** All that Atoll puts into a home; the configuration goes last, so that an interrupted run can be repeated. */
 const homeEntries = [
+  'adding',
   'app',
   'hostd',
   'imports',

@@ -5,10 +5,13 @@ import { listQuarantined } from '../control/quarantine.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { type Finding, probeHost } from '../setup/capabilities.ts';
 import { findDaemon } from '../setup/processes.ts';
+import { NewerDatabase } from '../store/migrate.ts';
 import { defineCommand } from './command.ts';
 import { checkout, controlName, hostdHealth } from './control-plane.ts';
 import { withStore } from './database.ts';
+import { findHosts, overcommitted } from './host-lines.ts';
 import { troubles } from './missing.ts';
+import { findOutdated, outdatedLines } from './outdated.ts';
 import { poolText } from './status.ts';
 import { commandFor } from './up-options.ts';
 
@@ -40,7 +43,8 @@ async function quarantineReport(home: string, config: Config): Promise<string> {
       ...lines,
       `What it takes, and how to remove it: ${commandFor(home, 'orphans')}`,
     ].join('\n');
-  } catch {
+  } catch (error) {
+    if (error instanceof NewerDatabase) return error.message;
     return 'Whether anything is in quarantine is not known: the database does not answer.';
   }
 }
@@ -54,8 +58,8 @@ export default defineCommand({
 Usage: atoll doctor
 
 Tells what this machine can and cannot do, and what to do about it; the simulated mode needs none of it. Then what is
-wrong with the Atoll of this home: volumes whose bytes are missing, keys of its secrets that are, and what hostd cannot
-put right.
+wrong with the Atoll of this home: volumes whose bytes are missing, keys of its secrets that are, hosts of which more is
+promised than the rule allows, and what hostd cannot put right.
 `,
   async run({ home }) {
     console.log(
@@ -76,8 +80,14 @@ put right.
       });
     const ownPort = config && findDaemon(home, controlName) ? `port ${config.listen.port}` : undefined;
     console.log(formatFindings(findings.filter(({ name }) => name !== ownPort)));
-    const wrong = config ? await troubles(home, config, hostd?.trouble) : [];
+    const wrong = config
+      ? [
+          ...(await troubles(home, config, hostd?.trouble)),
+          ...overcommitted((await findHosts(home, config)) ?? []),
+        ]
+      : [];
     if (wrong.length > 0) console.log(`\nWrong with this Atoll (${home}):\n${formatFindings(wrong)}`);
+    for (const line of config ? outdatedLines((await findOutdated(home)) ?? []) : []) console.log(line);
     if (config) console.log(`\n${await quarantineReport(home, config)}`);
   },
 });

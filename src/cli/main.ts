@@ -8,6 +8,10 @@ const commands: Record<string, { summary: string; load: () => Promise<{ default:
   status: { summary: 'what runs, where, and how it is', load: () => import('./status.ts') },
   logs: { summary: "show a process's log", load: () => import('./logs.ts') },
   token: { summary: 'create, list and revoke API tokens', load: () => import('./token.ts') },
+  image: {
+    summary: 'add, list and remove public images of this host',
+    load: () => import('./image.ts'),
+  },
   down: { summary: 'stop this Atoll; droplets keep running', load: () => import('./down.ts') },
   destroy: { summary: 'remove this Atoll and all that it made', load: () => import('./destroy.ts') },
   doctor: { summary: 'what this machine can and cannot do', load: () => import('./doctor.ts') },

@@ -1,6 +1,6 @@
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
-import { paths, readConfig } from '../config.ts';
+import { type Config, paths, readConfig } from '../config.ts';
 import { listQuarantined, requestRemoval } from '../control/quarantine.ts';
 import { openEngines } from '../engines.ts';
 import {
@@ -11,6 +11,7 @@ import {
   selectOrphans,
   whyNotTrusted,
 } from '../orphans.ts';
+import { NewerDatabase } from '../store/migrate.ts';
 import { openStore } from '../store/open.ts';
 import { openSecrets } from '../store/secrets.ts';
 import { defineCommand, usageError } from './command.ts';
@@ -136,8 +137,16 @@ async function simulatedSource(home: string): Promise<Source> {
   };
 }
 
+/** What this version takes for an orphan, a newer one may know. A database that does not answer is told of later. */
+async function refuseNewerDatabase(home: string, config: Config): Promise<void> {
+  await withStore(home, config, async () => {}).catch((error: unknown) => {
+    if (error instanceof NewerDatabase) throw error;
+  });
+}
+
 async function realSource(home: string): Promise<Source> {
   const config = readConfig(home);
+  await refuseNewerDatabase(home, config);
   const store = openStore(databaseAddress(home, config), { name: 'atoll-orphans', connections: 2 });
   const engines = await openEngines(home, config, systemClock);
   const secrets = openSecrets(paths(home).keys);

@@ -6,13 +6,16 @@ import { listQuarantined } from '../control/quarantine.ts';
 import type { PoolStatus } from '../hostd/pool.ts';
 import { incusdPid } from '../setup/incusd.ts';
 import { findDaemon, parseStat } from '../setup/processes.ts';
+import { NewerDatabase } from '../store/migrate.ts';
 import { defineCommand } from './command.ts';
 import { controlName, hostdHealth, hostdName } from './control-plane.ts';
 import { withStore } from './database.ts';
 import { isHealthy, openApi, publicUrl } from './endpoint.ts';
 import { goldenLines } from './golden.ts';
+import { findHosts, hostLines, hostReport } from './host-lines.ts';
 import { loopLines } from './loop-lines.ts';
 import { findMissingBytes } from './missing.ts';
+import { findOutdated, outdatedLines } from './outdated.ts';
 import { request } from './request.ts';
 import { commandFor } from './up-options.ts';
 
@@ -83,12 +86,12 @@ async function imagesOfProducts(home: string): Promise<GoldenRow[] | null> {
   }
 }
 
-/** How much is in quarantine, or null where the database does not tell. */
-async function quarantinedCount(home: string): Promise<number | null> {
+/** How much is in quarantine, or why the database does not tell. */
+async function quarantinedCount(home: string): Promise<number | Error> {
   try {
     return await withStore(home, readConfig(home), async ({ db }) => (await listQuarantined(db)).length);
-  } catch {
-    return null;
+  } catch (error) {
+    return error as Error;
   }
 }
 
@@ -107,8 +110,9 @@ export default defineCommand({
   help: `
 Usage: atoll status [--json]
 
-Shows what runs, and what the control loop has to do: per kind what is due, running, waiting and failing, since when,
-and how long it took of late from a request until it was done. Exit code 0 if all does and the API is healthy, 1 otherwise.
+Shows what runs, what hosts have and what is reserved of it, which machines are what an older version made of them until
+their next start, and what the control loop has to do: per kind what is due, running, waiting and failing, since when, and
+how long it took of late from a request until it was done. Exit code 0 if all does and the API is healthy, 1 otherwise.
 `,
   options: { json: { type: 'boolean' } },
   async run({ home, values }) {
@@ -129,11 +133,14 @@ and how long it took of late from a request until it was done. Exit code 0 if al
     const ours = processes.some(({ name, pid }) => name === controlName && pid !== null);
     const healthy = ours && (await isHealthy(config));
     const droplets = healthy ? await dropletCount(home) : null;
-    const quarantined = await quarantinedCount(home);
+    const counted = await quarantinedCount(home);
+    const quarantined = typeof counted === 'number' ? counted : null;
     const missing = await findMissingBytes(home, config);
+    const hosts = await findHosts(home, config);
     const ok = healthy && processes.every(({ pid }) => pid !== null);
     const loop = healthy ? await loopReport(home) : null;
     const images = await imagesOfProducts(home);
+    const outdated = healthy ? await findOutdated(home) : null;
     const pool = (await hostdHealth(home))?.pool;
     const status = {
       home,
@@ -143,6 +150,8 @@ and how long it took of late from a request until it was done. Exit code 0 if al
       droplets,
       quarantined,
       missing,
+      hosts: hosts?.map(hostReport) ?? null,
+      outdated,
       processes,
       loop,
       images,
@@ -153,6 +162,7 @@ and how long it took of late from a request until it was done. Exit code 0 if al
       console.log(
         `${status.url} (${config.mode} mode, home ${home}): ${healthy ? 'healthy' : 'does not answer'}`,
       );
+      if (counted instanceof NewerDatabase) console.log(counted.message);
       if (droplets !== null) console.log(`${droplets} droplet${droplets === 1 ? '' : 's'}`);
       if (quarantined)
         console.log(`${quarantined} in quarantine, unknown to the database: ${commandFor(home, 'orphans')}`);
@@ -161,6 +171,8 @@ and how long it took of late from a request until it was done. Exit code 0 if al
         console.log(
           `${missing.length} without their bytes, see ./atoll doctor: ${missing.map(({ id }) => id).join(' ')}`,
         );
+      for (const line of hostLines(hosts ?? [])) console.log(line);
+      for (const line of outdatedLines(outdated ?? [])) console.log(line);
       for (const { name, pid, memory } of processes) {
         const size = memory === null ? '' : `${Math.round(memory / kib / kib)} MB`;
         console.log(

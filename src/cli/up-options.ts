@@ -17,6 +17,9 @@ export const upOptions = {
   'accept-database': { type: 'boolean' },
   'accept-lost-secrets': { type: 'boolean' },
   'pool-gib': { type: 'string' },
+  'overcommit-memory': { type: 'string' },
+  'overcommit-disk': { type: 'string' },
+  'reserve-memory-mib': { type: 'string' },
   'metrics-port': { type: 'string' },
   with: { type: 'string' },
   without: { type: 'string' },
@@ -33,13 +36,18 @@ export const upOptionsHelp = `
                        images may be imported from there though it is no internet (may be repeated)
   --image-max-gib N    the largest image that is imported (20)
   --custom-images off  import no images: the host's kernel mounts what is on them (on)
-  --volume-mounts off  let new droplets mount no volumes: the host's kernel mounts them (on)
+  --volume-mounts off  let droplets mount no volumes, which the host's kernel does for them (on); in force at their next start
   --database-url URL   use this PostgreSQL instead of an own one
   --accept-database    take the database for the right one though it is not that of the engines: what it does
                        not know is quarantined, and nothing deleted (see docs/orphans.md)
   --accept-lost-secrets
                        make a new key file though secrets were sealed with one that is lost (see docs/secrets.md)
   --pool-gib N         most that droplets' disks may take together (first up only)
+  --overcommit-memory N
+                       promise the host's memory so often to Droplets that share it (4), see docs/capacity.md
+  --overcommit-disk N  promise the storage pool, and the disk of the volumes, so often (10)
+  --reserve-memory-mib N
+                       memory that is promised to nobody (a sixteenth, at least 1024)
   --metrics-port PORT  Prometheus finds /metrics at this port of 127.0.0.1, too
   --with PRODUCTS      build the images of these products now, and keep them: balancers,databases
   --without PRODUCTS   keep them no longer than they are used
@@ -60,6 +68,9 @@ interface UpValues {
   'accept-database'?: boolean | undefined;
   'accept-lost-secrets'?: boolean | undefined;
   'pool-gib'?: string | undefined;
+  'overcommit-memory'?: string | undefined;
+  'overcommit-disk'?: string | undefined;
+  'reserve-memory-mib'?: string | undefined;
   'metrics-port'?: string | undefined;
   with?: string | undefined;
   without?: string | undefined;
@@ -82,6 +93,9 @@ export function toUpOptions(values: UpValues): UpOptions {
     acceptDatabase: values['accept-database'],
     acceptLostSecrets: values['accept-lost-secrets'],
     poolGib: values['pool-gib'],
+    overcommitMemory: values['overcommit-memory'],
+    overcommitDisk: values['overcommit-disk'],
+    reserveMemoryMib: values['reserve-memory-mib'],
     metricsPort: values['metrics-port'],
     products: values.with,
     withoutProducts: values.without,

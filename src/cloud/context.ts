@@ -47,9 +47,9 @@ export interface CloudContext {
   /** Absent in a home that was made before there were reserved addresses, until its next `up`. */
   reservedNetwork?: ReservedNetwork;
   imageHost: ImageHost;
+  hostRule?: HostRule;
   /** What is added to the disks that machines of products are made of: the certificate of this home's authority. */
   diskAdditions?: readonly DiskAddition[];
-  hostRule?: HostRule;
   /** Memory of the host, MiB: no droplet can be larger; undefined: simulated, any fits. */
   hostMemoryMib: number | undefined;
 }

@@ -131,6 +131,17 @@ export async function matchCloud(
   log.info({ cloud: id, engines: toMark.map(({ name }) => name) }, 'the engines were given the cloud id');
 }
 
+/** Remembers what hosts' entries look like (a digest). Answers whether they looked otherwise before, or nobody knows. */
+export async function noteHostEntries(tx: Queryable, shape: string): Promise<boolean> {
+  const changed = await tx
+    .updateTable('cloud')
+    .set({ host_entries: shape })
+    .where('host_entries', 'is distinct from', shape)
+    .returning('id')
+    .execute();
+  return changed.length > 0;
+}
+
 /** What engines hold something for, and what an operator calls it. */
 const tables = {
   droplets: 'droplet',

@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
+import type { Outdated } from '../engine/compute/port.ts';
 import type { Queryable } from '../store/store.ts';
 import { expose, expositionType } from './exposition.ts';
 import type { KindMetrics, LoopMetrics } from './metrics.ts';
@@ -29,21 +30,24 @@ export interface OperatorPortDeps {
   clock: Clock;
   log: Log;
   metrics: LoopMetrics;
+  outdated(): Promise<Outdated[]>;
 }
 
 /**
- * Answers `GET /metrics` and `GET /loop` at every address. One that cannot be listened on is logged: what it is for
+ * Answers `GET /metrics`, `GET /loop` and `GET /outdated` (the machines that `Compute.outdated` tells) at every address. One that cannot be listened on is logged: what it is for
  * must not keep the control plane from its work.
  */
 export async function openOperatorPort(
   deps: OperatorPortDeps,
   addresses: OperatorAddress[],
 ): Promise<OperatorPort> {
-  const { db, clock, log, metrics } = deps;
+  const { db, clock, log, metrics, outdated } = deps;
 
   async function answer(path: string): Promise<{ status: number; type: string; text: string }> {
+    if (path === '/outdated')
+      return { status: 200, type: 'application/json', text: JSON.stringify(await outdated()) };
     if (path !== '/metrics' && path !== '/loop')
-      return { status: 404, type: 'text/plain', text: 'GET /metrics or GET /loop\n' };
+      return { status: 404, type: 'text/plain', text: 'GET /metrics, GET /loop or GET /outdated\n' };
     const now = clock.now();
     const state = await readState(db, now);
     if (path === '/metrics')
@@ -58,7 +62,9 @@ export async function openOperatorPort(
       ({ status, type, text }) => response.writeHead(status, { 'content-type': type }).end(text),
       (error: Error) => {
         log.warn({ error: error.message }, 'the operator port cannot answer');
-        response.writeHead(503, { 'content-type': 'text/plain' }).end('The database does not answer.\n');
+        response
+          .writeHead(503, { 'content-type': 'text/plain' })
+          .end('The database or an engine does not answer.\n');
       },
     );
   };

@@ -6,7 +6,6 @@ import { type IncusClient, incusClient } from '../engine/compute/incus/client.ts
 import { run } from './command.ts';
 import { ensureLimits } from './pool-limits.ts';
 import { poolQuotas } from './pool-quotas.ts';
-import { forbidSubvolumes } from './pool-subvolumes.ts';
 
 /** What a step of the setup did. */
 export interface Done {
@@ -32,18 +31,15 @@ export async function ensurePool(
 }
 
 /**
- * Sees to it that the limits of disks hold in the pool that is mounted at `directory`, see `ensureLimits`, and that no
- * machine gets round its own (`forbidSubvolumes`). Answers in words how it counts.
+ * Sees to it that the limits of disks hold in the pool that is mounted at `directory`, see `ensureLimits`. Answers in words
+ * how it counts.
  */
 export async function ensurePoolLimits(
   { socket, directory }: { socket: string; directory: string },
   log: (line: string) => void,
 ): Promise<string> {
   const quotas = poolQuotas({ directory, run: async (file, args) => (await run(file, args)).stdout });
-  const { state } = await withIncus(socket, async (incus) => {
-    await forbidSubvolumes(incus, log);
-    return ensureLimits({ incus, quotas }, log);
-  });
+  const { state } = await withIncus(socket, (incus) => ensureLimits({ incus, quotas }, log));
   return state.mode === 'squota' ? 'simple quotas' : 'quota groups';
 }
 

@@ -99,6 +99,7 @@ export interface AutoscalePools {
 export interface Cloud {
   created_at: Generated<Date>;
   engines_since: Date | null;
+  host_entries: string | null;
   id: Generated<string>;
   only_one: Generated<boolean>;
 }
@@ -324,6 +325,22 @@ export interface Machines {
   vpc_id: string | null;
 }
 
+export interface PublicImages {
+  bytes: number | null;
+  created_at: Date;
+  distribution: string;
+  gone_at: Date | null;
+  id: number;
+  min_disk_gib: Generated<number>;
+  name: string;
+  nonce: Generated<string>;
+  number: Generated<number>;
+  origin: string;
+  ready_at: Date | null;
+  slug: string;
+  source: string;
+}
+
 export interface Quarantined {
   found_at: Date;
   kind: string;
@@ -492,6 +509,7 @@ export interface DB {
   images: Images;
   loops: Loops;
   machines: Machines;
+  public_images: PublicImages;
   quarantined: Quarantined;
   reconcile: Reconcile;
   reserved_ips: ReservedIps;

@@ -2,7 +2,12 @@ import { sql } from 'kysely';
 import type { Queryable, Tx } from './store.ts';
 
 /** The sequences whose numbers are kept outside of the database, too. */
-export type Sequence = 'droplets_id_seq' | 'machines_id_seq' | 'images_id_seq' | 'droplet_versions';
+export type Sequence =
+  | 'droplets_id_seq'
+  | 'machines_id_seq'
+  | 'images_id_seq'
+  | 'public_image_ids'
+  | 'droplet_versions';
 
 /** Makes a sequence go on above `last` where it is not there yet. Answers whether it had to. */
 export async function moveSequence(db: Queryable, sequence: Sequence, last: number): Promise<boolean> {

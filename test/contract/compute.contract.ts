@@ -31,6 +31,17 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
     const create = (id: number, change?: Partial<InstanceSpec>) =>
       compute.create(machineSpec(engine, id, change));
 
+    test('capacity tells what the host has, and that some of its pool is free', async () => {
+      const { name, cpus, memoryMib, pool } = await compute.capacity();
+      expect(name).toMatch(/\S/);
+      expect(cpus).toBeGreaterThanOrEqual(1);
+      expect(memoryMib).toBeGreaterThan(256);
+      expect(Number.isInteger(memoryMib)).toBe(true);
+      expect(pool?.bytes).toBeGreaterThan(2 ** 30);
+      expect(pool?.freeBytes).toBeGreaterThan(0);
+      expect(pool?.freeBytes).toBeLessThan(pool?.bytes ?? 0);
+    });
+
     test('create makes a running machine that get and list show', async () => {
       await create(11, { boot: 7 });
       const expected = {

@@ -1,6 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { engineName } from '../../src/engine/compute/incus/spec.ts';
+import type { IncusInstance } from '../../src/engine/compute/incus/instances.ts';
+import {
+  deniedKey,
+  engineName,
+  mountInterception,
+  noSubvolumes,
+} from '../../src/engine/compute/incus/spec.ts';
 import type { ComputeEvent } from '../../src/engine/compute/port.ts';
 import { sample } from '../support/campaign.ts';
 import { startTestIncus, type TestIncus } from '../support/incus.ts';
@@ -24,6 +30,8 @@ describe('on Incus', unless(await whyNoIncus()), () => {
       await ensureNetworks(engine.compute, machineSpec(engine, 11));
     }, 60_000);
     afterAll(() => engine?.remove(), 60_000);
+    const change = (path: string, action: string) =>
+      incus.client.request<void>('PUT', `${path}/state`, { body: { action, force: true, timeout: 30 } });
 
     test('a nic can send with its own addresses only', async () => {
       await engine.compute.create(machineSpec(engine, 11));
@@ -110,6 +118,51 @@ describe('on Incus', unless(await whyNoIncus()), () => {
       expect(operations).toContain('chpasswd');
       expect(operations).not.toContain('s3cret');
       await engine.compute.delete('droplet-18');
+    });
+
+    test.each([
+      [
+        'a stop and a start',
+        (path: string) => change(path, 'stop').then(() => engine.compute.start('droplet-19')),
+      ],
+      ['a restart that Atoll has no part in', (path: string) => change(path, 'restart')],
+    ])('a machine of an older version is renewed while it runs, in force after %s', async (_, again) => {
+      const [interception] = Object.keys(mountInterception) as [string];
+      await engine.compute.create(machineSpec(engine, 19));
+      expect(await engine.compute.outdated()).toEqual([]);
+      const path = await incus.pathOf('droplet-19');
+      const config = async () => (await incus.client.request<IncusInstance>('GET', path)).config;
+      const today = await config();
+      const older = {
+        [interception]: '',
+        [deniedKey]: '',
+        'raw.lxc': `${today['raw.lxc']}lxc.cap.drop = mknod\n`,
+      };
+      await incus.client.request('PATCH', path, { body: { config: older } });
+      const waiting = { urn: 'do:droplet:19', name: 'droplet-19', settings: Object.keys(older).sort() };
+      expect(await engine.compute.outdated()).toEqual([waiting]);
+      for (let time = 0; time < 2; time++) {
+        await engine.compute.renew();
+        expect(await config()).toMatchObject(today);
+        expect(await engine.compute.outdated()).toEqual([waiting]);
+      }
+      await again(path);
+      expect(await engine.compute.outdated()).toEqual([]);
+      expect(await config()).toMatchObject({ [deniedKey]: noSubvolumes, 'raw.lxc': today['raw.lxc'] });
+      await engine.compute.delete('droplet-19');
+    });
+
+    test('a machine of an older version that does not run is renewed by its start', async () => {
+      await engine.compute.create(machineSpec(engine, 19));
+      await engine.compute.stop('droplet-19', { force: true, timeoutMs: 0 });
+      const path = await incus.pathOf('droplet-19');
+      await incus.client.request('PATCH', path, { body: { config: { [deniedKey]: '' } } });
+      expect(await engine.compute.outdated()).toEqual([]);
+      await engine.compute.start('droplet-19');
+      const { config } = await incus.client.request<IncusInstance>('GET', path);
+      expect(config[deniedKey]).toBe(noSubvolumes);
+      expect(await engine.compute.outdated()).toEqual([]);
+      await engine.compute.delete('droplet-19');
     });
 
     test('instances of somebody else are left alone', async () => {

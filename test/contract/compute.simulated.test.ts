@@ -16,8 +16,10 @@ const quick = {
   import: 5,
 };
 
+const capacity = { memoryMib: 16_384, pool: { bytes: 50 * 2 ** 30, freeBytes: 40 * 2 ** 30 } };
+
 const simulated = async (): Promise<EngineUnderTest> => {
-  const world = await openWorld({ clock: systemClock, images: ['debian-12'], delays: quick });
+  const world = await openWorld({ clock: systemClock, images: ['debian-12'], delays: quick, capacity });
   const compute = simulatedCompute(world);
   return {
     compute,

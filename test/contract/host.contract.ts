@@ -224,6 +224,21 @@ export function hostContract(name: string, make: () => Promise<ContractHost>): v
       await host.deleteVolumeSnapshot(snapshot);
     });
 
+    it('tells what its disks have, and which is away', async () => {
+      const whole = expect.objectContaining({ bytes: expect.any(Number), freeBytes: expect.any(Number) });
+      const { home, volumes } = await host.capacity();
+      expect({ home, volumes }).toEqual({ home: whole, volumes: whole });
+      expect(home?.freeBytes).toBeGreaterThan(0);
+      expect(home?.freeBytes).toBeLessThan(home?.bytes ?? 0);
+      const mount = await made.unmount();
+      try {
+        expect((await host.capacity()).volumes).toBe('away');
+      } finally {
+        await mount();
+      }
+      expect((await host.capacity()).volumes).toEqual(whole);
+    });
+
     it('makes, deletes and forgets nothing while the disk with the volumes is away', async () => {
       const [id, snapshot, fresh] = [randomUUID(), randomUUID(), randomUUID()];
       await host.ensureVolume({ id, sizeGib: 1 }, { make: true });

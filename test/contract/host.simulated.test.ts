@@ -10,6 +10,8 @@ import { hostContract, hostDroplet } from './host.contract.ts';
 
 hostContract('simulated', async () => {
   const host = simulatedHost();
+  const disk = { bytes: 50 * 2 ** 30, freeBytes: 40 * 2 ** 30 };
+  host.setCapacity({ home: disk, volumes: disk });
   return {
     host,
     write: (id, text) => host.writeVolume(id, text),

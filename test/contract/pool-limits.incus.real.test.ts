@@ -7,7 +7,6 @@ import { deniedKey, noSubvolumes } from '../../src/engine/compute/incus/spec.ts'
 import type { Compute } from '../../src/engine/compute/port.ts';
 import { ensureLimits } from '../../src/setup/pool-limits.ts';
 import { hasSimpleQuotas, type PoolQuotas } from '../../src/setup/pool-quotas.ts';
-import { forbidSubvolumes } from '../../src/setup/pool-subvolumes.ts';
 import { startTestIncus, type TestIncus } from '../support/incus.ts';
 import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { engineOf, quotasOf } from './compute-lab.ts';
@@ -150,8 +149,11 @@ describe('a pool that was made before', unless(obstacle), () => {
     // A machine of before may make subvolumes, which no limit holds for: not from its next start on.
     const unlimited = await incus.pathOf('droplet-11');
     await client.request('PATCH', unlimited, { body: { config: { [deniedKey]: '' } } });
-    expect(await forbidSubvolumes(client, () => {})).toBe(1);
-    expect(await forbidSubvolumes(client, () => {})).toBe(0);
+    const waiting = [{ urn: 'do:droplet:11', name: 'droplet-11', settings: [deniedKey] }];
+    expect(await compute.outdated()).toEqual(waiting);
+    await compute.renew();
+    await compute.renew();
+    expect(await compute.outdated()).toEqual(waiting);
     expect((await client.request<IncusInstance>('GET', unlimited)).config[deniedKey]).toBe(noSubvolumes);
 
     expect(await initOf('droplet-11')).toBe(init);

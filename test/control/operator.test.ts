@@ -8,6 +8,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { EngineError } from '../../src/base/engine-error.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { loopLines } from '../../src/cli/loop-lines.ts';
+import { outdatedLines } from '../../src/cli/outdated.ts';
 import { request } from '../../src/cli/request.ts';
 import { type LoopReport, type OperatorPort, openOperatorPort } from '../../src/control/operator-port.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
@@ -18,14 +19,17 @@ let atoll: TestAtoll;
 let directory: string;
 let port: OperatorPort;
 let socket: string;
+const older = [{ urn: 'do:droplet:5', name: 'droplet-5', settings: ['security.syscalls.deny'] }];
 beforeAll(async () => {
   atoll = await startAtoll();
   directory = mkdtempSync(join(tmpdir(), 'atoll-operator-'));
   socket = join(directory, 'loop.sock');
   const { db } = atoll.database.store;
-  port = await openOperatorPort({ db, clock: systemClock, log: silentLog, metrics: atoll.plane.metrics }, [
-    { socket },
-  ]);
+  const outdated = () => Promise.resolve(older);
+  port = await openOperatorPort(
+    { db, clock: systemClock, log: silentLog, metrics: atoll.plane.metrics, outdated },
+    [{ socket }],
+  );
 });
 afterAll(async () => {
   await port.close();
@@ -86,6 +90,14 @@ describe('the operator port', () => {
     expect(await exposition()).toMatch(/^atoll_reconcile_oldest_seconds\{kind="droplet"\} 0?\.?[0-9]*[1-9]/m);
     atoll.world.unavailable(false);
     await until(async () => (await report()).kinds.length === 0);
+  });
+
+  it('tells which machines are not yet what one of today is', async () => {
+    expect((await request('http://operator/outdated', { socketPath: socket })).body).toEqual(older);
+    expect(outdatedLines(older)).toEqual([
+      expect.stringContaining('1 machine runs as an older version'),
+      '  do:droplet:5    security.syscalls.deny',
+    ]);
   });
 
   it('knows nothing else', async () => {

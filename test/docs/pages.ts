@@ -61,11 +61,6 @@ const anchorsOf = (text: string): string[] =>
     anchorOf(heading),
   );
 
-/** Pages that land together with what they tell of. */
-const toCome = ['docs/public-images.md', 'docs/secrets.md', 'docs/upgrading.md'].map((file) =>
-  join(root, file),
-);
-
 /** The links of a page that lead nowhere: to no file, or to no heading of it. */
 export function brokenLinks({ file, text }: Page): string[] {
   const links = [...text.replaceAll(/^```.*?^```$/gms, '').matchAll(/\]\(([^)\s]+)\)/g)];
@@ -75,7 +70,7 @@ export function brokenLinks({ file, text }: Page): string[] {
     .filter((link) => {
       const [path = '', anchor] = link.split('#');
       const target = path === '' ? join(root, file) : resolve(root, dirname(file), path);
-      if (path !== '' && !existsSync(target)) return !toCome.includes(target);
+      if (path !== '' && !existsSync(target)) return true;
       const there = path === '' ? text : target.endsWith('.md') ? readFileSync(target, 'utf8') : '';
       return anchor !== undefined && !anchorsOf(there).includes(anchor);
     });
@@ -99,7 +94,7 @@ export function unlinked(pages: readonly Page[]): string[] {
 export function cliCalls(text: string): { command: string; options: string[]; call: string }[] {
   return [...text.matchAll(/\.\/atoll ([a-z]+)([^`\n|#&;)"]*)/g)].map(([call, command = '', rest = '']) => ({
     command,
-    options: rest.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? [],
+    options: rest.match(/(?<![\w-])--[a-z][a-z0-9-]*/g) ?? [],
     call,
   }));
 }

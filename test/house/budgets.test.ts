@@ -24,8 +24,8 @@ it.each(Object.entries(budgets.longer))(
   },
 );
 
-it('tests on real machines, one file after the other, have 20 minutes together', () => {
+it('tests on real machines, one file after the other, have 22 minutes together', () => {
   const real = files.filter((file) => file.endsWith('.real.test.ts'));
   const seconds = real.reduce((sum, file) => sum + budgetOf(budgets, file), 0);
-  expect(seconds).toBeLessThanOrEqual(20 * 60);
+  expect(seconds).toBeLessThanOrEqual(22 * 60);
 });

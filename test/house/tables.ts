@@ -35,6 +35,7 @@ export const owners: Readonly<Record<string, readonly [string, ...string[]]>> = 
   loops: ['src/control'],
   machines: ['src/cloud/machines'],
   migrations: ['src/store'],
+  public_images: ['src/cloud/images'],
   quarantined: ['src/control'],
   reconcile: ['src/control'],
   // The product shows droplets; what is deleted with a droplet cannot stand on that.

@@ -35,10 +35,7 @@ export const testDatabase = (connections = 10): Promise<TestDatabase> =>
 /** A database as it was before a migration, such as `018_address_owners.sql`: `migrate` brings it on from there. */
 export async function databaseBefore(migration: string): Promise<TestDatabase> {
   const database = await makeDatabase('', 2);
-  await migrate(
-    database.store.pool,
-    migrationFiles().filter((file) => file < migration),
-  );
+  await migrate(database.store.pool, { files: migrationFiles().filter((file) => file < migration) });
   return database;
 }
 

@@ -15,6 +15,7 @@ import {
   type LockedDroplet,
   lockDroplet,
 } from '../droplet-state/index.ts';
+import { holdRoom } from '../hosts/index.ts';
 import { type Ask, byTag, changeOf } from './changes.ts';
 import { lockTagged } from './tagged.ts';
 import { type Undo, undoColumns } from './undo.ts';
@@ -61,9 +62,10 @@ export function actOnDroplet(
   dropletId: number,
 ): Promise<Action> {
   const { caller, body } = request;
-  return command(deps, request, operationOf(body), async (acting) =>
-    apply(acting, deps, await lockDroplet(acting.tx, caller, dropletId), body),
-  );
+  return command(deps, request, operationOf(body), async (acting) => {
+    if (body.type === 'resize') await holdRoom(acting.tx, 'alone');
+    return apply(acting, deps, await lockDroplet(acting.tx, caller, dropletId), body);
+  });
 }
 
 /** Begins an action on every droplet with a tag: on all of them, or on none. */

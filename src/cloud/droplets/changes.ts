@@ -7,12 +7,14 @@ import type { Tx } from '../../store/store.ts';
 import { pairedIpv6 } from '../addresses/index.ts';
 import { disableBackups, enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext } from '../context.ts';
-import type { LockedDroplet } from '../droplet-state/index.ts';
+import { dropletUrn, type LockedDroplet } from '../droplet-state/index.ts';
+import { needSpace, reserveMore } from '../hosts/index.ts';
 import { isImageOf, newSnapshot, type OrderedImage, orderImage } from '../images/index.ts';
 import { findSize, orderableSize } from '../sizes/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { checkName } from './create.ts';
 import { newPassword, newRootAccess, sealPassword } from './root-access.ts';
+import { takenOfHost } from './row.ts';
 import type { DropletActionRequest } from './schema.ts';
 import type { Undo } from './undo.ts';
 
@@ -73,6 +75,7 @@ const changes: Record<string, ChangeFor> = {
     if (ask.image === undefined)
       throw invalid('image', 'is missing: the id or slug of the image to rebuild from.');
     const image = await orderImage(tx, caller.teamId, ask.image, placeOf(droplet, context));
+    await needSpace(tx, dropletUrn(droplet.id), 'pool');
     return { ...newDisk(droplet, image), ...(await accessAfterRebuild(droplet, image, secrets)) };
   },
   restore: async ({ tx, caller, droplet, ask, context }) => {
@@ -85,9 +88,11 @@ const changes: Record<string, ChangeFor> = {
         `${quoted(String(ask.image))} is not a backup or snapshot of this Droplet. To use another image, rebuild.`,
       );
     }
+    await needSpace(tx, dropletUrn(droplet.id), 'pool');
     return newDisk(droplet, await orderImage(tx, caller.teamId, imageId, placeOf(droplet, context)));
   },
   snapshot: async ({ tx, caller, droplet, ask, at }) => {
+    await needSpace(tx, dropletUrn(droplet.id), 'pool');
     await newSnapshot(tx, {
       teamId: caller.teamId,
       dropletId: droplet.id,
@@ -133,7 +138,7 @@ const changes: Record<string, ChangeFor> = {
   },
 };
 
-function resize({ droplet, ask, context }: Acting): Change {
+async function resize({ tx, droplet, ask, context }: Acting): Promise<Change> {
   if (!ask.size) throw invalid('size', 'is missing: the slug of the size to resize to.');
   if (droplet.status !== 'off') throw unprocessable('Droplet must be powered off before it can be resized.');
   const size = orderableSize(ask.size, context.hostMemoryMib);
@@ -147,7 +152,9 @@ function resize({ droplet, ask, context }: Acting): Change {
       `${size.slug} has a disk of ${size.disk} GB, this Droplet's has ${disk} GB: a disk cannot become smaller.`,
     );
   }
-  return { size: size.slug, disk_gib: ask.disk ? size.disk : disk };
+  const change = { size: size.slug, disk_gib: ask.disk ? size.disk : disk };
+  await reserveMore(tx, dropletUrn(droplet.id), takenOfHost({ id: droplet.id, ...change }));
+  return change;
 }
 
 function newDisk(droplet: LockedDroplet, image: { id: number; minDisk: number }): Change {

@@ -20,6 +20,14 @@ import {
 import { enableBackups, parsePolicy } from '../backups/index.ts';
 import type { CloudContext, PublicNetwork } from '../context.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
+import {
+  type AskedOfHost,
+  type HostState,
+  holdingRoom,
+  type Room,
+  reserving,
+  roomOn,
+} from '../hosts/index.ts';
 import { orderImage } from '../images/index.ts';
 import { keysFor } from '../keys/index.ts';
 import { checkRegion } from '../regions/index.ts';
@@ -28,7 +36,7 @@ import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/inde
 import { placeVolumes, volumesFor, volumeUrn } from '../volumes/index.ts';
 import { defaultVpc, findVpc, type Vpc } from '../vpcs/index.ts';
 import { newRootAccess, sealPassword } from './root-access.ts';
-import { type DropletRow, dropletRow } from './row.ts';
+import { type DropletRow, dropletRow, takenOfHost } from './row.ts';
 import { type DropletCreate, maxNameLength, maxNames, maxUserDataBytes, namePattern } from './schema.ts';
 
 export interface CreateDeps {
@@ -77,6 +85,7 @@ export async function createDroplets(
     );
   }
   const tagNames = checkTagNames('tags', body.tags ?? []);
+  const takes = takenOfHost({ id: 0, size: size.slug, disk_gib: null });
   const policy = body.backups ? parsePolicy('backup_policy', body.backup_policy) : undefined;
   if (body.volumes?.length && asked.length > 1) {
     throw invalid('volumes', 'cannot be attached to several Droplets: create one Droplet at a time.');
@@ -93,7 +102,7 @@ export async function createDroplets(
   return command(deps, request, 'droplets_create', async ({ tx, at, changed }) => {
     const names = request.room ? asked.slice(0, await request.room(tx)) : asked;
     // First: whoever waits for a place holds nothing that others wait for.
-    await checkLimit(tx, caller.teamId, names.length);
+    const room = await takeRoom(tx, caller.teamId, takes, names.length);
     const vpc = body.vpc_uuid
       ? await findVpc(tx, caller.teamId, body.vpc_uuid)
       : await defaultVpc(tx, caller.teamId, region.slug, clock);
@@ -121,6 +130,7 @@ export async function createDroplets(
         public_keys: keys.map((key) => key.public_key),
         root_password_hash: access[index]?.root_password_hash ?? null,
         publicNetworking: body.public_networking ?? true,
+        takes: { ...takes, host: room.place(takes, { region: region.slug }) },
         at,
       });
       const password = access[index]?.password;
@@ -160,6 +170,7 @@ interface NewDroplet {
   public_keys: string[];
   root_password_hash: string | null;
   publicNetworking: boolean;
+  takes: AskedOfHost & { host: number };
   at: Date;
 }
 
@@ -170,7 +181,7 @@ interface Inserted {
   private_ipv4: string;
 }
 
-/** Two addresses, the droplet, its action and the wake, in one statement: this is the hot path of a create. */
+/** Two addresses, room on a host, the droplet, its action and the wake, in one statement: this is the hot path of a create. */
 async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: NewDroplet): Promise<Inserted> {
   const privatePool = vpcPool(droplet.vpc.id);
   const [outside, inside] = [
@@ -205,7 +216,8 @@ async function insertDroplet(tx: Tx, { store, context }: CreateDeps, droplet: Ne
           ${droplet.publicNetworking}::boolean
         from ids, outside, inside
         returning id, pending_action_id, host(public_ipv4) as public_ipv4, host(private_ipv4) as private_ipv4
-      )
+      ),
+      placed as (${reserving({ urn: sql`'do:droplet:' || made.id`, ...droplet.takes }, sql`made`)})
       select made.id, made.pending_action_id as "actionId", made.public_ipv4, made.private_ipv4,
         exists (select from outside) as public, exists (select from inside) as private,
         case when made.id is not null then wake('droplet', made.id::text, ${droplet.at}::timestamptz) end
@@ -270,11 +282,16 @@ function checkUserData(userData: string | null | undefined): void {
   }
 }
 
-/** The last places of a team are given to one request at a time; before them, creates do not wait for each other. */
-async function checkLimit(tx: Tx, teamId: string, more: number): Promise<void> {
-  const { rows } = await sql<{ allowed: boolean }>`
-    select take_droplet_room(${teamId}::uuid, ${more}::int, ${maxNames}::int) as allowed`.execute(tx);
+/**
+ * The last places of a team, and of the hosts, are given to one request at a time; before them, creates do not wait for
+ * each other.
+ */
+async function takeRoom(tx: Tx, teamId: string, takes: AskedOfHost, more: number): Promise<Room> {
+  const { rows } = await sql<HostState & { allowed: boolean }>`
+    select * from (select take_droplet_room(${teamId}::uuid, ${more}::int, ${maxNames}::int) as allowed offset 0) team
+    left join lateral ${holdingRoom(takes, more, sql`team.allowed`)} on true`.execute(tx);
   if (!rows[0]?.allowed) {
     throw unprocessable('creating this/these droplet(s) will exceed your droplet limit. Destroy some first.');
   }
+  return roomOn(rows);
 }

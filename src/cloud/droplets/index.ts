@@ -6,6 +6,7 @@ import { hostEntryInventory, machineInventory } from './sweep.ts';
 import { dropletTaggable } from './taggable.ts';
 import { continueDroplets, holdQuarantined } from './take-over.ts';
 
+export { dropletsByImage } from './by-image.ts';
 export { type CreateDeps, createDroplets } from './create.ts';
 export { destroyOperation, removeDroplet } from './destroy.ts';
 export { dismissDroplet, leavePool } from './members.ts';

@@ -11,11 +11,12 @@ import { insertEndedEvents, insertEvents } from '../../store/events.ts';
 import type { Queryable } from '../../store/store.ts';
 import { releaseAddresses } from '../addresses/index.ts';
 import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
+import { release, setReservation } from '../hosts/index.ts';
 import { freeVolumes, settlingVolumes } from '../volumes/index.ts';
 import { hostEntry } from './host-entry.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
 import { twinsInQuarantine } from './quarantined.ts';
-import { type DropletRow, dropletRow, instanceName, machineSize } from './row.ts';
+import { type DropletRow, dropletRow, instanceName, machineSize, takenOfHost } from './row.ts';
 import { type StepDeps, takeStep } from './steps.ts';
 import { type Undo, undoAction } from './undo.ts';
 
@@ -109,11 +110,16 @@ export function dropletReconciler(deps: DropletReconcilerOptions): Reconciler {
         select id from changed`.execute(db);
       return rows.length > 0;
     };
-    if (!gone) return write(store.db);
+    const resized = acting && (row.undo as Undo | null)?.size !== undefined;
+    if (!gone && !resized) return write(store.db);
     return store.transaction(async (tx) => {
       const written = await write(tx);
-      if (written) await releaseAddresses(tx, dropletUrn(row.id), at);
-      return written;
+      if (!written) return false;
+      if (gone) {
+        await releaseAddresses(tx, dropletUrn(row.id), at);
+        await release(tx, dropletUrn(row.id));
+      } else await setReservation(tx, dropletUrn(row.id), takenOfHost(row));
+      return true;
     });
   }
 

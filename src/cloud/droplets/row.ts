@@ -6,6 +6,7 @@ import type { Droplets } from '../../store/schema.ts';
 import type { Queryable } from '../../store/store.ts';
 import { reservedIpOf } from '../addresses/index.ts';
 import { type Named, nameInEngine } from '../engine-name.ts';
+import type { AskedOfHost } from '../hosts/index.ts';
 import { type ImagesOfDroplet, imagesOf } from '../images/index.ts';
 import { findSize } from '../sizes/index.ts';
 import { tagsOf } from '../tags/index.ts';
@@ -65,6 +66,11 @@ export function machineSize(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): 
   const size = findSize(row.size);
   if (!size) throw new Error(`droplet ${row.id} has size ${row.size}, which the catalogue lacks`);
   return { vcpus: size.vcpus, memoryMib: size.memory, diskGib: row.disk_gib ?? size.disk };
+}
+
+/** What a droplet takes of its host; a running one as much as one that is off, and may be started. */
+export function takenOfHost(row: Pick<DropletRow, 'id' | 'size' | 'disk_gib'>): AskedOfHost {
+  return { ...machineSize(row), dedicated: findSize(row.size)?.dedicated ?? false };
 }
 
 /** The machine's name in the engine. */

@@ -3,12 +3,13 @@
  * the engines hold.
  */
 import { sql } from 'kysely';
+import { noteHostEntries } from '../../control/cloud-id.ts';
 import { quarantinedNames } from '../../control/quarantine.ts';
 import { wake } from '../../control/reconcile.ts';
 import { pageSize } from '../../control/sweep.ts';
 import { anyOf } from '../../store/any-of.ts';
 import { moveSequence, restartSequence } from '../../store/sequences.ts';
-import type { Queryable } from '../../store/store.ts';
+import type { Queryable, Store } from '../../store/store.ts';
 import { takeUnsealed } from '../../store/unsealed.ts';
 import {
   ensurePool,
@@ -19,21 +20,27 @@ import {
   raiseReservedVersions,
   vpcPool,
 } from '../addresses/index.ts';
-import type { CloudContext } from '../context.ts';
-import { dropletKind } from '../droplet-state/index.ts';
+import type { CloudContext, PublicNetwork } from '../context.ts';
+import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
+import { hasNoRoom, reserveForAll } from '../hosts/index.ts';
 import { productEntryKind, productMachineKind, raiseMachineVersions } from '../machines/index.ts';
 import type { EngineDeps } from '../product.ts';
+import { sizes } from '../sizes/index.ts';
+import { entryShape } from './host-entry.ts';
 import { machineKind } from './quarantined.ts';
 import { sealPassword } from './root-access.ts';
-import { instanceName } from './row.ts';
+import { instanceName, takenOfHost } from './row.ts';
 import { dropletIdOf, hostEntryKind } from './sweep.ts';
+
+/** Of a size that the catalogue has no more nothing is known. */
+const slugs = sizes.map(({ slug }) => slug);
 
 /**
  * Ids, versions and generations go on above all that the engines have seen, so that nothing new is taken for something
  * that is there, and no host calls stale what is newest here.
  */
 export async function continueDroplets(deps: EngineDeps & { context: CloudContext }): Promise<void> {
-  const { store, compute, host, log, context } = deps;
+  const { store, compute, host, clock, log, context } = deps;
   await ensurePool(store.db, publicPool, context.network.ipv4);
   const [machines, { droplets, newest }] = await Promise.all([compute.list(), host.survey()]);
   const ids = [...machines.flatMap(({ urn }) => dropletIdOf(urn) ?? []), ...droplets.map(({ id }) => id)];
@@ -53,6 +60,16 @@ export async function continueDroplets(deps: EngineDeps & { context: CloudContex
     );
   await continueGenerations(store, machines);
   await sealPasswords(deps);
+  await roomForDroplets(store);
+  await renewEntries(store, clock.now(), context.network);
+}
+
+/** Entries that a version before has made are handed over anew where this one makes others of the same rows. */
+async function renewEntries(store: Store, at: Date, network: PublicNetwork): Promise<void> {
+  await store.transaction(async (tx) => {
+    if (await noteHostEntries(tx, entryShape(network)))
+      await sql`select wake(${dropletKind}, id::text, ${at}) from droplets where gone_at is null`.execute(tx);
+  });
 }
 
 /** Those of before they were sealed: their letters are still to be sent. */
@@ -71,6 +88,21 @@ async function sealPasswords({ store, secrets, clock }: EngineDeps): Promise<voi
     }
   });
 }
+
+/** Reserves for the droplets that were made before there were hosts. */
+const roomForDroplets = (store: EngineDeps['store']): Promise<void> =>
+  reserveForAll(store, async (tx) => {
+    const rows = await tx
+      .selectFrom('droplets')
+      .select(['id', 'size', 'disk_gib'])
+      .where('gone_at', 'is', null)
+      .where(anyOf('size', slugs))
+      .where(({ ref }) => hasNoRoom('droplet', ref('droplets.id')))
+      .limit(pageSize)
+      .forNoKeyUpdate()
+      .execute();
+    return rows.map((row) => ({ urn: dropletUrn(row.id), ...takenOfHost(row) }));
+  });
 
 /**
  * A reboot or rebuild raises a number, and is done when the machine has it: one that is ahead of its row would take the

@@ -3,10 +3,11 @@ import { endAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
 import type { Tx } from '../../store/store.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
+import { setReservation } from '../hosts/index.ts';
 import { abandonSnapshots } from '../images/index.ts';
 import { leaveVolumes } from '../volumes/index.ts';
 import type { Observed } from './plan.ts';
-import type { DropletRow } from './row.ts';
+import { type DropletRow, takenOfHost } from './row.ts';
 
 /** The columns that an action can change and that are put back as they were. */
 export const undoColumns = [
@@ -82,6 +83,7 @@ export async function undoAction(
     .returning('id')
     .executeTakeFirst();
   if (!changed) return false;
+  if (undo.size !== undefined) await setReservation(tx, dropletUrn(row.id), takenOfHost({ ...row, ...undo }));
   const ended = await endAction(tx, row.pending_action_id, { status: 'errored', at, message });
   // The action of a volume has changed the droplet, too.
   if (ended?.resource_type !== 'droplet') {

@@ -4,12 +4,17 @@ import { observeHosts } from './observe.ts';
 export { disksOf, type HostState, memoryOf, volumesOf } from './placement.ts';
 export {
   type Asked as AskedOfHost,
+  hasNoRoom,
   holdingRoom,
   holdRoom,
   hostOf,
+  needSpace,
+  type Room,
   release,
   reserve,
+  reserveForAll,
   reserveMore,
+  reserveOn,
   reserving,
   roomOn,
   setReservation,

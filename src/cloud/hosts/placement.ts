@@ -57,8 +57,7 @@ interface Figures {
   free: number;
   total: number;
 }
-/** `own`: what the host has, which it promises `ratio` times. */
-type Promised = Figures & { of: Resource; asked: number; own: number; ratio: number };
+type Promised = Figures & Capacity & { of: Resource; asked: number };
 /** Much may be promised still, but what was written leaves less free than is to be kept so. */
 type Written = Figures & { of: 'pool now' | 'volumes now'; kept: number };
 /** What a host lacks. */
@@ -71,19 +70,29 @@ export const gib = 2 ** 30;
 /** Of the disk with the volumes, which others use, too, a tenth is kept free, but no more than this. GiB. */
 const mostKeptGib = 10;
 
-/** What may be promised of a host, and what is; undefined: no limit. */
+/** Shares are fractions: sums of them are a little off. */
+const tolerance = 1e-6;
+
+/** What a host has, how often it is promised, how much that makes, and how much of it is promised. */
 export interface Capacity {
+  own: number;
+  ratio: number;
   total: number;
   used: number;
 }
 
-/** Of memory in MiB that is promised once: what is shared counts by the share. */
+/** Of memory in MiB that is promised once: what is shared counts by the share. undefined: no limit. */
 export function memoryOf(host: HostState): Capacity | undefined {
   if (host.memory_mib === null) return undefined;
-  return {
-    total: Math.max(0, host.memory_mib - host.kept_memory_mib),
-    used: host.dedicated_mib + host.shared_mib / host.memory_ratio,
-  };
+  const own = Math.max(0, host.memory_mib - host.kept_memory_mib);
+  return { own, ratio: 1, total: own, used: host.dedicated_mib + host.shared_mib / host.memory_ratio };
+}
+
+/** Of memory as it is promised to what shares it. */
+export function sharedMemoryOf(host: HostState): Capacity | undefined {
+  const memory = memoryOf(host);
+  const ratio = host.memory_ratio;
+  return memory && { own: memory.own, ratio, total: memory.total * ratio, used: memory.used * ratio };
 }
 
 /** GiB, as sizes of disks add up. */
@@ -93,27 +102,27 @@ export const volumesOf = (host: HostState): Capacity | undefined =>
   ofBytes(host.volumes_bytes, host.disk_ratio, host.volume_gib);
 
 const ofBytes = (bytes: number | null, ratio: number, used: number): Capacity | undefined =>
-  bytes === null ? undefined : { total: Math.floor((bytes / gib) * ratio), used };
+  bytes === null ? undefined : { own: bytes / gib, ratio, total: Math.floor((bytes / gib) * ratio), used };
 
 /**
  * The host for what is asked: of those that have room, the one with the fewest of `spread`, then the one with the most of
- * its memory left. `lacks`: what each host lacks; none where no host serves the region.
+ * its memory left. `lacks`: what each host lacks, in the same order; none where no host
+ * serves the region.
  *
  * The rule: memory that is dedicated is promised once, shared memory as often as the host's rule says, never what is kept
  * for the host. Disks are sparse and share blocks with their images, so that their sizes say little about what they take:
  * their sum may be `disk_ratio` times what there is, and nothing new comes while less than a tenth is free.
  */
 export function place(hosts: readonly HostState[], asked: Demand, { region, spread }: Wish = {}): Placement {
-  const serving = hosts.filter(({ regions }) => !regions || region === undefined || regions.includes(region));
-  const looked = serving.map((host) => ({ host, lacks: lacksOf(host, asked) }));
-  const [best] = looked
-    .filter(({ lacks }) => lacks.length === 0)
-    .map(({ host }) => host)
-    .sort(
+  const inOrder = hosts
+    .filter(({ regions }) => !regions || region === undefined || regions.includes(region))
+    .toSorted(
       (a, b) =>
         (spread?.get(a.id) ?? 0) - (spread?.get(b.id) ?? 0) || freeShare(b) - freeShare(a) || a.id - b.id,
     );
-  return best ? { host: best } : { lacks: looked.flatMap(({ lacks }) => lacks) };
+  const lacks = inOrder.map((host) => lacksOf(host, asked));
+  const host = inOrder[lacks.findIndex((each) => each.length === 0)];
+  return host ? { host } : { lacks: lacks.flat() };
 }
 
 /** The host once it has promised that, too. */
@@ -169,51 +178,27 @@ function freeShare(host: HostState): number {
 }
 
 function lacksOf(host: HostState, { memoryMib, dedicated, diskGib, volumeGib }: Demand): Lack[] {
-  const memoryRatio = dedicated ? 1 : host.memory_ratio;
-  const memory = memoryOf(host);
-  const times = memory && { total: memory.total * memoryRatio, used: memory.used * memoryRatio };
-  const inGib = (bytes: number | null) => (bytes ?? 0) / gib;
-  const [pool, volumes] = [inGib(host.pool_bytes), inGib(host.volumes_bytes)];
-  const lack = (
-    of: Resource,
-    asked: number,
-    capacity: Capacity | undefined,
-    own: number,
-    ratio: number,
-  ): Promised[] => {
-    if (!capacity || asked === 0) return [];
-    const { total, used } = capacity;
-    return used + asked > total
-      ? [{ of, host: host.name, asked, free: total - used, total, own, ratio }]
-      : [];
+  const lack = (of: Resource, asked: number, has: Capacity | undefined): Promised[] => {
+    if (!has || asked === 0 || has.used + asked <= has.total + tolerance) return [];
+    return [{ of, host: host.name, asked, free: has.total - has.used, ...has }];
   };
-  const full = (
-    of: 'pool now' | 'volumes now',
-    asked: number,
-    bytes: number | null,
-    free: number | null,
-    kept: number,
-  ): Written[] =>
-    asked > 0 && bytes !== null && free !== null && inGib(free) < kept
-      ? [{ of, host: host.name, free: inGib(free), total: inGib(bytes), kept }]
-      : [];
   return [
-    ...lack(
-      dedicated ? 'dedicated memory' : 'shared memory',
-      memoryMib,
-      times,
-      memory?.total ?? 0,
-      memoryRatio,
-    ),
-    ...lack('disk', diskGib, disksOf(host), pool, host.disk_ratio),
-    ...lack('volumes', volumeGib, volumesOf(host), volumes, host.disk_ratio),
-    ...full('pool now', diskGib, host.pool_bytes, host.pool_free_bytes, pool / 10),
-    ...full(
-      'volumes now',
-      volumeGib,
-      host.volumes_bytes,
-      host.volumes_free_bytes,
-      Math.min(volumes / 10, mostKeptGib),
-    ),
-  ];
+    dedicated
+      ? lack('dedicated memory', memoryMib, memoryOf(host))
+      : lack('shared memory', memoryMib, sharedMemoryOf(host)),
+    lack('disk', diskGib, disksOf(host)),
+    lack('volumes', volumeGib, volumesOf(host)),
+    diskGib > 0 ? lacksNow(host, 'pool') : [],
+    volumeGib > 0 ? lacksNow(host, 'volumes') : [],
+  ].flat();
+}
+
+/** What a host lacks for anything that is to be written, whatever it has promised. */
+export function lacksNow(host: HostState, on: 'pool' | 'volumes'): Lack[] {
+  const [bytes, freeBytes] =
+    on === 'pool' ? [host.pool_bytes, host.pool_free_bytes] : [host.volumes_bytes, host.volumes_free_bytes];
+  if (bytes === null || freeBytes === null) return [];
+  const [total, free] = [bytes / gib, freeBytes / gib];
+  const kept = on === 'pool' ? total / 10 : Math.min(total / 10, mostKeptGib);
+  return free < kept ? [{ of: `${on} now`, host: host.name, free, total, kept }] : [];
 }

@@ -31,11 +31,14 @@ const wording: Record<Resource, { unit: string; what: string; of: string; remedy
 
 const operator = 'The operator finds the figures in: ./atoll status';
 
-/** The answer to what has no room: 422 with the figures of the host that lacks least. Empty `lacks`: no such region. */
-export function noRoom(lacks: readonly Lack[]): ApiError {
-  const [least] = lacks.toSorted((a, b) => b.free - a.free);
-  if (!least) return unprocessable('No host serves this region. Order in another one.');
-  return unprocessable(`There is no room for this: ${sentence(least)} ${operator}`);
+/**
+ * The answer to what has no room: 422 with the figures of the host that comes first. Empty `lacks`: no such region.
+ * @param placed how many things of the same order have room before it
+ */
+export function noRoom([first]: readonly Lack[], placed = 0): ApiError {
+  if (!first) return unprocessable('No host serves this region. Order in another one.');
+  const few = placed > 0 ? `There is room for ${placed} of these only, and not for one more` : undefined;
+  return unprocessable(`${few ?? 'There is no room for this'}: ${sentence(first)} ${operator}`);
 }
 
 function sentence(lack: Lack): string {

@@ -2,10 +2,20 @@
  * Room on hosts: who wants some asks for it in the transaction of the order, is placed, and has it reserved until nothing
  * of it is left on the host. Droplets, volumes and machines of products all do this.
  */
-import { type RawBuilder, type Selectable, sql } from 'kysely';
+import { type Expression, type RawBuilder, type Selectable, type SqlBool, sql } from 'kysely';
 import type { HostReservations } from '../../store/schema.ts';
-import type { Queryable, Tx } from '../../store/store.ts';
-import { type Demand, grown, type HostState, place, promise, type Wish, withdraw } from './placement.ts';
+import type { Queryable, Store, Tx } from '../../store/store.ts';
+import { theHost } from './observe.ts';
+import {
+  type Demand,
+  grown,
+  type HostState,
+  lacksNow,
+  place,
+  promise,
+  type Wish,
+  withdraw,
+} from './placement.ts';
 import { noRoom } from './refusal.ts';
 
 /** What is asked for; what is left out is 0. */
@@ -51,29 +61,40 @@ export async function holdRoom(tx: Tx, asked: Asked | 'alone', times = 1): Promi
 /** As `holdRoom`, of rows that a larger statement has read of `holdingRoom`. */
 export function roomOn(rows: readonly HostState[]): Room {
   const hosts = [...rows];
+  let count = 0;
   return {
     place(asked, wish) {
       const placed = place(hosts, demand(asked), wish);
-      if ('lacks' in placed) throw noRoom(placed.lacks);
+      if ('lacks' in placed) throw noRoom(placed.lacks, count);
+      count++;
       hosts.splice(hosts.indexOf(placed.host), 1, promise(placed.host, demand(asked)));
       return placed.host.id;
     },
   };
 }
 
-/** SQL, for a statement that does more: reserves on a host that `Room.place` has answered, once for each row of `from`. */
+/** SQL, for a statement that does more: reserves on a host that `Room.place` has answered, for each row of `from`. */
 export function reserving(
   { urn, host, ...asked }: Asked & { urn: RawBuilder<string>; host: number },
   from: RawBuilder<unknown>,
 ): RawBuilder<unknown> {
-  const { vcpus, memoryMib, dedicated, diskGib, volumeGib } = demand(asked);
+  const { vcpus, dedicated_mib, shared_mib, disk_gib, volume_gib } = columnsOf(asked);
   return sql`insert into host_reservations (urn, host_id, vcpus, dedicated_mib, shared_mib, disk_gib, volume_gib)
-    select ${urn}, ${host}::integer, ${vcpus}::integer, ${dedicated ? memoryMib : 0}::bigint,
-      ${dedicated ? 0 : memoryMib}::bigint, ${diskGib}::bigint, ${volumeGib}::bigint from ${from}`;
+    select ${urn}, ${host}::integer, ${vcpus}::integer, ${dedicated_mib}::bigint, ${shared_mib}::bigint,
+      ${disk_gib}::bigint, ${volume_gib}::bigint from ${from}`;
+}
+
+/** Reserves for one thing on a host that `Room.place` has answered. */
+export async function reserveOn(tx: Tx, host: number, what: string, asked: Asked): Promise<void> {
+  await tx
+    .insertInto('host_reservations')
+    .values({ urn: what, host_id: host, ...columnsOf(asked) })
+    .execute();
 }
 
 /**
- * Reserves for one thing and answers its host; to be called before anything is locked that others wait for.
+ * Finds room for one thing, reserves it, and answers its host; to be called before anything is locked that others wait
+ * for. Who places several things in one transaction asks for the sum of them first: `holdRoom`.
  * @param what its URN, which has no reservation yet
  * @throws ApiError 422 with the figures
  */
@@ -83,7 +104,7 @@ export async function reserve(
 ): Promise<number> {
   const room = await holdRoom(tx, asked);
   const host = room.place(asked, { region });
-  await sql`${reserving({ ...asked, urn: sql`${what}::text`, host }, sql`(select) as once`)}`.execute(tx);
+  await reserveOn(tx, host, what, asked);
   return host;
 }
 
@@ -117,20 +138,61 @@ const demandOf = ({ vcpus, dedicated_mib, shared_mib, disk_gib, volume_gib }: Re
   volumeGib: volume_gib,
 });
 
+/**
+ * Whether there is space for what a thing is to write, beyond what it has reserved: a new disk, a snapshot.
+ * @throws ApiError 422 with the figures where less is free than is to be kept so
+ */
+export async function needSpace(db: Queryable, what: string, on: 'pool' | 'volumes'): Promise<void> {
+  const { rows } = await sql<HostState>`
+    select s.* from host_reservations r join host_states s on s.id = r.host_id where r.urn = ${what}`.execute(
+    db,
+  );
+  const lacks = rows.flatMap((host) => lacksNow(host, on));
+  if (lacks.length > 0) throw noRoom(lacks);
+}
+
 /** Writes down what a thing takes by now, where it can only be less, or is so already. */
 export async function setReservation(db: Queryable, what: string, asked: Asked): Promise<void> {
+  await db.updateTable('host_reservations').set(columnsOf(asked)).where('urn', '=', what).execute();
+}
+
+/** As the table has it. */
+function columnsOf(asked: Asked): Reserved {
   const { vcpus, memoryMib, dedicated, diskGib, volumeGib } = demand(asked);
-  await db
-    .updateTable('host_reservations')
-    .set({
-      vcpus,
-      dedicated_mib: dedicated ? memoryMib : 0,
-      shared_mib: dedicated ? 0 : memoryMib,
-      disk_gib: diskGib,
-      volume_gib: volumeGib,
-    })
-    .where('urn', '=', what)
-    .execute();
+  return {
+    vcpus,
+    dedicated_mib: dedicated ? memoryMib : 0,
+    shared_mib: dedicated ? 0 : memoryMib,
+    disk_gib: diskGib,
+    volume_gib: volumeGib,
+  };
+}
+
+/** SQL: whether the thing of this type and id has no reservation. */
+export const hasNoRoom = (type: string, id: Expression<unknown>): RawBuilder<SqlBool> =>
+  sql<SqlBool>`not exists (select from host_reservations where urn = ${`do:${type}:`}::text || ${id}::text)`;
+
+/**
+ * Reserves, on the one host that there was before there were several, for all things that have no reservation, whatever
+ * room there is. `next` answers some of them, none at the end, and locks their rows, so that they cannot go meanwhile.
+ */
+export async function reserveForAll(
+  store: Pick<Store, 'transaction'>,
+  next: (tx: Tx) => Promise<(Asked & { urn: string })[]>,
+): Promise<void> {
+  const page = () =>
+    store.transaction(async (tx) => {
+      const things = await next(tx);
+      if (things.length === 0) return false;
+      const rows = things.map(({ urn, ...asked }) => ({ urn, host_id: theHost, ...columnsOf(asked) }));
+      await tx
+        .insertInto('host_reservations')
+        .values(rows)
+        .onConflict((same) => same.doNothing())
+        .execute();
+      return true;
+    });
+  while (await page());
 }
 
 /** Gives back what a thing has reserved, once nothing of it is left on its host; one that has nothing is fine. */

@@ -15,8 +15,12 @@ export interface Image {
   createdAt: string;
   /** DigitalOcean has withdrawn it; old configurations still name it. */
   retired: boolean;
-  /** Built on this host under this name in the engine. */
+  /** The code name of its release at the mirrors of Debian or Ubuntu. */
+  suite?: string;
+  /** Built on this host by `up`, under this name in the engine. */
   built?: { engineImage: string; gigabytes: number };
+  /** Added by the operator, and in the engine under this name: see public-images.ts. */
+  added?: { engineImage: string; gigabytes: number | null };
   /** Of an application: the slug of the image that it is installed on at the first boot. */
   base?: string;
 }
@@ -52,6 +56,20 @@ const built: Record<string, Image['built']> = {
   'debian-13-x64': { engineImage: 'debian-13', gigabytes: 0.33 },
 };
 
+const suites: Record<string, string> = {
+  'ubuntu-16-04-x64': 'xenial',
+  'ubuntu-18-04-x64': 'bionic',
+  'ubuntu-20-04-x64': 'focal',
+  'ubuntu-22-04-x64': 'jammy',
+  'ubuntu-24-04-x64': 'noble',
+  'ubuntu-25-04-x64': 'plucky',
+  'ubuntu-25-10-x64': 'questing',
+  'debian-10-x64': 'buster',
+  'debian-11-x64': 'bullseye',
+  'debian-12-x64': 'bookworm',
+  'debian-13-x64': 'trixie',
+};
+
 /** The distribution images of DigitalOcean that this Atoll knows by name, whether or not the host can have them. */
 export const images: readonly Image[] = table
   .trim()
@@ -69,6 +87,7 @@ export const images: readonly Image[] = table
       minDisk: Number(minDisk),
       createdAt,
       retired: retired === 'retired',
+      suite: suites[slug],
       built: built[slug],
     };
   });
@@ -87,12 +106,18 @@ export const applicationImages: readonly Image[] = applications.map(
   }),
 );
 
-const all = [...images, ...applicationImages];
-const byId = new Map(all.map((image) => [image.id, image]));
-const bySlug = new Map(all.map((image) => [image.slug, image]));
-
-/** The image that an id (as a number, or its digits) or a slug stands for; undefined when there is none. */
-export function resolveImage(idOrSlug: number | string): Image | undefined {
-  if (typeof idOrSlug === 'number') return byId.get(idOrSlug);
-  return bySlug.get(idOrSlug) ?? (/^\d{1,15}$/.test(idOrSlug) ? byId.get(Number(idOrSlug)) : undefined);
+/** A way from ids, digits and slugs to images. */
+export function resolverOf(all: readonly Image[]): (idOrSlug: number | string) => Image | undefined {
+  const byId = new Map(all.map((image) => [image.id, image]));
+  const bySlug = new Map(all.map((image) => [image.slug, image]));
+  return (idOrSlug) => {
+    if (typeof idOrSlug === 'number') return byId.get(idOrSlug);
+    return bySlug.get(idOrSlug) ?? (/^\d{1,15}$/.test(idOrSlug) ? byId.get(Number(idOrSlug)) : undefined);
+  };
 }
+
+/**
+ * The image of the catalogue that an id (as a number, or its digits) or a slug stands for, as it is where the operator
+ * has added none; undefined when there is none.
+ */
+export const resolveImage = resolverOf([...images, ...applicationImages]);

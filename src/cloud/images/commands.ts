@@ -8,7 +8,7 @@ import type { Store, Tx } from '../../store/store.ts';
 import { imagesOfDropletChanged } from '../droplet-state/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources, tagsGiven, tagsTaken } from '../tags/index.ts';
-import { resolveImage } from './catalogue.ts';
+import { publicImages } from './public-images.ts';
 import { imageKind } from './reconcile.ts';
 import { findOwnImage, type ImageRow, imageUrn } from './row.ts';
 import { distributionOf, type ImageCreate, type ImageUpdate } from './schema.ts';
@@ -103,9 +103,6 @@ export async function lockImage(
   imageId: number,
   { deleted = false }: { deleted?: boolean } = {},
 ): Promise<ImageRow> {
-  if (resolveImage(imageId)) {
-    throw new ApiError('forbidden', 'This image is public: only images of your own can be changed.');
-  }
   const row = await tx
     .selectFrom('images')
     .selectAll()
@@ -113,6 +110,8 @@ export async function lockImage(
     .where('team_id', '=', caller.teamId)
     .forUpdate()
     .executeTakeFirst();
+  if (!row && (await publicImages(tx)).resolve(imageId))
+    throw new ApiError('forbidden', 'This image is public: only images of your own can be changed.');
   if (!row || (row.deleted_at && !deleted)) throw notFound();
   const tags = row.deleted_at ? [] : ((await findOwnImage(tx, caller.teamId, imageId))?.tags ?? []);
   return { ...row, tags };

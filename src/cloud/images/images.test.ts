@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { ImageHost } from '../context.ts';
+import { whyNotAdded } from './added.ts';
 import { type Image, images, resolveImage } from './catalogue.ts';
+import { type PublicImageRow, withAdded } from './public-images.ts';
 import { engineImageFor, orderableImage } from './source.ts';
 import { imageView } from './view.ts';
 
@@ -63,14 +65,23 @@ describe('what stands for an image in the engine', () => {
 describe('an order of what cannot be had', () => {
   test('says what to order, and how to get it', () => {
     expect(() => orderableImage('ubuntu-22-04-x64', host())).toThrow(
-      'image ubuntu-22-04-x64 cannot be had on this host. Order debian-12-x64 or debian-13-x64, ' +
-        'or let one stand for it: ./atoll up --image-alias ubuntu-22-04-x64=debian-12-x64',
+      'image ubuntu-22-04-x64 cannot be had on this host. Order debian-12-x64 or debian-13-x64. ' +
+        'To have it, the operator runs ./atoll image add ubuntu-22-04-x64 --suite jammy ' +
+        '--mirror URL-OF-AN-UBUNTU-MIRROR (or with --url URL-OF-A-CLOUD-IMAGE), ' +
+        'or lets another stand for it: ./atoll up --image-alias ubuntu-22-04-x64=debian-12-x64',
     );
+  });
+
+  test.for([
+    ['debian-11-x64', ' runs ./atoll image add debian-11-x64 --suite bullseye (or with --url'],
+    ['rockylinux-9-x64', ' runs ./atoll image add rockylinux-9-x64 --url URL-OF-A-CLOUD-IMAGE, or lets'],
+  ])('says of %s how this host gets it', ([slug = '', line]) => {
+    expect(() => orderableImage(slug, host())).toThrow(line);
   });
 
   test('names only what is there', () => {
     expect(() => orderableImage('debian-12-x64', host({ available: ['debian-13'] }))).toThrow(
-      /Order debian-13-x64, or .*=debian-13-x64$/,
+      /Order debian-13-x64. To have it, the operator runs .\/atoll up, or .*=debian-13-x64$/,
     );
     expect(() => orderableImage('debian-12-x64', host({ available: [] }))).toThrow('Run: ./atoll up');
   });
@@ -82,8 +93,78 @@ describe('an order of what cannot be had', () => {
   });
 });
 
+describe('what the operator has added', () => {
+  const row = (changes: Partial<PublicImageRow>): PublicImageRow => ({
+    number: 1,
+    id: 900_000_001,
+    slug: 'mine',
+    nonce: '0a1b2c3d',
+    name: 'Mine',
+    distribution: 'Debian',
+    min_disk_gib: 2,
+    bytes: 3 * 1024 ** 3,
+    origin: 'file',
+    source: 'mine.tar',
+    gone_at: null,
+    created_at: new Date('2026-01-02T03:04:05.6Z'),
+    ready_at: new Date('2026-01-02T03:05:00Z'),
+    ...changes,
+  });
+  const { id } = image('ubuntu-24-04-x64');
+  const noble = row({ number: 2, id, slug: 'ubuntu-24-04-x64', name: '', distribution: '' });
+  const offered = withAdded([row({}), noble]);
+  const names = ['debian-12', 'public-900000001-0a1b2c3d', `public-${id}-0a1b2c3d`];
+  const here = host({ available: names });
+
+  test('is ordered by its slug and by its id', () => {
+    for (const ref of ['mine', 900_000_001, '900000001'])
+      expect(orderableImage(ref, here, offered)).toMatchObject({ slug: 'mine', minDisk: 2 });
+    expect(engineImageFor(orderableImage('mine', here, offered), here, offered)).toEqual({ ok: names[1] });
+  });
+
+  test('of the catalogue keeps its id, its name and the disk that DigitalOcean asks for', () => {
+    const added = orderableImage('ubuntu-24-04-x64', here, offered);
+    expect(engineImageFor(added, here, offered)).toEqual({ ok: names[2] });
+    expect(imageView(added)).toMatchObject({
+      id,
+      name: '24.04 (LTS) x64',
+      distribution: 'Ubuntu',
+      min_disk_size: 7,
+      size_gigabytes: 3,
+    });
+  });
+
+  test('is what an alias may stand for', () => {
+    const aliased = host({ available: names, aliases: { 'ubuntu-22-04-x64': 'mine' } });
+    expect(engineImageFor(image('ubuntu-22-04-x64'), aliased, offered)).toEqual({ ok: names[1] });
+  });
+
+  test('and the engine has lost can be had no more', () => {
+    expect(() => orderableImage('mine', host(), offered)).toThrow('./atoll image add mine --url');
+  });
+
+  test('and removed is retired, or as it was before', () => {
+    const gone_at = new Date();
+    const removed = withAdded([row({ gone_at }), { ...noble, gone_at }]);
+    expect(removed.resolve('ubuntu-24-04-x64')).toBe(image('ubuntu-24-04-x64'));
+    expect(removed.resolve('mine')).toMatchObject({ retired: true, id: 900_000_001 });
+    expect(() => orderableImage('mine', here, removed)).toThrow('mine cannot be had on this host');
+    const simulated = host({ mode: 'simulated', available: [] });
+    expect(() => orderableImage('mine', simulated, removed)).toThrow('mine was removed here');
+  });
+
+  test('cannot take the place of what up builds, or of an application', () => {
+    expect(whyNotAdded('debian-12-x64', 'real')).toContain('built by ./atoll up');
+    expect(whyNotAdded('wordpress-20-04', 'real')).toContain('is an application');
+    expect(whyNotAdded('ubuntu-24-04-x64', 'simulated')).toContain('can be ordered already');
+    expect(whyNotAdded('ubuntu-24-04-x64', 'real')).toBeUndefined();
+    for (const bad of ['', '12345', 'Mine', 'a b', '-a', 'a--b', 'a/b', 'x'.repeat(65)])
+      expect(whyNotAdded(bad, 'real')).toContain('is no slug');
+  });
+});
+
 test('an image is shown as DigitalOcean writes it', () => {
-  expect(imageView(image('debian-12-x64').id)).toMatchObject({
+  expect(imageView(image('debian-12-x64'))).toMatchObject({
     name: '12 x64',
     distribution: 'Debian',
     slug: 'debian-12-x64',
@@ -91,5 +172,5 @@ test('an image is shown as DigitalOcean writes it', () => {
     public: true,
     status: 'available',
   });
-  expect(imageView(image('ubuntu-16-04-x64').id).status).toBe('retired');
+  expect(imageView(image('ubuntu-16-04-x64')).status).toBe('retired');
 });

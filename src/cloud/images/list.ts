@@ -5,7 +5,8 @@ import type { Page } from '../../http/pagination.ts';
 import { selectPage } from '../../store/page.ts';
 import type { Queryable } from '../../store/store.ts';
 import { idsTagged } from '../tags/index.ts';
-import { applicationImages, type Image, images } from './catalogue.ts';
+import { applicationImages, type Image } from './catalogue.ts';
+import type { PublicImages } from './public-images.ts';
 import { selectImages } from './row.ts';
 import { type ImageView, imageView, ownImageView } from './view.ts';
 
@@ -17,16 +18,19 @@ export interface ImageFilter {
   tag: string | undefined;
 }
 
-/** One page of the public images that `orderable` lets through, then the team's own, oldest first; and the total. */
+/**
+ * One page of those public images of `offered` that `orderable` lets through, then the team's own, oldest first; and the
+ * total.
+ */
 export async function listImages(
   db: Queryable,
   filter: ImageFilter,
   page: Page,
-  orderable: (image: Image) => boolean,
+  { offered, orderable }: { offered: PublicImages; orderable: (image: Image) => boolean },
 ): Promise<Listed<ImageView>> {
-  const publicOnes = publicImages(filter).filter(orderable);
+  const publicOnes = chosen(offered, filter).filter(orderable);
   const shown = slicePage(publicOnes, page);
-  const views = shown.rows.map(({ id }) => imageView(id));
+  const views = shown.rows.map(imageView);
   if (filter.type !== undefined) return { rows: views, total: shown.total };
   const own = await selectPage(ownImages(db, filter).orderBy('images.id'), {
     limit: page.limit - views.length,
@@ -35,7 +39,7 @@ export async function listImages(
   return { rows: [...views, ...own.rows.map(ownImageView)], total: shown.total + own.total };
 }
 
-function publicImages({ type, own, tag }: ImageFilter): readonly Image[] {
+function chosen({ images }: PublicImages, { type, own, tag }: ImageFilter): readonly Image[] {
   // Public images carry no tags.
   if (own || tag !== undefined) return [];
   if (type === 'distribution') return images;

@@ -6,9 +6,10 @@ import { actionHistory, beginOperation } from '../actions/index.ts';
 import type { ImageHost } from '../context.ts';
 import { actOnImage } from './act.ts';
 import { withAwaited } from './awaited.ts';
-import { type Image, resolveImage } from './catalogue.ts';
+import type { Image } from './catalogue.ts';
 import { createCustomImage, deleteImage, type ImageCommandDeps, updateImage } from './commands.ts';
 import { listImages } from './list.ts';
+import { type PublicImages, publicImages } from './public-images.ts';
 import { findOwnImage } from './row.ts';
 import {
   ImageActionRequest,
@@ -36,16 +37,19 @@ export interface ImagesDeps extends ImageCommandDeps {
 export function imagesOperations(deps: ImagesDeps): Operation[] {
   const { store, imageHost } = deps;
   /** As of now: what is being made shows, since it can be ordered. */
-  async function orderable(): Promise<(image: Image) => boolean> {
+  async function orderableOf(offered: PublicImages): Promise<(image: Image) => boolean> {
     const host = await withAwaited(store.db, imageHost);
-    return (image) => 'ok' in engineImageFor(image, host);
+    return (image) => 'ok' in engineImageFor(image, host, offered);
   }
 
   /** @throws ApiError 404 */
   async function visible(teamId: string, idOrSlug: string): Promise<ImageView> {
-    const image = resolveImage(idOrSlug);
+    const offered = await publicImages(store.db);
+    const image = offered.resolve(idOrSlug);
     if (image)
-      return (await orderable())(image) ? imageView(image.id) : { ...imageView(image.id), status: 'retired' };
+      return (await orderableOf(offered))(image)
+        ? imageView(image)
+        : { ...imageView(image), status: 'retired' };
     const own = /^\d{1,15}$/.test(idOrSlug)
       ? await findOwnImage(store.db, teamId, Number(idOrSlug))
       : undefined;
@@ -62,8 +66,11 @@ export function imagesOperations(deps: ImagesDeps): Operation[] {
       filters: ImageFilters,
       key: 'images',
       item: ImageSchema,
-      list: async ({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) =>
-        listImages(store.db, { teamId, type, own, tag }, page, await orderable()),
+      async list({ caller: { teamId }, query: { type, private: own, tag_name: tag } }, page) {
+        const offered = await publicImages(store.db);
+        const orderable = await orderableOf(offered);
+        return listImages(store.db, { teamId, type, own, tag }, page, { offered, orderable });
+      },
     }),
     operation({
       id: 'images_create_custom',

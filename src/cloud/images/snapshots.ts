@@ -45,6 +45,7 @@ export const insertSnapshot = (
 /** The distribution of an image, public or a team's own. */
 const distributionSql = (imageId: number): RawBuilder<string> =>
   sql<string>`coalesce((select distribution from images where id = ${imageId}),
+    (select distribution from public_images where id = ${imageId} order by number desc limit 1),
     ${resolveImage(imageId)?.distribution ?? 'Unknown'})`;
 
 /**

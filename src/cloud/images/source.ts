@@ -3,8 +3,9 @@ import { invalid, quoted } from '../../http/errors.ts';
 import type { Queryable } from '../../store/store.ts';
 import type { ImageHost } from '../context.ts';
 import { awaitedSource, withAwaited } from './awaited.ts';
-import { type Image, images, resolveImage } from './catalogue.ts';
+import { type Image, resolveImage } from './catalogue.ts';
 import { missingImageText } from './missing.ts';
+import { catalogueAlone, type PublicImages, publicImages } from './public-images.ts';
 import { customName, findOwnImage, snapshotName } from './row.ts';
 
 const engineName = (slug: string): string => slug.replace(/-x64$/, '');
@@ -21,45 +22,74 @@ function aliased(slug: string, aliases: ImageHost['aliases']): string {
 }
 
 /** The engine's name of the image that stands for an image on this host, be it there or not. */
-function builtNameOf(image: Image, host: ImageHost): string | undefined {
-  const base = image.base === undefined ? undefined : resolveImage(image.base);
-  if (base) return builtNameOf(base, host);
-  return resolveImage(aliased(image.slug, host.aliases))?.built?.engineImage;
+function builtNameOf(image: Image, host: ImageHost, offered: PublicImages): string | undefined {
+  const base = image.base === undefined ? undefined : offered.resolve(image.base);
+  if (base) return builtNameOf(base, host, offered);
+  const target = offered.resolve(aliased(image.slug, host.aliases));
+  return (target?.added ?? target?.built)?.engineImage;
+}
+
+/** Whether this host has an image under its own slug. */
+function isHere({ added, built }: Image, { available }: ImageHost): boolean {
+  const name = (added ?? built)?.engineImage;
+  return name !== undefined && available.includes(name);
 }
 
 /**
- * The engine's image that stands for an image on this host: built here, or an operator's alias of one that is.
- * A simulated host has all. `error` says why there is none and how to get one.
+ * The engine's image that stands for an image on this host: built here, added by the operator, or an operator's alias of
+ * one that is. A simulated host has all. `error` says why there is none and how to get one.
+ * @param offered the catalogue with what was added to it; without, that alone
  */
-export function engineImageFor(image: Image, host: ImageHost): { ok: string } | { error: string } {
-  const base = image.base === undefined ? undefined : resolveImage(image.base);
-  if (base) return engineImageFor(base, host);
-  if (host.mode === 'simulated') return { ok: engineName(image.slug) };
-  const target = builtNameOf(image, host);
+export function engineImageFor(
+  image: Image,
+  host: ImageHost,
+  offered: PublicImages = catalogueAlone,
+): { ok: string } | { error: string } {
+  const base = image.base === undefined ? undefined : offered.resolve(image.base);
+  if (base) return engineImageFor(base, host, offered);
+  if (host.mode === 'simulated') {
+    if (image.added) return { ok: image.added.engineImage };
+    if (resolveImage(image.slug)) return { ok: engineName(image.slug) };
+    return { error: `${image.slug} was removed here. Add it again: ${addLine(image)}` };
+  }
+  const target = builtNameOf(image, host, offered);
   if (target !== undefined && host.available.includes(target)) return { ok: target };
   const why = target === undefined ? undefined : host.failed?.[target];
   const reason = why === undefined ? 'on this host' : `on this host now. ${why}`;
-  const here = images.filter((other) => other.built && host.available.includes(other.built.engineImage));
+  const here = offered.images.filter((other) => isHere(other, host));
   const [example] = here;
   if (!example)
     return { error: `${image.slug} cannot be had: no image is built on this host yet. Run: ./atoll up` };
   const slugs = here.map((other) => other.slug).join(' or ');
   return {
     error:
-      `${image.slug} cannot be had ${reason.replace(/\.$/, '')}. Order ${slugs}, ` +
-      `or let one stand for it: ./atoll up --image-alias ${image.slug}=${example.slug}`,
+      `${image.slug} cannot be had ${reason.replace(/\.$/, '')}. Order ${slugs}. To have it, the operator runs ${addLine(image)}, ` +
+      `or lets another stand for it: ./atoll up --image-alias ${image.slug}=${example.slug}`,
   };
+}
+
+/** The very line that brings an image to this host. */
+export function addLine({ slug, suite, built, distribution }: Image): string {
+  if (built) return './atoll up';
+  const add = `./atoll image add ${slug}`;
+  if (suite === undefined) return `${add} --url URL-OF-A-CLOUD-IMAGE`;
+  const mirror = distribution === 'Ubuntu' ? ' --mirror URL-OF-AN-UBUNTU-MIRROR' : '';
+  return `${add} --suite ${suite}${mirror} (or with --url URL-OF-A-CLOUD-IMAGE)`;
 }
 
 /**
  * The image that an order means, if it can be had on this host.
  * @throws ApiError 422 saying how to get it
  */
-export function orderableImage(idOrSlug: number | string, host: ImageHost): Image {
-  const image = resolveImage(idOrSlug);
+export function orderableImage(
+  idOrSlug: number | string,
+  host: ImageHost,
+  offered: PublicImages = catalogueAlone,
+): Image {
+  const image = offered.resolve(idOrSlug);
   if (!image)
     throw invalid('image', `${quoted(String(idOrSlug))} is not an image. GET /v2/images lists them.`);
-  const source = engineImageFor(image, host);
+  const source = engineImageFor(image, host, offered);
   if ('error' in source) throw invalid('image', source.error);
   return image;
 }
@@ -97,7 +127,7 @@ export async function orderImage(
   const own = /^\d{1,15}$/.test(String(idOrSlug))
     ? await findOwnImage(db, teamId, Number(idOrSlug))
     : undefined;
-  if (!own) return orderableImage(idOrSlug, await withAwaited(db, host));
+  if (!own) return orderPublicImage(db, idOrSlug, host);
   if (own.missing_at) throw invalid('image', missingImageText(own.id, own.missing_at));
   if (own.status === 'error') throw invalid('image', `${own.id} could not be imported: ${own.error_message}`);
   if (own.status !== 'available')
@@ -118,6 +148,34 @@ export async function orderImage(
   };
 }
 
+/** As `orderableImage`, with what was added: looked for only where the catalogue alone cannot serve the order. */
+async function orderPublicImage(db: Queryable, idOrSlug: number | string, host: ImageHost): Promise<Image> {
+  const awaited = await withAwaited(db, host);
+  const image = resolveImage(idOrSlug);
+  if (image && 'ok' in engineImageFor(image, awaited)) return image;
+  return orderableImage(idOrSlug, awaited, await publicImages(db));
+}
+
+/**
+ * What the engine has of a public image; undefined where that is none, or this host has none of it any more.
+ * @throws EngineError `busy` while it is being made, `Hopeless` where that has failed
+ */
+async function publicSource(
+  db: Queryable,
+  imageId: number,
+  host: ImageHost,
+  at: Date,
+): Promise<DiskSource | undefined> {
+  const known = resolveImage(imageId);
+  const source = known && engineImageFor(known, host);
+  if (source && 'ok' in source) return { image: source.ok };
+  const offered = await publicImages(db);
+  const image = offered.resolve(imageId);
+  if (!image) return undefined;
+  const added = engineImageFor(image, host, offered);
+  return 'ok' in added ? { image: added.ok } : awaitedSource(db, builtNameOf(image, host, offered), host, at);
+}
+
 /**
  * What the disk of a droplet with this image is made from, whoever owns it; undefined where the host no longer has
  * it. A deleted image is no source.
@@ -129,11 +187,7 @@ export async function diskSource(
   host: ImageHost,
   at: Date,
 ): Promise<DiskSource | undefined> {
-  const image = resolveImage(imageId);
-  if (image) {
-    const source = engineImageFor(image, host);
-    return 'ok' in source ? { image: source.ok } : awaitedSource(db, builtNameOf(image, host), host, at);
-  }
+  if (resolveImage(imageId)) return publicSource(db, imageId, host, at);
   const own = await db
     .selectFrom('images')
     .select(['id', 'nonce', 'type'])
@@ -141,9 +195,9 @@ export async function diskSource(
     .where('status', '=', 'available')
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
-  if (!own) return undefined;
+  if (!own) return publicSource(db, imageId, host, at);
   return own.type === 'custom' ? { image: customName(own) } : { snapshot: snapshotName(own) };
 }
 
 /** The engine's names of all images: what a simulated engine has. */
-export const simulatedImages = (): string[] => images.map((image) => engineName(image.slug));
+export const simulatedImages = (): string[] => catalogueAlone.images.map((image) => engineName(image.slug));

@@ -4,6 +4,7 @@ import type { Compute } from '../../engine/compute/port.ts';
 import { anyOf } from '../../store/any-of.ts';
 import type { Store } from '../../store/store.ts';
 import { engineNameOf } from './missing.ts';
+import { publicName } from './public-images.ts';
 import { imageKind } from './reconcile.ts';
 import { customName, imageUrn, snapshotName } from './row.ts';
 
@@ -15,6 +16,7 @@ export interface ImageInventoryDeps {
 /** Stored with what is in quarantine, and shown to the operator. */
 export const diskSnapshotKind = 'kept disk';
 export const importedImageKind = 'imported image';
+export const publicImageKind = 'public image';
 
 /** The id of the image that an URN names; undefined where it names something else. */
 export const imageIdOf = (urn: string): number | undefined => {
@@ -61,6 +63,33 @@ export function importedImageInventory({ store, compute }: ImageInventoryDeps): 
       return new Map((await imagesOf(store, ids)).map((row) => [customName(row), stateOf(row)]));
     },
     outOfStep: (found) => lost(store, found, ['custom']),
+  };
+}
+
+/** The id of the public image that an engine's name is of a build of; undefined where it is of something else. */
+export const publicIdOf = (name: string): number | undefined => {
+  const id = /^public-(\d{1,15})-[0-9a-f]{8}$/.exec(name)?.[1];
+  return id === undefined ? undefined : Number(id);
+};
+
+/** Images that the operator has added under a public slug. */
+export function publicImageInventory({ store, compute }: ImageInventoryDeps): Inventory {
+  return {
+    kind: publicImageKind,
+    found: async () =>
+      (await compute.images()).flatMap((name) => {
+        const id = publicIdOf(name);
+        return id === undefined ? [] : [{ urn: imageUrn(id), name, remove: () => compute.deleteImage(name) }];
+      }),
+    async rows(found) {
+      const ids = found.map(({ name }) => publicIdOf(name) ?? 0);
+      const rows = await store.db
+        .selectFrom('public_images')
+        .select(['id', 'nonce', 'gone_at'])
+        .where(anyOf('id', ids))
+        .execute();
+      return new Map(rows.map((row) => [publicName(row), stateOf(row)]));
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import { gigabytes } from '../gigabytes.ts';
 import { imageRegions } from '../regions/index.ts';
 import { wireTime } from '../wire-time.ts';
 import { type Image, resolveImage } from './catalogue.ts';
+import { catalogueAlone, publicImages } from './public-images.ts';
 import { type ImageRow, selectImages } from './row.ts';
 
 export const ImageSchema = Type.Object({
@@ -26,10 +27,8 @@ export const ImageSchema = Type.Object({
 
 export type ImageView = Static<typeof ImageSchema>;
 
-/** A public image as the API shows it. The id must be one of the catalogue. Throws on any other. */
-export function imageView(id: number): ImageView {
-  const image = resolveImage(id);
-  if (!image) throw new Error(`There is no image ${id}.`);
+/** A public image as the API shows it. */
+export function imageView(image: Image): ImageView {
   return {
     id: image.id,
     name: image.name,
@@ -42,7 +41,7 @@ export function imageView(id: number): ImageView {
     // and terraform configurations compare it.
     type: 'snapshot',
     min_disk_size: image.minDisk,
-    size_gigabytes: image.built?.gigabytes ?? null,
+    size_gigabytes: (image.added ?? image.built)?.gigabytes ?? null,
     description: descriptionOf(image),
     tags: [],
     status: image.retired ? 'retired' : 'available',
@@ -88,10 +87,14 @@ export async function imageViews(db: Queryable, ids: readonly number[]): Promise
   const own = [...new Set(ids)].filter((id) => !resolveImage(id));
   const found = own.length === 0 ? [] : await selectImages(db).where(anyOf('images.id', own)).execute();
   const rows = new Map(found.map((row) => [row.id, row]));
+  // Those that `up` builds cannot be added: what is left may have been.
+  const perhapsAdded = ids.some((id) => !rows.has(id) && !resolveImage(id)?.built);
+  const { resolve } = perhapsAdded ? await publicImages(db) : catalogueAlone;
   return (id, teamId) => {
-    if (resolveImage(id)) return imageView(id);
     const row = rows.get(id);
-    return row && (row.team_id === teamId ? ownImageView(row) : goneImageView(row));
+    if (row) return row.team_id === teamId ? ownImageView(row) : goneImageView(row);
+    const image = resolve(id);
+    return image && imageView(image);
   };
 }
 

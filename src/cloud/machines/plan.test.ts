@@ -36,8 +36,11 @@ describe('the plan of a machine that serves a product', () => {
     });
   });
 
-  it('waits for its image with the reason, half an hour', () => {
-    const waiting = { ...desired, image: { waiting: 'the image edge is being built' } };
+  it('waits for its image with the reason', () => {
+    const waiting = {
+      ...desired,
+      image: { waiting: 'the image edge is being built', patienceMs: 1_800_000 },
+    };
     expect(plan(waiting, nothing, now)).toEqual({
       wait: 'the image edge is being built',
       patienceMs: 1_800_000,
@@ -169,7 +172,7 @@ const anyDesired = fc.record<Desired>({
   restart: fc.constantFrom('always', 'never'),
   restarts: small,
   restartedAt: fc.option(fc.constantFrom(now, new Date(0))),
-  image: fc.constantFrom<Desired['image']>({ ready: true }, { waiting: 'x' }, { failed: 'y' }),
+  image: fc.constantFrom<Desired['image']>({ ready: true }, { waiting: 'x', patienceMs: 1 }, { failed: 'y' }),
   entry: fc.constantFrom('a', undefined),
   generation: small,
   appliedGeneration: fc.integer({ min: 0, max: 3 }),

@@ -18,7 +18,7 @@ export interface Desired {
   restarts: number;
   restartedAt: Date | null;
   /** What its disk is copied from: there, still being made, or not to be had. */
-  image: { ready: true } | { waiting: string } | { failed: string };
+  image: { ready: true } | { waiting: string; patienceMs: number } | { failed: string };
   /** Digest of the entry that the host must hold; undefined: it is on no public network. */
   entry: string | undefined;
   /** What is desired of its program, and what it has answered to, in which boot. */
@@ -55,8 +55,6 @@ export type End = 'active' | 'off' | 'gone' | 'lost' | { failed: string } | { re
 
 export type MachinePlan = Plan<Step, End>;
 
-/** How long an image may take to be built, ms. */
-const imagePatienceMs = 30 * 60_000;
 /** The pause before it is started again, ms: doubled each time. */
 const firstPauseMs = 1_000;
 const longestPauseMs = 300_000;
@@ -84,7 +82,7 @@ export function plan(desired: Desired, observed: Observed, now: Date): MachinePl
 
 function planCreation({ image }: Desired, publish: Step[]): MachinePlan {
   if ('failed' in image) return { settled: { failed: image.failed } };
-  if ('waiting' in image) return { wait: image.waiting, patienceMs: imagePatienceMs };
+  if ('waiting' in image) return { wait: image.waiting, patienceMs: image.patienceMs };
   return { steps: [...publish, { do: 'ensure-network' }, { do: 'create' }] };
 }
 

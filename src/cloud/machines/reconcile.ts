@@ -4,7 +4,7 @@ import { hopeless } from '../../control/hopeless.ts';
 import { nudgeIn } from '../../control/reconcile.ts';
 import type { Outcome, Reconciler } from '../../control/run.ts';
 import { releaseAddresses } from '../addresses/index.ts';
-import { goldenSource } from '../golden/index.ts';
+import { type GoldenSource, goldenPatienceMs, goldenSource, needGolden } from '../golden/index.ts';
 import { release } from '../hosts/index.ts';
 import { desiredOf } from './desired.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
@@ -32,10 +32,12 @@ export function machineReconciler(deps: MachineReconcilerDeps): Reconciler {
   const { store, clock, compute, host } = deps;
 
   /** What its disk is to be copied from, as long as that is to be made. */
-  async function imageOf(row: MachineRow): Promise<MachineImage | { waiting: string } | { failed: string }> {
+  async function imageOf(row: MachineRow): Promise<GoldenSource> {
     const role = deps.machineRoles[row.role];
     if (!role) return { failed: `This version of Atoll knows no machines that are ${row.role}.` };
-    return goldenSource(store.db, role.image);
+    // What waits for it still needs it.
+    await needGolden(store.db, role.image, clock.now());
+    return goldenSource(store.db, role.image, clock.now());
   }
 
   async function target(id: string): Promise<Target | undefined> {
@@ -44,7 +46,7 @@ export function machineReconciler(deps: MachineReconcilerDeps): Reconciler {
     const isNew = row.made_at === null && row.deleted_at === null && row.status !== 'failed';
     const found = isNew ? await imageOf(row) : undefined;
     const image = found && 'source' in found ? found : undefined;
-    return { row, image, desired: desiredOf(row, !found || 'source' in found ? { ready: true } : found) };
+    return { row, image, desired: desiredOf(row, stateOf(found)) };
   }
 
   async function settle({ row }: Target, end: End): Promise<Outcome | typeof changed | void> {
@@ -104,6 +106,12 @@ export function machineReconciler(deps: MachineReconcilerDeps): Reconciler {
       return isNew;
     },
   });
+}
+
+/** The image, as far as the plan must know of it; of a machine that was made nothing. */
+function stateOf(found: GoldenSource | undefined): Desired['image'] {
+  if (!found || 'source' in found) return { ready: true };
+  return 'waiting' in found ? { ...found, patienceMs: goldenPatienceMs } : found;
 }
 
 /** What an end is to whoever looks at the row. */

@@ -4,6 +4,8 @@ export interface Size {
   vcpus: number;
   /** MiB. */
   memory: number;
+  /** Whether the memory is there for the droplet alone; Basic sizes, `s-`, share it. */
+  dedicated: boolean;
   /** GiB. */
   disk: number;
   /** TB a month. */
@@ -215,6 +217,7 @@ export const sizes: readonly Size[] = table
       slug,
       vcpus,
       memory,
+      dedicated: family !== 's',
       disk: Number(disk),
       transfer: transferOf(family, vcpus, memory),
       priceMonthly: Number(price),

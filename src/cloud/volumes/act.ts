@@ -12,11 +12,19 @@ import {
   type LockedDroplet,
   lockDroplet,
 } from '../droplet-state/index.ts';
+import { holdRoom, reserveMore } from '../hosts/index.ts';
 import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { volumeKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
-import { findVolume, lockVolume, type VolumeReference, type VolumeRow, volumeUrn } from './row.ts';
+import {
+  findVolume,
+  lockVolume,
+  takenOfHost,
+  type VolumeReference,
+  type VolumeRow,
+  volumeUrn,
+} from './row.ts';
 import { maxVolumesPerDroplet, type VolumeActionRequest } from './schema.ts';
 
 type Ask = Static<typeof VolumeActionRequest>;
@@ -110,6 +118,7 @@ async function resize(acting: Acting, reference: VolumeReference) {
   const size_gib = body.size_gigabytes;
   if (size_gib === undefined)
     throw invalid('size_gigabytes', 'is missing: a resize needs the new size in GiB.');
+  await holdRoom(tx, 'alone');
   const seen = await findVolume(tx, caller, reference);
   if (seen) await holdDroplets(tx, caller, [seen.droplet_id]);
   const volume = await locked(acting, reference);
@@ -122,6 +131,7 @@ async function resize(acting: Acting, reference: VolumeReference) {
       `must be larger than the ${volume.size_gib} GiB that the volume has: volumes can only grow.`,
     );
   }
+  await reserveMore(tx, volumeUrn(volume.id), takenOfHost(size_gib));
   const action = await begin(acting, 'resize_volume', volume);
   await tx
     .updateTable('volumes')

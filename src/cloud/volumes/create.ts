@@ -5,13 +5,14 @@ import { type Asked, command } from '../../control/command.ts';
 import { ApiError, conflict, invalid, quoted, unprocessable } from '../../http/errors.ts';
 import type { Tx } from '../../store/store.ts';
 import { teamLimit } from '../account/index.ts';
+import { holdRoom, reserveOn } from '../hosts/index.ts';
 import { checkRegion } from '../regions/index.ts';
 import { checkTagNames, ensureTags, tagResources, tagsGiven } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { volumeKind } from './kinds.ts';
 import { missingText } from './missing.ts';
 import { checkLabel, checkVolumeName } from './names.ts';
-import { selectVolumes, type VolumeRow, volumeUrn } from './row.ts';
+import { selectVolumes, takenOfHost, type VolumeRow, volumeUrn } from './row.ts';
 import type { VolumeCreate } from './schema.ts';
 import { findSnapshot, type SnapshotRow } from './snapshot-row.ts';
 
@@ -24,10 +25,13 @@ export function createVolume(deps: VolumesDeps, request: Asked & { body: Body })
   checkLabel(body.filesystem_type, body.filesystem_label);
   const tagNames = checkTagNames('tags', body.tags ?? []);
   return command(deps, request, 'volumes_create', async ({ tx, at, changed }) => {
+    // First: whoever waits for room holds nothing that others wait for.
+    const room = await holdRoom(tx, body.size_gigabytes ? takenOfHost(body.size_gigabytes) : 'alone');
     const source = await sourceOf(tx, request);
     const region = regionOf(body, source);
     const size_gib = sizeOf(body, source);
     await checkLimit(tx, caller.teamId);
+    const host = room.place(takenOfHost(size_gib), { region });
     const made = await tx
       .insertInto('volumes')
       .values({
@@ -47,6 +51,7 @@ export function createVolume(deps: VolumesDeps, request: Asked & { body: Body })
       .returning('id')
       .executeTakeFirst();
     if (!made) throw conflict(`failed to create volume: ${quoted(body.name)} already exists in ${region}.`);
+    await reserveOn(tx, host, volumeUrn(made.id), takenOfHost(size_gib));
     const tags = await ensureTags(tx, caller.teamId, tagNames, deps.clock);
     await tagResources(tx, tags, 'volume', [made.id], deps.clock);
     changed(...tagsGiven(tags), { urn: volumeUrn(made.id), change: 'created', wake: [volumeKind, made.id] });

@@ -6,6 +6,7 @@ import { volumesOperations } from './routes.ts';
 import { volumeSnapshotReconciler } from './snapshot-reconcile.ts';
 import { volumeInventory, volumeSnapshotInventory } from './sweep.ts';
 import { volumeSnapshotTaggable, volumeTaggable } from './taggable.ts';
+import { roomForVolumes } from './take-over.ts';
 
 export { volumeDevice } from './device.ts';
 export { volumesFor } from './for-droplet.ts';
@@ -23,5 +24,6 @@ export const product: Product = {
   inventories: (deps) => [volumeInventory(deps), volumeSnapshotInventory(deps)],
   taggable: { volume: volumeTaggable, volume_snapshot: volumeSnapshotTaggable },
   belongings: volumeBelongings,
+  takeOver: roomForVolumes,
   missingBytes: missingVolumes,
 };

@@ -9,11 +9,12 @@ import type { Compute } from '../../engine/compute/port.ts';
 import type { Host } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
 import { holdDroplets } from '../droplet-state/index.ts';
+import { release, setReservation } from '../hosts/index.ts';
 import { volumeDevice } from './device.ts';
 import { volumeKind } from './kinds.ts';
 import { lookAgainMs } from './missing.ts';
 import { type ObservedVolume, planVolume, type VolumeEnd, type VolumeStep } from './plan.ts';
-import { selectVolumes, type VolumeRow } from './row.ts';
+import { selectVolumes, takenOfHost, type VolumeRow, volumeUrn } from './row.ts';
 import { wakeDeletedSnapshot } from './snapshot-row.ts';
 
 export interface VolumeReconcilerOptions extends ConvergeDeps {
@@ -70,7 +71,11 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
       return { again: new Date(clock.now().getTime() + lookAgainMs) };
     }
     if (end === 'there') await endResize(row);
-    else await store.db.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+    else
+      await store.transaction(async (tx) => {
+        await tx.updateTable('volumes').set({ gone_at: clock.now() }).where('id', '=', id).execute();
+        await release(tx, volumeUrn(id));
+      });
     // A snapshot that was deleted is kept until what is made from it is there.
     if (snapshot_id !== null) await wakeDeletedSnapshot(store.db, snapshot_id, clock.now());
     return end === 'gone' ? { forget: true } : undefined;
@@ -126,6 +131,8 @@ export function volumeReconciler(deps: VolumeReconcilerOptions): Reconciler {
         .where('id', '=', id)
         .where('pending_action_id', '=', action)
         .execute();
+      if (changes.size_gib !== undefined)
+        await setReservation(tx, volumeUrn(id), takenOfHost(changes.size_gib));
       await endAction(tx, action, { ...how, at: clock.now() });
     });
   }

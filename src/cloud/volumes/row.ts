@@ -6,6 +6,7 @@ import type { HostVolume } from '../../engine/node/port.ts';
 import { isUuid } from '../../http/formats.ts';
 import type { Volumes } from '../../store/schema.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
+import type { AskedOfHost } from '../hosts/index.ts';
 import { tagsOf } from '../tags/index.ts';
 
 export type VolumeRow = Selectable<Volumes> & {
@@ -17,6 +18,9 @@ export type VolumeRow = Selectable<Volumes> & {
 };
 
 export const volumeUrn = (id: string): string => `do:volume:${id}`;
+
+/** What a volume of this size takes of its host. */
+export const takenOfHost = (sizeGib: number): AskedOfHost => ({ dedicated: false, volumeGib: sizeGib });
 
 /** The volumes of a team, whatever their state, to be narrowed down. Lock them with `forUpdate('volumes')`. */
 export const selectVolumes = (db: Queryable) =>

@@ -6,11 +6,12 @@ import { notFound, unprocessable } from '../../http/errors.ts';
 import type { Listed } from '../../http/list.ts';
 import type { PageOfRows } from '../../store/page.ts';
 import type { Queryable, Tx } from '../../store/store.ts';
+import { needSpace } from '../hosts/index.ts';
 import { checkTagNames, ensureTags, tagResources, tagsGiven, untagResource } from '../tags/index.ts';
 import type { VolumesDeps } from './context.ts';
 import { volumeSnapshotKind } from './kinds.ts';
 import { checkBytes } from './missing.ts';
-import { lockVolume } from './row.ts';
+import { lockVolume, volumeUrn } from './row.ts';
 import { maxSnapshotsPerVolume } from './schema.ts';
 import { findSnapshot, type SnapshotRow, selectSnapshots, volumeSnapshotUrn } from './snapshot-row.ts';
 
@@ -27,6 +28,7 @@ export function createSnapshot(
     if (!volume) throw notFound();
     checkBytes(volume);
     await checkRoom(tx, volume.id);
+    await needSpace(tx, volumeUrn(volume.id), 'volumes');
     const { id } = await tx
       .insertInto('volume_snapshots')
       .values({

@@ -146,6 +146,14 @@ export interface Surveyed {
   addresses: { network: string; ip: string }[];
 }
 
+/** A machine that runs with what it was started with by an older version, or under another configuration. */
+export interface Outdated {
+  urn: string;
+  name: string;
+  /** What differs, by the engine's names; takes effect at the next start. */
+  settings: string[];
+}
+
 /** How much of the host a machine uses right now. */
 export interface Usage {
   /** CPU time since it was started, in seconds. */
@@ -198,10 +206,17 @@ export interface Compute {
   setMark(mark: CloudMark): Promise<void>;
   /** Makes the machine and starts it. A machine of this name that is there already is left as it is. */
   create(spec: InstanceSpec): Promise<void>;
-  /** Starts a stopped machine, also one that has filled its disk; a running one is left alone. */
+  /** Starts a stopped machine, as one of today is, also one that has filled its disk; a running one is left alone. */
   start(name: string): Promise<void>;
   /** Stops a running machine; a stopped one is left alone. */
   stop(name: string, options: StopOptions): Promise<void>;
+  /**
+   * Sees to it that machines of older versions are what one of today is, from their next start on, whoever starts them;
+   * none is disturbed. One that cannot be changed now is at its next `start`.
+   */
+  renew(): Promise<void>;
+  /** The machines that run and wait for a start to be what one of today is. */
+  outdated(): Promise<Outdated[]>;
   /** Marks a machine with the boot generation it will be started for next. */
   setBoot(name: string, boot: number): Promise<void>;
   /** Deletes the machine and its disk, running or not; one that is gone already is fine. */

@@ -15,6 +15,8 @@ export interface DownloadOptions {
   idleMs: number;
   /** Ends it: for the time that the whole may take, and for a shutdown. */
   signal: AbortSignal;
+  /** Told of what has come, in bytes, and of how much that will be where the source says so. */
+  onProgress?: (seen: number, total: number | undefined) => void;
 }
 
 const mostRedirects = 5;
@@ -81,7 +83,8 @@ async function save(
     new Unimportable(
       `The image is larger than ${Math.floor(maxBytes / 1024 ** 2)} MiB, the most that is taken.`,
     );
-  if (Number(response.headers['content-length'] ?? 0) > maxBytes) {
+  const total = Number(response.headers['content-length']) || undefined;
+  if (total !== undefined && total > maxBytes) {
     response.destroy();
     throw tooLarge();
   }
@@ -90,7 +93,10 @@ async function save(
     transform(chunk: Buffer, _encoding, done) {
       seen += chunk.length;
       if (seen > maxBytes) done(tooLarge());
-      else done(null, chunk);
+      else {
+        options.onProgress?.(seen, total);
+        done(null, chunk);
+      }
     },
   });
   response.setTimeout(idleMs, () => response.destroy(silent(url, idleMs)));

@@ -13,6 +13,10 @@ export interface ConversionLimits {
 export interface Converted {
   minDiskGib: number;
   bytes: number;
+  /** The operating system, as it calls itself. */
+  system: string;
+  /** Whether it has cloud-init, which brings keys and user data into a droplet. */
+  cloudInit: boolean;
 }
 
 export interface Conversions {

@@ -2,10 +2,11 @@
  * Converts one downloaded image, alone in namespaces of its own: see conversions.ts, which starts it.
  *   node convert.ts DIRECTORY MAX_BYTES
  * DIRECTORY holds `source` and is nobody else's. Makes `image.tar.zst` in it and writes one line of JSON to stdout:
- * `{minDiskGib, bytes}`, or `{refused}` where something is wrong with the image itself.
+ * `{minDiskGib, bytes, system, cloudInit}`, or `{refused}` where something is wrong with the image itself.
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Converted } from './conversions.ts';
 import { isPacked, kindOf, sizeOf, toRaw, unpack } from './disk.ts';
 import { type Mounted, mountRoot } from './mount.ts';
 import { pack } from './pack.ts';
@@ -56,13 +57,15 @@ async function extract(file: string, work: string, maxBytes: number): Promise<Mo
   throw new RefusedImage('No operating system was found in the tar (an os-release and an init).');
 }
 
-async function convert(work: string, maxBytes: number): Promise<object> {
+async function convert(work: string, maxBytes: number): Promise<Converted> {
   const { root, system, disk } = await treeOf(work, maxBytes);
   const used = await step('du', ['-sxB1', root], { maxBytes });
   const bytes = Number(used.split('\t')[0]);
-  await pack({ root, system }, { work, target: join(work, 'image.tar.zst'), maxBytes });
+  const target = join(work, 'image.tar.zst');
+  const { cloudInit } = await pack({ root, system }, { work, target, maxBytes });
   // A tar has no disk: it gets a quarter of room to work in.
-  return { minDiskGib: Math.max(1, Math.ceil((disk ?? bytes * 1.25) / gibibyte)), bytes };
+  const minDiskGib = Math.max(1, Math.ceil((disk ?? bytes * 1.25) / gibibyte));
+  return { minDiskGib, bytes, system: system.name, cloudInit };
 }
 
 const [work = '', maxBytes = ''] = process.argv.slice(2);

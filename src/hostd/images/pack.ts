@@ -26,9 +26,8 @@ interface Added {
   mode?: number;
 }
 
-/** The files of our own images that this one can use: by what it has of cloud-init and systemd. */
-async function filesFor(root: string): Promise<Added[]> {
-  const packages = await pythonPackages(root);
+/** The files of our own images that this one can use: by what it has of systemd and cloud-init (which lies in `packages`). */
+async function filesFor(root: string, packages: string | undefined): Promise<Added[]> {
   const systemd =
     (await resolveIn(root, 'usr/lib/systemd/system')) ?? (await resolveIn(root, 'lib/systemd/system'));
   const files: Added[] = [{ path: '/etc/fstab', content: '', mode: 0o644 }];
@@ -74,18 +73,20 @@ async function pythonPackages(root: string): Promise<string | undefined> {
 
 /**
  * Writes the tarball. What is added is written beside the tree and appended, so that the tree itself is only read;
- * it goes where the links of the tree lead, so that no link of a stranger's can take it elsewhere.
+ * it goes where the links of the tree lead, so that no link of a stranger's can take it elsewhere. Answers whether there
+ * is cloud-init in it.
  */
 export async function pack(
   { root, system }: { root: string; system: OperatingSystem },
   { work, target, maxBytes }: { work: string; target: string; maxBytes: number },
-): Promise<void> {
+): Promise<{ cloudInit: boolean }> {
   const beside = join(work, 'added');
   const names: string[] = [];
   await mkdir(beside);
   await writeFile(join(beside, 'metadata.yaml'), JSON.stringify(metadata(system)));
   const replaced: string[] = [];
-  for (const { path, content, mode } of await filesFor(root)) {
+  const packages = await pythonPackages(root);
+  for (const { path, content, mode } of await filesFor(root, packages)) {
     const place = await placeIn(root, path);
     const name = `rootfs/${place}`;
     if (names.includes(name)) continue;
@@ -135,6 +136,7 @@ export async function pack(
     ],
     { maxBytes },
   );
+  return { cloudInit: packages !== undefined };
 }
 
 function metadata(system: OperatingSystem): object {

@@ -1,6 +1,16 @@
 /** Builds the image of a recipe. Runs in a process of its own: see start-build.ts. */
 import { createHash, randomBytes } from 'node:crypto';
-import { appendFile, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
@@ -79,7 +89,9 @@ async function bootstrap(
   work: string,
   step: (doing: string) => void,
 ): Promise<void> {
-  const lines = what.sources.map(({ uri, suite }) => `deb ${uri} ${suite} main`);
+  const { options = [], components = ['main'] } = what.archive ?? {};
+  const how = options.length > 0 ? `[${options.join(' ')}] ` : '';
+  const lines = what.sources.map(({ uri, suite }) => `deb ${how}${uri} ${suite} ${components.join(' ')}`);
   const include = `--include=${what.packages.join(',')}`;
   const excluded = (what.excluded ?? []).map((path) =>
     path.startsWith('!') ? `--dpkgopt=path-include=${path.slice(1)}` : `--dpkgopt=path-exclude=${path}`,
@@ -91,7 +103,10 @@ async function bootstrap(
   const hooks = before.length > 0 ? [`--setup-hook=cp -a ${work}/before/. "$1"`] : [];
   // An interrupted build is thrown away as a whole: there is nothing for dpkg to sync.
   const flags = ['--mode=root', '--format=directory', '--variant=minbase', '--dpkgopt=force-unsafe-io'];
-  await run('mmdebstrap', [...flags, ...excluded, ...hooks, include, what.codename, rootfs, ...lines], {
+  // Killed with this process, and with it all that it has started and mounted.
+  const apart = ['--mount', '--pid', '--fork', '--kill-child=KILL', '--mount-proc'];
+  const bound = ['--pdeathsig', 'KILL', '--', 'unshare', ...apart, '--', 'mmdebstrap', ...flags];
+  await run('setpriv', [...bound, ...excluded, ...hooks, include, what.codename, rootfs, ...lines], {
     env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
     timeoutMs: buildTimeoutMs,
     onLine: (line) => {
@@ -127,20 +142,29 @@ async function customise(what: Recipe, rootfs: string): Promise<void> {
 
   await putFiles(rootfs, what.files);
   for (const { path, content } of what.appended) await appendFile(inside(path), content);
-  await writeFile(inside('etc/apt/sources.list.d/debian.sources'), aptSources(what));
+  const os = (what.archive?.os ?? 'Debian').toLowerCase();
+  await writeFile(inside(`etc/apt/sources.list.d/${os}.sources`), aptSources(what));
+  const keyring = what.archive?.keyring;
+  if (keyring) {
+    await mkdir(dirname(inside(keyring.to)), { recursive: true });
+    await copyFile(keyring.from, inside(keyring.to));
+    await chmod(inside(keyring.to), 0o644);
+  }
   for (const command of what.run ?? [])
     await run('chroot', [rootfs, ...command], { timeoutMs: buildTimeoutMs });
+  for (const unit of what.archive?.disable ?? []) await run('chroot', [rootfs, 'systemctl', 'disable', unit]);
   if (what.enable.length > 0) await run('chroot', [rootfs, 'systemctl', 'enable', ...what.enable]);
   await run('chroot', [rootfs, 'systemctl', 'mask', ...what.mask]);
   await run('chroot', [rootfs, 'passwd', '--lock', 'root']);
 }
 
-function aptSources({ sources }: Recipe): string {
-  const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+function aptSources({ sources, archive }: Recipe): string {
+  const components = (archive?.components ?? ['main']).join(' ');
+  const lines = archive?.lines ?? ['Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg'];
   return sources
     .map(
       ({ uri, suite }) =>
-        `Types: deb\nURIs: ${uri}\nSuites: ${suite}\nComponents: main\nSigned-By: ${keyring}\n`,
+        `Types: deb\nURIs: ${uri}\nSuites: ${suite}\nComponents: ${components}\n${lines.join('\n')}\n`,
     )
     .join('\n');
 }
@@ -150,9 +174,9 @@ function metadata(what: Recipe, build: string): string {
   return `architecture: ${architecture}
 creation_date: ${Math.floor(Date.now() / 1000)}
 properties:
-  os: Debian
+  os: ${what.archive?.os ?? 'Debian'}
   release: "${what.version}"
-  description: Debian ${what.version} (${what.codename})
+  description: ${what.archive?.os ?? 'Debian'} ${what.version} (${what.codename})
   recipe: "${recipeDigest(what)}"
   build: "${build}"
 `;

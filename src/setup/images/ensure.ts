@@ -53,7 +53,7 @@ async function importImage(incus: IncusClient, file: string): Promise<string> {
 }
 
 /** The first instance of an image unpacks it into the pool, which takes seconds; the next ones are snapshots. */
-async function warm(incus: IncusClient, name: ImageName, fingerprint: string): Promise<void> {
+export async function warm(incus: IncusClient, name: string, fingerprint: string): Promise<void> {
   const instance = `warm-${name}`;
   const path = `/1.0/instances/${instance}`;
   // Left over from an interrupted run.

@@ -22,9 +22,25 @@ export const servedBy: Readonly<Record<string, RecipeName>> = { balancers: 'edge
 
 /** All that decides what an image holds, apart from the packages' versions at the mirror. */
 export interface Recipe extends RecipeData {
-  name: RecipeName;
   /** `deb` lines for building, which are also what the machine's APT uses. */
   sources: { uri: string; suite: string }[];
+  /** What differs where this is none of our own images: see suite.ts. */
+  archive?: Archive;
+}
+
+/** An archive of packages that is not the machine's own Debian. */
+export interface Archive {
+  /** `Ubuntu`. */
+  os: string;
+  components: string[];
+  /** Options of sources.list(5) while it is built. */
+  options: string[];
+  /** Lines that the stanzas of the droplet's own sources have besides: who signs them. */
+  lines: string[];
+  /** A keyring of the operator's that droplets need, too, and where they have it. */
+  keyring?: { from: string; to: string };
+  /** systemd units that its packages enable and ours stand in for. */
+  disable: string[];
 }
 
 /** The recipe of an image for a machine that gets Debian from `mirror`. */

@@ -50,13 +50,15 @@ create table host_totals (
   primary key (host_id, slot)
 ) with (fillfactor = 50);
 
-create function add_to_host(sign integer, r host_reservations) returns void language sql as $$
+-- In plpgsql, which keeps its plan.
+create function add_to_host(sign integer, r host_reservations) returns void language plpgsql as $$
+begin
   insert into host_totals as t values (r.host_id, counter_slot(), sign, sign * r.vcpus, sign * r.dedicated_mib,
     sign * r.shared_mib, sign * r.disk_gib, sign * r.volume_gib)
   on conflict (host_id, slot) do update set things = t.things + excluded.things, vcpus = t.vcpus + excluded.vcpus,
     dedicated_mib = t.dedicated_mib + excluded.dedicated_mib, shared_mib = t.shared_mib + excluded.shared_mib,
     disk_gib = t.disk_gib + excluded.disk_gib, volume_gib = t.volume_gib + excluded.volume_gib;
-$$;
+end $$;
 create function count_reservation() returns trigger language plpgsql as $$
 begin
   if tg_op <> 'INSERT' then perform add_to_host(-1, old); end if;
@@ -96,33 +98,40 @@ returns setof host_states language plpgsql strict as $$
 declare
   key constant integer := 1634627442;
   -- Of this transaction, by earlier calls.
-  slots text := coalesce(current_setting('atoll.room_slots', true), '');
-  far host_states[];
+  slots text;
   slot integer;
+  host host_states;
+  found_any boolean := false;
 begin
+  if not exists (select from hosts where num_nonnulls(memory_mib, pool_bytes, volumes_bytes) > 0) then
+    -- Nobody adds up what nothing limits.
+    return query select h.*, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint from hosts h order by id;
+    return;
+  end if;
   if not alone then
     begin
       perform pg_advisory_xact_lock_shared(key, 0);
-      far := array(
-        select h from host_states h
-        where far_from_full(memory_mib - kept_memory_mib, dedicated_mib + shared_mib / memory_ratio,
-            dedicated + shared / memory_ratio)
-          and far_from_full(pool_bytes / 1073741824.0 * disk_ratio, disk_gib, disk)
-          and far_from_full(volumes_bytes / 1073741824.0 * disk_ratio, volume_gib, volume)
-        order by id);
-      if exists (select from unnest(far) h where num_nulls(h.memory_mib, h.pool_bytes, h.volumes_bytes) < 3) then
-        for n in 0..15 loop
-          slot := (pg_backend_pid() + n) % 16 + 1;
-          if not slot::text = any(string_to_array(slots, ' ')) and pg_try_advisory_xact_lock(key, slot) then
-            perform set_config('atoll.room_slots', slots || ' ' || slot, true);
-            return query select * from unnest(far);
+      slots := coalesce(current_setting('atoll.room_slots', true), '');
+      for n in 0..15 loop
+        slot := (pg_backend_pid() + n) % 16 + 1;
+        if slots not like '% ' || slot || ' %' and pg_try_advisory_xact_lock(key, slot) then
+          for host in select * from host_states order by id loop
+            if far_from_full(host.memory_mib - host.kept_memory_mib, host.dedicated_mib + host.shared_mib / host.memory_ratio,
+                dedicated + shared / host.memory_ratio)
+              and far_from_full(host.pool_bytes / 1073741824.0 * host.disk_ratio, host.disk_gib, disk)
+              and far_from_full(host.volumes_bytes / 1073741824.0 * host.disk_ratio, host.volume_gib, volume)
+            then
+              found_any := true;
+              return next host;
+            end if;
+          end loop;
+          if found_any then
+            perform set_config('atoll.room_slots', slots || ' ' || slot || ' ', true);
             return;
           end if;
-        end loop;
-      elsif cardinality(far) > 0 then
-        return query select * from unnest(far);
-        return;
-      end if;
+          exit;
+        end if;
+      end loop;
       -- Leaving the block by an error gives the shared lock back: two that kept it would wait for each other below.
       raise exception 'near the limit' using errcode = 'AT001';
     exception when sqlstate 'AT001' then

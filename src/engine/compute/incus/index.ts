@@ -15,6 +15,7 @@ import { type IncusInstance, instancePath, isUnborn, portInstances, remove, upda
 import { machinesOf } from './machines.ts';
 import { volumeMounts } from './mounts.ts';
 import { vpcNetworks } from './networks.ts';
+import { renewal, renewMachine } from './renewal.ts';
 import { diskReplacement } from './replace.ts';
 import { type LimitDisk, withRoom } from './room.ts';
 import { diskSnapshots } from './snapshots.ts';
@@ -145,6 +146,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
     create,
     async start(name) {
       const machine = await machines.complete(name);
+      if (machine.status === 'Stopped') await renewMachine(context, machine);
       await admission.enter();
       await boot(context, machine.name, async () => {
         try {
@@ -189,6 +191,7 @@ export function incusCompute(options: IncusComputeOptions): Compute {
       await remove(client, machine.name);
     },
     ...diskReplacement(context),
+    ...renewal(context),
     ...insideMachines(context),
     ...guests(context),
     ...attachments(context),

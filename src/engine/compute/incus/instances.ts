@@ -13,6 +13,8 @@ export interface IncusInstance {
   description: string;
   ephemeral: boolean;
   created_at?: string;
+  /** When it was last started. */
+  last_used_at?: string;
 }
 
 /** The URL of an instance. */

@@ -14,6 +14,8 @@ export const madeKey = 'user.atoll.made';
 export const snapshotKey = 'user.atoll.saved';
 /** What a disk snapshot takes; set when it is complete. */
 export const bytesKey = 'user.atoll.bytes';
+/** What of a running machine was changed for its next start, and the run that it was changed in, see renewal.ts. */
+export const renewedKey = 'user.atoll.renewed';
 export const vpcKey = 'user.atoll.vpc';
 /** On the storage pool: whose it is. It goes with the disks that are in it. */
 export const cloudKey = 'user.atoll.cloud';
@@ -114,14 +116,27 @@ export function instanceConfig(spec: InstanceSpec, placement: Placement): Record
     [rootKey]: String(spec.root),
     'limits.cpu': String(spec.vcpus),
     'limits.memory': `${spec.memoryMib}MiB`,
+    ...ofEveryMachine(placement),
+    'raw.lxc': rawLxc(addressesOf(spec.nics), placement),
+  };
+}
+
+/** What takes effect at a start alone, whatever the machine is. */
+function ofEveryMachine(placement: Placement): Record<string, string> {
+  return {
     // Own uid range: own quota of inotify instances and keys, and no way into another machine's files.
     'security.idmap.isolated': 'true',
     // Lets the guest run containers where AppArmor would forbid it the mounts that they need.
     'security.nesting': 'true',
     [deniedKey]: noSubvolumes,
     ...(placement.volumeMounts === false ? noMountInterception : mountInterception),
-    'raw.lxc': rawLxc(spec.nics, placement.dropSysResource),
   };
+}
+
+/** The part of a machine's config that takes effect at a start alone, as it is written today. Its addresses stay. */
+export function startConfig(config: Record<string, string>, placement: Placement): Record<string, string> {
+  const addresses = (config['raw.lxc'] ?? '').split('\n').filter((line) => line.startsWith('lxc.net.'));
+  return { ...ofEveryMachine(placement), 'raw.lxc': rawLxc(addresses, placement) };
 }
 
 export type Devices = Record<string, Record<string, string>>;
@@ -207,15 +222,17 @@ const withBroadcast = (cidr: string): string =>
  * The addresses are set by LXC before init runs: the metadata service is reachable from the first moment, and
  * nothing waits for DHCP. With /sys read-only systemd-networkd does not wait for udev either.
  */
-function rawLxc(nics: Nic[], dropSysResource: boolean): string {
-  const lines = nics.flatMap((nic, index) => [
-    ...addressLines(index, 'ipv4', nic.ipv4),
-    ...(nic.ipv6 ? addressLines(index, 'ipv6', nic.ipv6) : []),
-  ]);
-  lines.push('lxc.mount.auto = sys:ro');
+function rawLxc(addresses: string[], { dropSysResource }: Placement): string {
+  const lines = [...addresses, 'lxc.mount.auto = sys:ro'];
   if (dropSysResource) lines.push('lxc.cap.drop = sys_resource');
   return `${lines.join('\n')}\n`;
 }
+
+const addressesOf = (nics: Nic[]): string[] =>
+  nics.flatMap((nic, index) => [
+    ...addressLines(index, 'ipv4', nic.ipv4),
+    ...(nic.ipv6 ? addressLines(index, 'ipv6', nic.ipv6) : []),
+  ]);
 
 type Address = Nic['ipv4'];
 

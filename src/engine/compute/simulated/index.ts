@@ -28,6 +28,8 @@ export function simulatedCompute(world: World): Compute {
     await done(now);
   }
 
+  const run = (machine: Machine) => world.put({ ...machine, running: true, version: world.version });
+
   /** Changes a machine that runs or not, in passing. */
   async function change(name: string, changed: (machine: Machine) => Partial<Machine>): Promise<void> {
     claim(name);
@@ -106,12 +108,21 @@ export function simulatedCompute(world: World): Compute {
       if (there) return;
       const machine = { ...machineOf(spec), running: false };
       world.reserve(machine);
-      await carryOut(machine, 'create', (now) => world.put({ ...now, running: true }));
+      await carryOut(machine, 'create', run);
     },
     async start(name) {
       world.enter('start');
       const machine = claim(name);
-      if (!machine.running) await carryOut(machine, 'start', (now) => world.put({ ...now, running: true }));
+      if (!machine.running) await carryOut(machine, 'start', run);
+    },
+    async renew() {
+      world.enter('renew');
+    },
+    async outdated() {
+      world.enter('outdated');
+      return Array.from(world.machines.values()).flatMap(({ urn, name, running, version = 1 }) =>
+        running && version !== world.version ? [{ urn, name, settings: [`version ${version}`] }] : [],
+      );
     },
     async stop(name, { force }) {
       world.enter('stop');

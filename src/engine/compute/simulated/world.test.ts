@@ -26,7 +26,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-const open = (options: { delays?: typeof noDelays } = {}) =>
+const open = (options: { delays?: typeof noDelays; version?: number } = {}) =>
   openWorld({ clock: drivenClock(), images: ['debian-12'], directory, delays: noDelays, ...options });
 
 test('what was acknowledged is there after a kill, with the last line torn', async () => {
@@ -103,4 +103,22 @@ test('a machine uses what the test says', async () => {
   const second = await compute.usage('droplet-1');
   expect(second?.cpuSeconds).toBeCloseTo((first?.cpuSeconds ?? 0) + 0.5 * 2 * 60);
   expect(second).toMatchObject({ memoryBytes: 768 * 2 ** 20, memoryLimitBytes: 1024 * 2 ** 20 });
+});
+
+test('machines of an older version are what one of today is after their next start', async () => {
+  const before = await open();
+  const made = simulatedCompute(before);
+  await Promise.all([1, 2].map((id) => made.create(spec(id))));
+  expect(await made.outdated()).toEqual([]);
+  await before.close();
+  const after = await open({ version: 2 });
+  const compute = simulatedCompute(after);
+  await compute.renew();
+  expect((await compute.outdated()).map(({ name }) => name)).toEqual(['droplet-1', 'droplet-2']);
+  await compute.stop('droplet-1', { force: true, timeoutMs: 0 });
+  await compute.start('droplet-1');
+  expect(await compute.outdated()).toEqual([
+    { urn: 'do:droplet:2', name: 'droplet-2', settings: ['version 1'] },
+  ]);
+  await after.close();
 });

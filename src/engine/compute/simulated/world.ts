@@ -25,6 +25,8 @@ export interface Machine extends Omit<Instance, 'state'> {
   files?: Record<string, string>;
   /** What its programs remember, by their paths. */
   remembered?: Record<string, unknown>;
+  /** What the world's machines were when it was started; absent in worlds of before. */
+  version?: number;
   underWay?: keyof Delays;
 }
 
@@ -73,6 +75,8 @@ export interface WorldOptions {
   delays?: Delays;
   /** What its host has; absent: no limits. */
   capacity?: Partial<ComputeCapacity>;
+  /** What machines are that are started from now on; absent: 1, as in worlds of before. */
+  version?: number;
   /** Where the world is kept over restarts; absent: in memory only. */
   directory?: string;
 }
@@ -88,6 +92,7 @@ export interface World {
   readonly mark: CloudMark | undefined;
   /** To be changed by tests; seen with the next look at the host. */
   capacity: Partial<ComputeCapacity>;
+  readonly version: number;
   readonly clock: Clock;
   /** The next `times` calls of `method` throw `error` and do nothing. */
   fail(method: Method, error: EngineError, times?: number): void;
@@ -137,6 +142,7 @@ export async function openWorld({
   images: given,
   delays = realisticDelays,
   capacity = {},
+  version = 1,
   directory,
 }: WorldOptions): Promise<World> {
   const machines = new Map<string, Machine>();
@@ -203,6 +209,7 @@ export async function openWorld({
     get mark() {
       return mark;
     },
+    version,
     clock,
     fail(method, error, times = 1) {
       faults.set(method, [...(faults.get(method) ?? []), ...Array<EngineError>(times).fill(error)]);
