@@ -261,4 +261,6 @@ it('an autoscale pool that meets a full host says why, and grows when there is r
   });
   await until(async () => (await api.expect(200, 'GET', path)).autoscale_pool.active_resources_count === 2);
   await api.expect(202, 'DELETE', `${path}/dangerous`, undefined, { 'x-dangerous': 'true' });
+  // The loop deletes its members, one by one.
+  await until(async () => (await api.expect(200, 'GET', '/v2/droplets')).droplets.length === 0);
 });

@@ -27,6 +27,8 @@ interface Scenario {
   name: string;
   /** What is asked of a machine that is there; absent: that it be there. */
   ask?(id: number): Promise<unknown>;
+  /** That it has come to its end, where nothing is dirty before it has begun. */
+  ends?(id: number): Promise<boolean>;
   calls: number;
 }
 
@@ -40,11 +42,9 @@ const scenarios: Scenario[] = [
   { name: 'a restart', ask: (id) => asked((tx) => restartMachine(tx, id, at())), calls: 5 },
   {
     name: 'its end by itself',
-    async ask(id) {
-      await atoll.world.stopBehindOurBack(`machine-${id}`);
-      // What was seen of it dies with the process; the next one's first sweep sees it again.
-      await until(async () => (await atoll.compute.get(`machine-${id}`))?.state === 'running');
-    },
+    ask: (id) => atoll.world.stopBehindOurBack(`machine-${id}`),
+    // What was seen of it dies with the process; the next one's first sweep sees it again.
+    ends: async (id) => (await atoll.compute.get(`machine-${id}`))?.state === 'running',
     calls: 4,
   },
   { name: 'turning it off', ask: (id) => asked((tx) => setPower(tx, id, 'off', at())), calls: 3 },
@@ -57,7 +57,7 @@ const scenarios: Scenario[] = [
 ];
 
 describe('kill -9 of the control plane at every moment', () => {
-  it.each(scenarios)('in $name', async ({ ask, calls }) => {
+  it.each(scenarios)('in $name', async ({ ask, calls, ends }) => {
     // Of a kind that has nothing to do about it.
     const owner = { urn: 'do:keeper:1', kind: 'volume', id: '00000000-0000-4000-8000-000000000000' };
     const order = () => orderKeeper(atoll, 'word', { owner });
@@ -72,7 +72,11 @@ describe('kill -9 of the control plane at every moment', () => {
         await ask(prepared);
         return prepared;
       },
-      world: (_, id) => world(id),
+      async world(_, id) {
+        if (ends) await until(() => ends(id));
+        await idle(atoll);
+        return world(id);
+      },
     });
   });
 
