@@ -10,6 +10,7 @@ import {
   unaskGolden,
 } from '../../src/cloud/golden/index.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
+import { simulatedContext } from '../support/simulated-context.ts';
 import { idle, seldom } from '../support/time.ts';
 import { until } from '../support/until.ts';
 
@@ -194,6 +195,24 @@ describe('in the course of weeks', () => {
     await atoll.database.store.transaction((tx) => unaskGolden(tx, ['edge'], clock.now()));
     await pass(1_000, async () => (await rowOf('edge')).phase === 'unused', 'it is not kept');
     expect(await copies()).toEqual([]);
+  });
+});
+
+describe('a home that is brought up again', () => {
+  afterAll(() => atoll.restart());
+
+  it('puts its images in anew where what it adds to them is another certificate', async () => {
+    await ask('edge');
+    await ready('edge');
+    await settled();
+    const before = await goldenDigest(db(), 'edge');
+    const diskAdditions = [{ path: '/etc/authority.pem', content: 'another' }];
+    await atoll.restart({ context: { ...simulatedContext, diskAdditions } });
+    await pass(1_000, async () => (await goldenDigest(db(), 'edge')) !== before, 'it is put in anew');
+    await ready('edge');
+    const after = await goldenDigest(db(), 'edge');
+    await pass(1_000, async () => (await copies()).length === 1, 'the one of before is gone');
+    expect(await copies()).toEqual([`golden-edge-${after}`]);
   });
 });
 
