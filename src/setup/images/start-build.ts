@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type BuiltImage, builtImages, noteUse, recipeHere } from './cache.ts';
+import { type BuiltImage, newestBuild, noteUse, recipeHere } from './cache.ts';
 import type { RecipeName } from './recipe.ts';
 
 /** A build failed. */
@@ -48,7 +48,7 @@ const program = join(import.meta.dirname, 'build-process.ts');
 export async function builtImage(name: RecipeName, options: BuildOptions): Promise<BuiltImage> {
   const { cacheDir, instead, step } = options;
   await mkdir(cacheDir, { recursive: true, mode: 0o755 });
-  const [there] = await builtImages(recipeHere(name), cacheDir);
+  const there = await newestBuild(recipeHere(name), cacheDir);
   if (there && there.digest !== instead) {
     await noteUse(there.file, new Date());
     return there;
@@ -110,7 +110,8 @@ async function apart(args: string[], { cacheDir, niced, signal, step }: BuildOpt
 
 /** Removes what builds have left that were killed, unless another one is under way: that one has seen to it. */
 export async function clearAbandoned(cacheDir: string): Promise<void> {
-  const remove = 'cd "$1" && rm -rf .build-* .updates-*';
+  // Those of an older version may have left mounts in it: what is mounted is not theirs.
+  const remove = 'cd "$1" && rm -rf --one-file-system .build-* .updates-*';
   const child = spawn('flock', ['--nonblock', join(cacheDir, '.lock'), 'sh', '-c', remove, 'sh', cacheDir], {
     stdio: 'ignore',
   });
