@@ -227,12 +227,15 @@ describe('the sweep', () => {
     await atoll.engine.unpackImage({ urn: 'do:golden:edge', name: old }, image);
     await atoll.engine.unpackImage({ urn: 'do:golden:unknown', name: strange }, image);
     await atoll.engine.deleteSnapshot(`golden-edge-${digest}`);
+    // A copy whose making was killed before this home wanted another one.
+    await atoll.engine.importImage('golden-edge-1111111111111111', '');
     await atoll.restart();
     await pass(
       1_000,
       async () => (await copies()).toSorted().join() === [strange, `golden-edge-${digest}`].toSorted().join(),
       'the engine has what is wanted, and the stranger',
     );
+    expect((await atoll.engine.images()).filter((name) => name.startsWith('golden-'))).toEqual([]);
     const quarantined = await db().selectFrom('quarantined').select('name').execute();
     expect(quarantined).toEqual([{ name: strange }]);
     await atoll.engine.deleteSnapshot(strange);
