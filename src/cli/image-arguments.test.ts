@@ -87,6 +87,9 @@ test.for([
   ['Rocky Linux 9.4 (Blue Onyx)', 'Rocky Linux', '9.4 (Blue Onyx)'],
   ['AlmaLinux 9', 'Unknown', 'AlmaLinux 9'],
   ['Debian', 'Unknown', 'Debian'],
+  ['\u001b[2JMine', 'Unknown', '[2JMine'],
+  ['x'.repeat(9999), 'Unknown', 'x'.repeat(255)],
+  ['', 'Unknown', 'Linux'],
 ])('what calls itself %s is %s %s', ([system = '', distribution, name]) => {
   expect(labelsOf(system)).toEqual({ name, distribution });
 });

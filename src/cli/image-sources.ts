@@ -83,7 +83,13 @@ export function withoutSecrets(address: string): string {
 }
 
 /** `Debian` and `11 (bullseye)` of `Debian GNU/Linux 11 (bullseye)`, as the API has names beside their distributions. */
-export function labelsOf(system: string): Pick<PreparedImage, 'name' | 'distribution'> {
+export function labelsOf(told: string): Pick<PreparedImage, 'name' | 'distribution'> {
+  // It is the image's word, which tenants and the terminal are shown: held to what --name may be.
+  const system =
+    told
+      .replaceAll(/\p{Cc}+/gu, ' ')
+      .trim()
+      .slice(0, 255) || 'Linux';
   const words = system.split(' ');
   for (const count of [2, 1]) {
     const distribution = distributionOf(words.slice(0, count).join(' '));
