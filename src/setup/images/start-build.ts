@@ -108,11 +108,14 @@ async function apart(args: string[], { cacheDir, niced, signal, step }: BuildOpt
   return last;
 }
 
+/** Those of an older version may have left mounts, of the host's /dev among them: what is mounted is not for removal. */
+const removal = `cd "$1" && here=$(pwd -P) && tac /proc/self/mounts | while read -r _ at _; do
+  case "$at" in "$here"/.build-*|"$here"/.updates-*) umount "$at" || exit 1;; esac
+done && rm -rf --one-file-system .build-* .updates-*`;
+
 /** Removes what builds have left that were killed, unless another one is under way: that one has seen to it. */
 export async function clearAbandoned(cacheDir: string): Promise<void> {
-  // Those of an older version may have left mounts in it: what is mounted is not theirs.
-  const remove = 'cd "$1" && rm -rf --one-file-system .build-* .updates-*';
-  const child = spawn('flock', ['--nonblock', join(cacheDir, '.lock'), 'sh', '-c', remove, 'sh', cacheDir], {
+  const child = spawn('flock', ['--nonblock', join(cacheDir, '.lock'), 'sh', '-c', removal, 'sh', cacheDir], {
     stdio: 'ignore',
   });
   await new Promise<void>((resolve) => {
