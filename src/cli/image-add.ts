@@ -8,12 +8,13 @@ import {
   beginBuild,
   catalogueImage,
   finishBuild,
+  publicImagePrefix,
   withdrawImage,
 } from '../cloud/images/index.ts';
 import { type Config, paths } from '../config.ts';
 import { type Engines, openEngines } from '../engines.ts';
 import { run } from '../setup/command.ts';
-import { warm } from '../setup/images/ensure.ts';
+import { clearWarm, warm } from '../setup/images/ensure.ts';
 import { withIncus } from '../setup/incus-setup.ts';
 import { mountsBelow } from '../setup/mounts-below.ts';
 import type { Store } from '../store/store.ts';
@@ -57,7 +58,8 @@ async function addReal(
   if (from.origin === 'simulated') return;
   const { store, compute } = parts;
   const { adding, incusSocket } = paths(home);
-  await clearAbandoned(adding, parts);
+  const clear = () => clearAbandoned({ adding, incusSocket }, parts);
+  await clear();
   try {
     await mkdir(adding, { recursive: true, mode: 0o755 });
     const image = await prepareImage(slug, from, adding, steps);
@@ -85,7 +87,7 @@ async function addReal(
         return `${old} gone`;
       });
   } finally {
-    await clearAbandoned(adding, parts);
+    await clear();
   }
 }
 
@@ -98,9 +100,14 @@ async function unpackAhead(socket: string, name: string): Promise<void> {
 }
 
 /** What is left of a run that was interrupted: nobody else is at it, by the home's lock. */
-async function clearAbandoned(adding: string, { store, compute }: Parts): Promise<void> {
+async function clearAbandoned(
+  { adding, incusSocket }: Pick<ReturnType<typeof paths>, 'adding' | 'incusSocket'>,
+  { store, compute }: Parts,
+): Promise<void> {
   for (const target of mountsBelow(adding).reverse()) await run('umount', [target]);
   await rm(adding, { recursive: true, force: true });
+  // It holds on to what was unpacked of its image.
+  await withIncus(incusSocket, (incus) => clearWarm(incus, publicImagePrefix));
   for (const name of await abandonBuilds(store.db, systemClock.now())) await compute.deleteImage(name);
 }
 

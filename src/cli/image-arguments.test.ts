@@ -1,7 +1,10 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type AddValues, addRequest } from './image-arguments.ts';
 import { formatImages } from './image-list.ts';
-import { labelsOf } from './image-sources.ts';
+import { copyOf, labelsOf, withoutSecrets } from './image-sources.ts';
 import { systemdOf, systemdWarning } from './image-warnings.ts';
 
 const real = (slug: string, values: AddValues) => addRequest(slug, values, 'real');
@@ -50,6 +53,7 @@ describe('atoll image add', () => {
     [{ suite: 'sid; rm' }, '--suite sid; rm: the code name of a release'],
     [{ suite: 'sid', mirror: 'ftp://a.test' }, '--mirror ftp://a.test: an address'],
     [{ suite: 'sid', mirror: 'http://a.test/ [trusted=yes]' }, 'an address that begins with http'],
+    [{ suite: 'sid', mirror: 'http://me:hush@a.test/debian' }, '--mirror: every droplet of the image could'],
     [{ url: 'file:///etc/passwd' }, '--url file:///etc/passwd: an address'],
     [{ file: 'a', mirror: 'http://a.test' }, '--mirror belongs to --suite'],
     [{ file: 'a', 'allow-unsigned': true }, '--allow-unsigned belongs to --suite'],
@@ -83,8 +87,33 @@ test.for([
   ['Rocky Linux 9.4 (Blue Onyx)', 'Rocky Linux', '9.4 (Blue Onyx)'],
   ['AlmaLinux 9', 'Unknown', 'AlmaLinux 9'],
   ['Debian', 'Unknown', 'Debian'],
+  ['\u001b[2JMine', 'Unknown', '[2JMine'],
+  ['x'.repeat(9999), 'Unknown', 'x'.repeat(255)],
+  ['', 'Unknown', 'Linux'],
 ])('what calls itself %s is %s %s', ([system = '', distribution, name]) => {
   expect(labelsOf(system)).toEqual({ name, distribution });
+});
+
+test('of an address neither the password nor the signature is kept', () => {
+  expect(withoutSecrets('https://me:hush@a.test:8443/images/x.qcow2?X-Signature=hush#hush')).toBe(
+    'https://a.test:8443/images/x.qcow2',
+  );
+});
+
+test('a file for which there is no room is not copied', async () => {
+  const steps = {
+    step: async (_name: string, work: (note: () => void) => Promise<unknown>) => work(() => {}),
+  };
+  const directory = mkdtempSync(join(tmpdir(), 'atoll-copy-'));
+  const copy = join(directory, 'copy');
+  try {
+    await expect(copyOf(import.meta.filename, copy, 10, steps as never)).rejects.toThrow(
+      /There is no room for .*image-arguments.test.ts in .*: it has 0 MiB, and 0 MiB can be had there/,
+    );
+    expect(existsSync(copy)).toBe(false);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('a systemd that no droplet with volumes boots is told of', () => {

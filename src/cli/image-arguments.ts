@@ -106,6 +106,11 @@ function suiteOf(suite: string, values: AddValues): SuiteRequest {
   if (!/^[a-z][a-z0-9.-]*$/.test(suite))
     throw usageError(`image add: --suite ${suite}: the code name of a release is needed, as in noble`);
   const { mirror, keyring } = values;
+  if (mirror !== undefined && URL.canParse(mirror) && /@/.test(new URL(mirror).href.split('/')[2] ?? ''))
+    throw usageError(
+      'image add: --mirror: every droplet of the image could read the name and password in it. ' +
+        'Name a mirror that asks for none.',
+    );
   return {
     suite,
     mirror: mirror === undefined ? undefined : webAddress('mirror', mirror).replace(/\/+$/, ''),

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream } from 'node:fs';
 import { copyFile, mkdir, stat, statfs } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { distributionOf } from '../cloud/images/index.ts';
 import { download } from '../engine/importer/download.ts';
@@ -51,26 +51,45 @@ export async function prepareImage(
   const exchange = join(directory, 'exchange');
   await mkdir(exchange, { mode: 0o700 });
   const fetched = join(exchange, 'image.download');
-  const { bavail, bsize } = await statfs(directory);
-  const maxBytes = Math.min(mostBytes, bavail * bsize - reserveBytes);
-  if (maxBytes <= 0) throw new Error(`There is no room for an image in ${directory}.`);
-  if (from.origin === 'url') await fetchUrl(from.url, fetched, maxBytes, steps);
-  else await copyOf(from.file, fetched, steps);
+  const room = await roomIn(directory);
+  if (from.origin === 'url') await fetchUrl(from.url, fetched, room, steps);
+  else await copyOf(from.file, fetched, room, steps);
   await checkDigest(fetched, from.sha256, steps);
-  const converted = await convert({ directory, exchange, maxBytes }, steps);
+  // What was fetched has taken its part of the room.
+  const converted = await convert({ directory, exchange, maxBytes: await roomIn(directory) }, steps);
   const { bytes, minDiskGib, system, cloudInit } = converted;
   return {
     file: join(exchange, 'image.tar.zst'),
     bytes,
     minDiskGib,
     ...labelsOf(system),
-    source: from.origin === 'url' ? from.url : basename(from.file),
+    source: from.origin === 'url' ? withoutSecrets(from.url) : basename(from.file),
     warnings: cloudInit ? [] : [withoutCloudInit],
   };
 }
 
+/** How many bytes an image may take that is made here. @throws Error where that is nothing */
+async function roomIn(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  const room = Math.min(mostBytes, bavail * bsize - reserveBytes);
+  if (room > 0) return room;
+  throw new Error(`There is no room for an image in ${directory}: make some on that disk.`);
+}
+
+/** An address as it may be kept and shown: names, passwords and signatures are for the download alone. */
+export function withoutSecrets(address: string): string {
+  const { origin, pathname } = new URL(address);
+  return origin + pathname;
+}
+
 /** `Debian` and `11 (bullseye)` of `Debian GNU/Linux 11 (bullseye)`, as the API has names beside their distributions. */
-export function labelsOf(system: string): Pick<PreparedImage, 'name' | 'distribution'> {
+export function labelsOf(told: string): Pick<PreparedImage, 'name' | 'distribution'> {
+  // It is the image's word, which tenants and the terminal are shown: held to what --name may be.
+  const system =
+    told
+      .replaceAll(/\p{Cc}+/gu, ' ')
+      .trim()
+      .slice(0, 255) || 'Linux';
   const words = system.split(' ');
   for (const count of [2, 1]) {
     const distribution = distributionOf(words.slice(0, count).join(' '));
@@ -130,12 +149,16 @@ async function fetchUrl(url: string, file: string, maxBytes: number, { step }: S
   });
 }
 
-async function copyOf(from: string, file: string, { step }: Steps): Promise<void> {
+export async function copyOf(from: string, file: string, room: number, { step }: Steps): Promise<void> {
   await step('copy', async () => {
     const there = await stat(from).catch((cause: unknown) => {
       throw new Error(`${from} cannot be read: name a disk image or a tarball by --file.`, { cause });
     });
     if (!there.isFile()) throw new Error(`${from} is no file: pack it by tar first.`);
+    if (there.size > room)
+      throw new Error(
+        `There is no room for ${from} in ${dirname(file)}: it has ${mib(there.size)}, and ${mib(room)} can be had there.`,
+      );
     await copyFile(from, file, constants.COPYFILE_FICLONE);
     return mib(there.size);
   });

@@ -15,7 +15,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -61,12 +61,22 @@ export class KeyFileError extends EngineError {
 export const restore = (file: string): string =>
   `Restore ${file} from the backup that goes with this database (docs/secrets.md)`;
 
-/** Changes whenever the file is replaced by another one. @throws KeyFileError where it is absent */
+/** Changes whenever the file is replaced by another one. @throws KeyFileError where it is absent, or out of reach */
 export function stampOf(file: string): string {
-  const { ino, mtimeNs, size } = statSync(file, { bigint: true, throwIfNoEntry: false }) ?? {};
-  if (ino === undefined) throw new KeyFileError(`The key file ${file} is gone. ${restore(file)}.`);
-  return `${ino} ${mtimeNs} ${size}`;
+  try {
+    const { ino, mtimeNs, size } = statSync(file, { bigint: true });
+    return `${ino} ${mtimeNs} ${size}`;
+  } catch (error) {
+    throw unreadable(file, error as NodeJS.ErrnoException);
+  }
 }
+
+const unreadable = (file: string, { code }: NodeJS.ErrnoException): KeyFileError =>
+  code === 'ENOENT'
+    ? new KeyFileError(`The key file ${file} is gone. ${restore(file)}.`)
+    : new KeyFileError(
+        `The key file ${file} cannot be read (${code}): it is for root and the control plane's user, to whom ./atoll up gives it.`,
+      );
 
 /** Reads and checks the key file. @throws KeyFileError with the remedy */
 export function readKeyFile(file: string): Keys {
@@ -80,11 +90,7 @@ export function readKeyFile(file: string): Keys {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof KeyFileError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new KeyFileError(`The key file ${file} is gone. ${restore(file)}.`);
-    throw new KeyFileError(
-      `The key file ${file} cannot be read (${code}): it is for root and the control plane's user, to whom ./atoll up gives it.`,
-    );
+    throw unreadable(file, error as NodeJS.ErrnoException);
   }
   const parsed = keysSchema.safeParse(parse(text));
   if (parsed.success) return parsed.data;
@@ -118,7 +124,7 @@ export function writeKeyFile(file: string, keys: Keys, owner?: { uid: number; gi
     fchmodSync(descriptor, 0o600);
     const { uid, gid } = owner ?? statSync(file, { throwIfNoEntry: false }) ?? fstatSync(descriptor);
     fchownSync(descriptor, uid, gid);
-    writeSync(descriptor, `${JSON.stringify(keysSchema.parse(keys), undefined, 2)}\n`);
+    writeFileSync(descriptor, `${JSON.stringify(keysSchema.parse(keys), undefined, 2)}\n`);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

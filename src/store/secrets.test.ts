@@ -1,9 +1,9 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { firstKeys, type Keys, newKey, readKeyFile, writeKeyFile } from './key-file.ts';
+import { firstKeys, KeyFileError, type Keys, newKey, readKeyFile, writeKeyFile } from './key-file.ts';
 import { openSecrets, partsOf, type Secrets } from './secrets.ts';
 
 const at = new Date('2026-01-01T00:00:00Z');
@@ -116,6 +116,13 @@ describe('keys', () => {
 });
 
 describe('the key file', () => {
+  it('out of reach is waited for like one that is gone', () => {
+    rmSync(file);
+    symlinkSync(file, file);
+    expect(() => secrets.seal('hunter2', context)).toThrow(KeyFileError);
+    expect(() => secrets.seal('hunter2', context)).toThrow(`The key file ${file} cannot be read (ELOOP)`);
+  });
+
   const keyIn = (text: string) => (JSON.parse(text) as Keys).keys[0]?.key ?? '';
 
   it('is closed to others, and refused where it is open', () => {

@@ -1,6 +1,6 @@
 /** Golden images on this machine: built by hostd, unpacked with this home's authority, and machines made of them. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -125,6 +125,23 @@ describe('golden images', unless(await whyNoAtoll()), () => {
       await clearAbandoned(cacheDir);
       expect(await readdir(cacheDir)).toEqual(['.lock']);
     } finally {
+      await rm(cacheDir, { recursive: true });
+    }
+  });
+
+  it('what a killed build of an older version has left mounted is not removed with it', async () => {
+    const cacheDir = await mkdtemp(join(tmpdir(), 'atoll-builds-'));
+    const [kept, mounted] = [join(cacheDir, 'kept'), join(cacheDir, '.build-old/rootfs/dev')];
+    try {
+      await mkdir(kept);
+      await writeFile(join(kept, 'null'), '');
+      await mkdir(mounted, { recursive: true });
+      await run('mount', ['--bind', kept, mounted]);
+      await clearAbandoned(cacheDir);
+      expect(await readdir(kept)).toEqual(['null']);
+      expect((await readdir(cacheDir)).toSorted()).toEqual(['.lock', 'kept']);
+    } finally {
+      for (const target of mountsBelow(cacheDir)) await run('umount', [target]);
       await rm(cacheDir, { recursive: true });
     }
   });

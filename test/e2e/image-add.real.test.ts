@@ -76,6 +76,14 @@ describe('atoll image add', unless(await whyNoAtoll()), () => {
     const cli = atollCli(real.home);
     const wrong = await cli('image', 'add', slug, '--file', tarball, '--sha256', '0'.repeat(64));
     expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining('its SHA-256 is') });
+    // As one leaves it that is killed while it unpacks an image ahead.
+    const incus = (...args: string[]) =>
+      execFileSync('incus', args, {
+        env: { ...process.env, INCUS_DIR: join(real.home, 'incus') },
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+    incus('init', 'debian-12', 'warm-public-106557160-deadbeef', '--storage', 'main');
     const text = join(directory, 'text');
     writeFileSync(text, 'no image\n'.repeat(1000));
     expect(await cli('image', 'add', slug, '--file', text)).toMatchObject({
@@ -84,6 +92,7 @@ describe('atoll image add', unless(await whyNoAtoll()), () => {
     });
     expect(await publicImages()).toMatchObject([{ droplets: 1, held: true }]);
     expect(readdirSync(real.home)).not.toContain('adding');
+    expect(incus('list', '--format', 'csv', '--columns', 'n')).not.toContain('warm-');
   });
 
   it('lets nobody order what it has removed, and leaves the droplet', async () => {

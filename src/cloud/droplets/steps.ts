@@ -3,7 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { EngineError } from '../../base/engine-error.ts';
 import type { Log } from '../../base/log.ts';
 import type { Run } from '../../control/loop.ts';
-import type { Compute, InstanceSpec, VolumeAttachment } from '../../engine/compute/port.ts';
+import type { Compute, DiskSource, InstanceSpec, VolumeAttachment } from '../../engine/compute/port.ts';
 import type { Mail } from '../../engine/mail/port.ts';
 import type { Host, HostDroplet } from '../../engine/node/port.ts';
 import type { Secrets } from '../../store/secrets.ts';
@@ -13,6 +13,7 @@ import type { CloudContext } from '../context.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
 import { macOf } from '../guest-ids.ts';
 import { diskSource, engineSnapshot, finishSnapshot } from '../images/index.ts';
+import { madeOf } from '../made-of.ts';
 import { attachedVolumes, attachment, awaitSnapshots, volumeDevice } from '../volumes/index.ts';
 import type { Step } from './plan.ts';
 import { refuseHeldVolumes } from './quarantined.ts';
@@ -54,10 +55,10 @@ export async function takeStep(
     case 'ensure-network':
       return compute.ensureNetwork(row.vpc_id);
     case 'create':
-      return compute.create(await specOf(deps, row, run));
+      return ofImage(deps, row, run, (spec) => compute.create(spec));
     case 'replace-disk':
       run.slow();
-      return compute.replaceDisk(await specOf(deps, row, run));
+      return ofImage(deps, row, run, (spec) => compute.replaceDisk(spec));
     case 'resize':
       return compute.resize(name, machineSize(row));
     // What runs a command inside waits for the guest, which may never answer: not in a slot of quick work.
@@ -131,9 +132,26 @@ async function takeSnapshot(
   await finishSnapshot(store.db, imageId, { bytes, at: clock.now() });
 }
 
+const sourceOf = ({ store, clock, context }: StepDeps, row: DropletRow): Promise<DiskSource | undefined> =>
+  diskSource(store.db, row.image_id, context.imageHost, clock.now());
+
+async function ofImage(
+  deps: StepDeps,
+  row: DropletRow,
+  run: Pick<Run, 'slow'>,
+  make: (spec: InstanceSpec) => Promise<void>,
+): Promise<void> {
+  const spec = await specOf(deps, row, run);
+  await madeOf(
+    spec.source,
+    () => make(spec),
+    () => sourceOf(deps, row),
+  );
+}
+
 async function specOf(deps: StepDeps, row: DropletRow, run: Pick<Run, 'slow'>): Promise<InstanceSpec> {
   const { store, context } = deps;
-  const source = await diskSource(store.db, row.image_id, context.imageHost, deps.clock.now());
+  const source = await sourceOf(deps, row);
   if (!source) throw new EngineError('rejected', `image ${row.image_id} is not to be had here`);
   // A disk that somebody has filled is copied.
   if ('snapshot' in source) run.slow();

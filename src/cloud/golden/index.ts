@@ -1,7 +1,7 @@
 import type { Product } from '../product.ts';
 import { goldenReconciler } from './reconcile.ts';
 import { goldenInventory } from './sweep.ts';
-import { askPublicImages } from './take-over.ts';
+import { askImages } from './take-over.ts';
 
 export { isPublicImage } from './names.ts';
 export type { GoldenRow } from './plan.ts';
@@ -24,5 +24,5 @@ export const product: Product = {
     goldenReconciler({ ...deps, additions: context.diskAdditions ?? [] }),
   ],
   inventories: (deps) => [goldenInventory(deps)],
-  takeOver: askPublicImages,
+  takeOver: askImages,
 };

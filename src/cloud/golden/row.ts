@@ -88,6 +88,11 @@ export async function askGolden(tx: Tx, names: readonly string[], at: Date): Pro
   }
 }
 
+/** Has all images looked at that are kept or made. */
+export async function wakeKept(tx: Tx, at: Date): Promise<void> {
+  await sql`select wake(${goldenKind}, name, ${at}) from golden_images where phase <> 'unused'`.execute(tx);
+}
+
 /** Notes that the engine has this build of a public image: whoever brings up the home has put it there. */
 export async function adoptGolden(
   db: Queryable,

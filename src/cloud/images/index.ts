@@ -21,7 +21,7 @@ export {
 export { type Image, images, resolveImage } from './catalogue.ts';
 export { type EngineImages, engineImages } from './engine-images.ts';
 export { type ImagesOfDroplet, imagesOf, isImageOf } from './of-droplet.ts';
-export { engineImageOf, type PublicImageRow } from './public-images.ts';
+export { engineImageOf, type PublicImageRow, publicImagePrefix } from './public-images.ts';
 export { imageKind, importLimits } from './reconcile.ts';
 export { findOwnImage, imageUrn } from './row.ts';
 export { distributionOf } from './schema.ts';

@@ -26,6 +26,9 @@ export const catalogueAlone: PublicImages = { images, resolve: resolveImage };
 /** What a simulated engine makes droplets of that are ordered by a slug that was added. */
 const simulatedStandIn = 'debian-12';
 
+/** How the engine's names of builds begin. */
+export const publicImagePrefix = 'public-';
+
 /** The engine's name of a build. */
 export const publicName = (row: Named): string => nameInEngine('public', row);
 

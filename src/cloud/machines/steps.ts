@@ -8,7 +8,9 @@ import type { Compute, DiskSource } from '../../engine/compute/port.ts';
 import type { Host } from '../../engine/node/port.ts';
 import type { Store } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
+import { goldenSource } from '../golden/index.ts';
 import type { MachineRoles } from '../machine-role.ts';
+import { madeOf } from '../made-of.ts';
 import { machineEntry, machineSpec } from './desired.ts';
 import { type Step, steadyMs } from './plan.ts';
 import { type MachineRow, machineName, machineSize } from './row.ts';
@@ -94,7 +96,20 @@ async function create(
     .where('id', '=', row.id)
     .execute();
   const files = openFiles(deps, row);
-  await deps.compute.create(machineSpec(row, { source: image.source, files, network: deps.context.network }));
+  const { source } = image;
+  await madeOf(
+    source,
+    () => deps.compute.create(machineSpec(row, { source, files, network: deps.context.network })),
+    () => newestSource(deps, row),
+  );
+}
+
+async function newestSource(
+  { store, machineRoles }: MachineStepDeps,
+  { role }: MachineRow,
+): Promise<DiskSource | undefined> {
+  const found = await goldenSource(store.db, machineRoles[role]?.image ?? '');
+  return 'source' in found ? found.source : undefined;
 }
 
 /** It has stopped by itself: it boots anew, and its program is run again. */

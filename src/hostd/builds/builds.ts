@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '../../base/clock.ts';
 import type { Build } from '../../engine/builder/port.ts';
-import { type BuiltImage, builtImages, noteUse, recipeHere, removeUnused } from '../../setup/images/cache.ts';
+import { type BuiltImage, newestBuild, noteUse, recipeHere, removeUnused } from '../../setup/images/cache.ts';
 import type { RecipeName } from '../../setup/images/recipe.ts';
 import {
   BuildFailed,
@@ -40,8 +40,7 @@ export interface BuildsOptions {
 
 const cleanMs = 24 * 3_600_000;
 
-const newest = async (name: RecipeName, cacheDir: string) =>
-  (await builtImages(recipeHere(name), cacheDir))[0];
+const newest = (name: RecipeName, cacheDir: string) => newestBuild(recipeHere(name), cacheDir);
 
 export function imageBuilds({
   cacheDir,

@@ -5,9 +5,9 @@
  * Writes a line of JSON to stdout for each step, `{step}`, and one at the end: `{built}`, `{updates}`, or `{failed,
  * outside}` where a command has failed; `outside`: it was the mirror's fault.
  */
-import { CommandError } from '../command.ts';
 import { buildImage } from './build.ts';
 import { recipeHere } from './cache.ts';
+import { isOutside } from './outside.ts';
 import { isRecipeName } from './recipe.ts';
 import { updatesOf } from './updates.ts';
 
@@ -23,6 +23,5 @@ try {
     say({ built: { ...built, builtAt: built.builtAt.toISOString() } });
   }
 } catch (error) {
-  const outside = error instanceof CommandError && /^(mmdebstrap|apt-get) /.test(error.message);
-  say({ failed: error instanceof Error ? error.message : String(error), outside });
+  say({ failed: error instanceof Error ? error.message : String(error), outside: isOutside(error) });
 }

@@ -5,23 +5,27 @@ import {
   chmod,
   copyFile,
   mkdir,
+  open,
   readdir,
   readFile,
   rename,
   rm,
+  statfs,
   writeFile,
 } from 'node:fs/promises';
 import { arch } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../command.ts';
 import { mountsBelow } from '../mounts-below.ts';
-import { type BuiltImage, builtImages, imageFileName, noteUse, removeOthers } from './cache.ts';
+import { type BuiltImage, imageFileName, newestBuild, noteUse, removeOthers } from './cache.ts';
 import { installedIn } from './packages-in.ts';
 import { preferencesOf, type Recipe, recipeDigest } from './recipe.ts';
 import { updatesPrefix } from './updates.ts';
 
 /** An image takes about half a minute of processor time and 110 MB from the mirror. */
 const buildTimeoutMs = 30 * 60_000;
+/** What a build takes at the most, and what it leaves to others of the same disk: the database, the storage pool, bytes. */
+const roomBytes = 3 * 1024 ** 3;
 /** How working directories begin. Whoever holds the lock of the cache is the only one that has any. */
 const workPrefix = '.build-';
 /** Lines of mmdebstrap that say what it is at, and not what it has found out. */
@@ -39,8 +43,9 @@ export async function buildImage(
 ): Promise<BuiltImage> {
   await removeAbandoned(cacheDir);
   // Somebody else may have built it while this one stood in line.
-  const [there] = await builtImages(what, cacheDir);
+  const there = await newestBuild(what, cacheDir);
   if (there && there.digest !== instead) return there;
+  await checkRoom(cacheDir);
 
   const work = join(cacheDir, `${workPrefix}${randomBytes(4).toString('hex')}`);
   const rootfs = join(work, 'rootfs');
@@ -63,13 +68,36 @@ export async function buildImage(
       timeoutMs: buildTimeoutMs,
     });
     const file = join(cacheDir, name);
+    // A power cut would else leave its name, and a part of it or nothing.
+    await sync(packed);
     await rename(packed, file);
+    await sync(cacheDir);
     const builtAt = new Date();
     await noteUse(file, builtAt);
     await removeOthers(what.name, file, cacheDir);
     return { file, digest, bytes, builtAt };
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+/** A build that filled the disk would take the database and the storage pool with it. */
+async function checkRoom(cacheDir: string): Promise<void> {
+  const { bavail, bsize } = await statfs(cacheDir);
+  const free = bavail * bsize;
+  if (free >= roomBytes) return;
+  const gib = (bytes: number) => (bytes / 1024 ** 3).toFixed(1);
+  throw new Error(
+    `No room to build an image: ${gib(free)} GiB are free at ${cacheDir}, ${gib(roomBytes)} are needed. Make room there, then try again`,
+  );
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 

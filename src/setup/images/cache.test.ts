@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { copyFile, mkdtemp, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { builtImages, imageFileName, noteUse, removeOthers, removeUnused } from './cache.ts';
+import { builtImages, imageFileName, newestBuild, noteUse, removeOthers, removeUnused } from './cache.ts';
 import { recipe, recipeDigest } from './recipe.ts';
 
 const mirror = { main: 'http://mirror.test/debian', updates: true };
@@ -31,6 +32,22 @@ test('a build is found by its recipe, with what its name says', async () => {
 test('one of before names no build: that of the recipe stands for it', async () => {
   await put(`edge-${recipeDigest(edge)}.tar.zst`);
   expect(await builtImages(edge, cache)).toMatchObject([{ digest: recipeDigest(edge) }]);
+});
+
+test('one that is damaged is removed, so that it is built anew', async () => {
+  const packed = join(cache, 'packed');
+  execFileSync('zstd', ['--quiet', '-', '-o', packed], { input: 'x'.repeat(100_000) });
+  const file = join(cache, imageFileName(edge, first));
+  await copyFile(packed, file);
+  expect(await newestBuild(edge, cache)).toMatchObject({ file });
+  // As after a power cut: the name was written, and not all of the bytes.
+  for (const size of [20, 0]) {
+    await truncate(file, size);
+    expect(await newestBuild(edge, cache)).toBeUndefined();
+    expect(await readdir(cache)).toEqual(['packed']);
+    await copyFile(packed, file);
+  }
+  expect(await newestBuild(edge, cache)).toMatchObject({ file });
 });
 
 test('a newer build takes the place of all others of its name, and of no other', async () => {

@@ -1,6 +1,8 @@
 /** Where the images lie that this machine has built, and which of them are there. */
+import { execFile } from 'node:child_process';
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { debianMirror, readAptSources } from '../apt-sources.ts';
 import { osRelease } from '../os-release.ts';
 import { type Recipe, type RecipeName, recipe, recipeDigest } from './recipe.ts';
@@ -47,6 +49,37 @@ export async function builtImages(what: Recipe, cacheDir: string): Promise<Built
     if (stats) found.push({ file, digest, builtAt: stats.birthtime, bytes: Number(bytes) || stats.size * 3 });
   }
   return found.toSorted((a, b) => b.builtAt.getTime() - a.builtAt.getTime());
+}
+
+/** Those that were found whole by this process. */
+const whole = new Set<string>();
+
+/**
+ * The newest build of a recipe. A power cut or a bad disk may leave one that no engine takes in, and that would never be
+ * built anew as long as it lies there: a damaged one is removed.
+ */
+export async function newestBuild(what: Recipe, cacheDir: string): Promise<BuiltImage | undefined> {
+  for (const built of await builtImages(what, cacheDir)) {
+    if (await isWhole(built.file)) return built;
+    await rm(built.file, { force: true });
+  }
+  return undefined;
+}
+
+/** By the checksum that zstd has put in; looked at once, which takes less than a second. */
+async function isWhole(file: string): Promise<boolean> {
+  const stats = await stat(file).catch(() => undefined);
+  if (!stats) return false;
+  const known = `${file} ${stats.ino} ${stats.size} ${stats.birthtimeMs}`;
+  if (whole.has(known)) return true;
+  try {
+    await promisify(execFile)('zstd', ['--test', '--quiet', file]);
+  } catch (error) {
+    // It was not looked at: whoever takes the image in will tell.
+    return typeof (error as { code?: unknown }).code !== 'number';
+  }
+  whole.add(known);
+  return true;
 }
 
 /** Notes that an image is used: by how long ago that was, it is kept. */

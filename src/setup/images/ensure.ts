@@ -52,9 +52,19 @@ async function importImage(incus: IncusClient, file: string): Promise<string> {
   return fingerprint;
 }
 
+/** What `warm` names its instances by. */
+const warming = 'warm-';
+
+/** Removes what a `warm` that was killed has left of images whose names begin so; for whoever knows that none is under way. */
+export async function clearWarm(incus: IncusClient, names: string): Promise<void> {
+  const paths = await incus.request<string[]>('GET', '/1.0/instances');
+  for (const path of paths.filter((each) => each.startsWith(`/1.0/instances/${warming}${names}`)))
+    await incus.request('DELETE', path);
+}
+
 /** The first instance of an image unpacks it into the pool, which takes seconds; the next ones are snapshots. */
 export async function warm(incus: IncusClient, name: string, fingerprint: string): Promise<void> {
-  const instance = `warm-${name}`;
+  const instance = `${warming}${name}`;
   const path = `/1.0/instances/${instance}`;
   // Left over from an interrupted run.
   if (await incus.find(path)) await incus.request('DELETE', path);

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { type BuiltImage, builtImages, noteUse, recipeHere } from './cache.ts';
+import { type BuiltImage, newestBuild, noteUse, recipeHere } from './cache.ts';
 import type { RecipeName } from './recipe.ts';
 
 /** A build failed. */
@@ -48,7 +48,7 @@ const program = join(import.meta.dirname, 'build-process.ts');
 export async function builtImage(name: RecipeName, options: BuildOptions): Promise<BuiltImage> {
   const { cacheDir, instead, step } = options;
   await mkdir(cacheDir, { recursive: true, mode: 0o755 });
-  const [there] = await builtImages(recipeHere(name), cacheDir);
+  const there = await newestBuild(recipeHere(name), cacheDir);
   if (there && there.digest !== instead) {
     await noteUse(there.file, new Date());
     return there;
@@ -108,10 +108,14 @@ async function apart(args: string[], { cacheDir, niced, signal, step }: BuildOpt
   return last;
 }
 
+/** Those of an older version may have left mounts, of the host's /dev among them: what is mounted is not for removal. */
+const removal = `cd "$1" && here=$(pwd -P) && tac /proc/self/mounts | while read -r _ at _; do
+  case "$at" in "$here"/.build-*|"$here"/.updates-*) umount "$at" || exit 1;; esac
+done && rm -rf --one-file-system .build-* .updates-*`;
+
 /** Removes what builds have left that were killed, unless another one is under way: that one has seen to it. */
 export async function clearAbandoned(cacheDir: string): Promise<void> {
-  const remove = 'cd "$1" && rm -rf .build-* .updates-*';
-  const child = spawn('flock', ['--nonblock', join(cacheDir, '.lock'), 'sh', '-c', remove, 'sh', cacheDir], {
+  const child = spawn('flock', ['--nonblock', join(cacheDir, '.lock'), 'sh', '-c', removal, 'sh', cacheDir], {
     stdio: 'ignore',
   });
   await new Promise<void>((resolve) => {

@@ -7,13 +7,12 @@ import type { IncusContext } from './context.ts';
 import { isNotFound } from './errors.ts';
 import { execute } from './exec.ts';
 import { instancePath } from './instances.ts';
+import { withoutSecrets } from './redact.ts';
 
 /** How much of what a program prints is read, in bytes. */
 const printedLimit = 1024 ** 2;
 /** How much of what it complains of is told, in characters. */
 const complaintLimit = 2000;
-/** Shorter texts stand in what any program says. */
-const shortestSecret = 6;
 
 /** Writes standard input beside the file, and moves it there: whoever reads the file meanwhile reads the one of before. */
 const install = `umask 077
@@ -105,16 +104,4 @@ async function post(
   for (const [key, value] of Object.entries(how)) headers[`x-incus-${key}`] = value;
   headers['x-incus-mode'] = `0${mode.toString(8)}`;
   await client.request('POST', filePath(path, file), { body: Buffer.from(content), headers });
-}
-
-/** A text of a program without what it was told: the input may hold secrets, and this goes to the log. */
-function withoutSecrets(text: string, input: unknown): string {
-  return textsIn(input)
-    .filter(({ length }) => length >= shortestSecret)
-    .reduce((cleared, secret) => cleared.replaceAll(secret, '…'), text);
-}
-
-function textsIn(value: unknown): string[] {
-  if (typeof value === 'string') return [value, ...value.split('\n')];
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }

@@ -34,7 +34,10 @@ export function imageUnpacking(context: IncusContext): Pick<Compute, 'unpackImag
     async unpackImage({ urn, name }, { file, bytes, additions }) {
       const unpacked = { urn, name, bytes };
       const there = await findSnapshot(context, name);
-      if (there?.config[snapshotKey] === urn && there.config[bytesKey]) return unpacked;
+      if (there?.config[snapshotKey] === urn && there.config[bytesKey]) {
+        await images.deleteImage(name);
+        return unpacked;
+      }
       if (there) await makeWay(context, name, there, urn);
       await images.importImage(name, file);
       const { pool } = await context.placement();
@@ -57,11 +60,12 @@ export function imageUnpacking(context: IncusContext): Pick<Compute, 'unpackImag
         throw error;
       }
       for (const addition of additions) await add(instance, addition);
-      // What is made of the copy needs the image no more, and it would take its room a second time.
-      await images.deleteImage(name);
       await client.request('PATCH', instancePath(instance), {
         body: { config: { [bytesKey]: String(bytes) } },
       });
+      // What is made of the copy needs the image no more, and it would take its room a second time. Last: by its name a copy
+      // that was left half-made is found.
+      await images.deleteImage(name);
       return unpacked;
     },
   };
