@@ -108,9 +108,11 @@ async function post(
 }
 
 /** A text of a program without what it was told: the input may hold secrets, and this goes to the log. */
-function withoutSecrets(text: string, input: unknown): string {
+export function withoutSecrets(text: string, input: unknown): string {
+  // The longest first: of one that begins as another does, the rest would stay.
   return textsIn(input)
     .filter(({ length }) => length >= shortestSecret)
+    .toSorted((a, b) => b.length - a.length)
     .reduce((cleared, secret) => cleared.replaceAll(secret, '…'), text);
 }
 
