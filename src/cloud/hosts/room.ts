@@ -166,7 +166,7 @@ export async function setReservation(db: Queryable, what: string, asked: Asked):
 }
 
 /** As the table has it. */
-function columnsOf(asked: Asked): Reserved {
+export function columnsOf(asked: Asked): Reserved {
   const { vcpus, memoryMib, dedicated, diskGib, volumeGib } = demand(asked);
   return {
     vcpus,
