@@ -102,6 +102,7 @@ function statements({ gone, actions, audit, events, tokens }: Record<keyof Reten
         and not exists (select from reserved_ips where droplet_id = t.id)
         and not exists (select from associated_destroys where droplet_id = t.id)`,
     )}, ${untag('droplet')}, ${drop('droplets')}`,
+    machines: sql`${doomed('machines', 'id', sql`gone_at < ${gone}`)}, ${drop('machines')}`,
     autoscale_history: sql`${doomed(
       'autoscale_history',
       'id',

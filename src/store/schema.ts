@@ -289,6 +289,7 @@ export interface Loops {
 export interface Machines {
   applied_boot: Generated<number>;
   applied_generation: Generated<number>;
+  applied_run: string | null;
   boot: Generated<number>;
   console: string | null;
   created_at: Date;

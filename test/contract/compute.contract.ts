@@ -53,6 +53,7 @@ export function computeContract(name: string, makeEngine: () => Promise<EngineUn
         size: { vcpus: 1, memoryMib: 512, diskGib: 10 },
         volumes: [],
         ipv6: false,
+        run: expect.any(String),
       };
       expect(await compute.get('droplet-11')).toEqual(expected);
       expect(await compute.list()).toEqual([expected]);

@@ -2,7 +2,7 @@
 import { Writable } from 'node:stream';
 import { sql } from 'kysely';
 import { pino } from 'pino';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { EngineError } from '../../src/base/engine-error.ts';
 import {
   desire,
@@ -134,6 +134,47 @@ describe('a machine that serves a product', () => {
     await until(async () => ((await rowOf(id)).observed as { times: number }).times === 2);
     await status(id, 'active');
     expect((await atoll.compute.get(`machine-${id}`))?.state).toBe('running');
+    await remove(id);
+  });
+
+  it('is told again what it is to do when its guest or its host has booted it', async () => {
+    const id = await orderKeeper(atoll, 'woken');
+    await status(id, 'active');
+    await atoll.world.rebootBehindOurBack(`machine-${id}`);
+    await until(async () => ((await rowOf(id)).observed as { times: number }).times === 2);
+    expect(await rowOf(id)).toMatchObject({ restarts: 0, boot: 1, status: 'active' });
+    await remove(id);
+  });
+
+  it('gives back what it needs no more of its host once it is smaller', async () => {
+    const id = await orderKeeper(atoll, 'small', { size: { vcpus: 2, memoryMib: 2048, diskGib: 5 } });
+    await status(id, 'active');
+    await tx((trx) => resizeMachine(trx, id, { vcpus: 1, memoryMib: 512, diskGib: 5 }, at()));
+    await until(async () => (await atoll.compute.get(`machine-${id}`))?.size.memoryMib === 512);
+    const reserved = () =>
+      atoll.database.store.db
+        .selectFrom('host_reservations')
+        .select(['vcpus', 'dedicated_mib'])
+        .where('urn', '=', `do:machine:${id}`)
+        .executeTakeFirst();
+    await until(async () => (await reserved())?.dedicated_mib === 512);
+    expect(await reserved()).toEqual({ vcpus: 1, dedicated_mib: 512 });
+    await remove(id);
+  });
+
+  it('that cannot be made is given up, whatever its console has printed', async () => {
+    vi.spyOn(atoll.compute, 'console').mockResolvedValueOnce('init: \0 oops');
+    atoll.world.fail('create', new EngineError('exhausted', 'the pool is full'), 1);
+    const id = await orderKeeper(atoll, 'nul');
+    await status(id, 'failed');
+    expect((await rowOf(id)).console).toBe('init:  oops');
+    await remove(id);
+  });
+
+  it('may answer what PostgreSQL takes in no text', async () => {
+    const id = await orderKeeper(atoll, 'a\0b');
+    await status(id, 'active');
+    expect((await rowOf(id)).observed).toMatchObject({ kept: 'ab' });
     await remove(id);
   });
 

@@ -2,11 +2,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DrivenClock, drivenClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { removeMachine } from '../../src/cloud/machines/index.ts';
 import { defaultRetention, purge } from '../../src/control/purge.ts';
 import { type Event, type EventCursor, readEvents } from '../../src/store/events.ts';
 import { idle } from '../faults/crash-harness.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended } from '../support/droplets.ts';
+import { machineRoles, orderKeeper } from '../support/machines.ts';
 import { publicKey } from '../support/ssh-key.ts';
 import { days, hours, seldom } from '../support/time.ts';
 import { until } from '../support/until.ts';
@@ -16,7 +18,7 @@ let clock: DrivenClock;
 let atoll: TestAtoll;
 beforeEach(async () => {
   clock = drivenClock();
-  atoll = await startAtoll({ clock, ...seldom });
+  atoll = await startAtoll({ clock, machineRoles, ...seldom });
 });
 afterEach(() => atoll.close());
 
@@ -24,6 +26,7 @@ const db = () => atoll.database.store.db;
 type Table =
   | 'droplets'
   | 'images'
+  | 'machines'
   | 'volumes'
   | 'volume_snapshots'
   | 'actions'
@@ -82,6 +85,20 @@ describe('purging', () => {
     await after(async () => (await count('reconcile')) === 0);
     // What it was asked of lives longer than the droplet.
     expect(await count('actions')).toBeGreaterThan(3);
+  });
+
+  it('deletes machines of products a week after they have gone, and no others', async () => {
+    const [old, kept] = [await orderKeeper(atoll, 'old'), await orderKeeper(atoll, 'kept')];
+    const gone = async () =>
+      (await db().selectFrom('machines').select('gone_at').where('id', '=', old).executeTakeFirst())?.gone_at;
+    await atoll.database.store.transaction((tx) => removeMachine(tx, old, clock.now()));
+    await until(async () => (await gone()) !== null);
+    await clock.advance(days(6));
+    await purgeNow();
+    expect(await count('machines')).toBe(2);
+    await clock.advance(days(2));
+    await purgeNow();
+    expect(await db().selectFrom('machines').select('id').execute()).toEqual([{ id: kept }]);
   });
 
   it('deletes actions and audit after a year, and their number with them', async () => {

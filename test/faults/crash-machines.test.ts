@@ -126,7 +126,7 @@ async function world(id: number) {
     // How often it was told depends on where it was killed.
     kept: (observed as { kept: string } | null)?.kept,
     isGone: gone_at !== null,
-    instance: instance && { ...instance, boot: 0, name: '', urn: '' },
+    instance: instance && { ...instance, boot: 0, run: '', name: '', urn: '' },
     seenOnHost,
     addresses: rows[0].n,
   };

@@ -1,6 +1,7 @@
 /** Machines that serve a product, on real Incus: made, told, started again, resized, removed. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { desire, removeMachine, resizeMachine } from '../../src/cloud/machines/index.ts';
+import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { type AtollOnIncus, startAtollOnIncus } from '../support/atoll-on-incus.ts';
 import { keeperProgram, machineDeps, machineRoles, orderKeeper } from '../support/machines.ts';
 import { unless, whyNoIncus } from '../support/obstacles.ts';
@@ -39,6 +40,15 @@ describe('on Incus', unless(await whyNoIncus()), () => {
     await compute.stop(machine, { force: true, timeoutMs: 0 });
     await is('it is started again and told anew', async () => (await rowOf(id)).applied_boot === 2);
     expect(await rowOf(id)).toMatchObject({ restarts: 1, observed: { kept: 'b', times: 3 } });
+
+    // By its guest, of which Incus tells only that it was started anew.
+    const path = await lab.incus.pathOf(`${machine}-${nonce}`);
+    await execute(lab.incus.client, path, ['reboot', '-f']).catch(() => {});
+    await is(
+      'it is told after its own reboot',
+      async () => ((await rowOf(id)).observed as { times: number }).times === 4,
+    );
+    expect(await rowOf(id)).toMatchObject({ restarts: 1, boot: 2, status: 'active' });
 
     await store().transaction((tx) =>
       resizeMachine(tx, id, { vcpus: 1, memoryMib: 768, diskGib: 6 }, new Date()),

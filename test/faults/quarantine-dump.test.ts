@@ -2,16 +2,18 @@
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dropletUrn } from '../../src/cloud/droplet-state/index.ts';
+import { desire } from '../../src/cloud/machines/index.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
+import { machineDeps, machineRoles, orderKeeper } from '../support/machines.ts';
 import { until } from '../support/until.ts';
 import { actOnVolume, createVolume } from '../support/volumes.ts';
 import { idle } from './crash-harness.ts';
 
 let atoll: TestAtoll;
 beforeEach(async () => {
-  atoll = await startAtoll({ sweepMs: 250 });
+  atoll = await startAtoll({ sweepMs: 250, machineRoles });
 });
 afterEach(() => atoll.close());
 
@@ -59,6 +61,37 @@ it('a control plane killed while versions rise leaves none behind that the host 
   await sql`drop trigger killed on droplets`.execute(db());
   await atoll.restart();
   await until(async () => (await leadsTo()) === before);
+});
+
+it('a machine that a newer database has told something else is told what this one desires', async () => {
+  // Of a kind that has nothing to do about it.
+  const owner = { urn: 'do:keeper:1', kind: 'volume', id: '00000000-0000-4000-8000-000000000000' };
+  const id = await orderKeeper(atoll, 'dumped', { owner });
+  const kept = async () =>
+    (await db().selectFrom('machines').select('observed').where('id', '=', id).executeTakeFirst())?.observed;
+  await until(async () => (await kept()) !== null);
+  const dump = await db().selectFrom('machines').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+  await atoll.database.store.transaction((tx) =>
+    desire(tx, machineDeps(atoll), id, { word: 'after the dump' }, new Date()),
+  );
+  await until(async () => JSON.stringify(await kept())?.includes('after the dump'));
+  // Its entry on the host has another version since.
+  await createDroplet(atoll.api);
+  const { desired, observed, generation, applied_generation, applied_run } = dump;
+  await db()
+    .updateTable('machines')
+    .set({
+      desired,
+      observed: JSON.stringify(observed),
+      generation,
+      applied_generation,
+      applied_run,
+    })
+    .where('id', '=', id)
+    .execute();
+  await sql`select setval('droplet_versions', 1)`.execute(db());
+  await atoll.restart();
+  await until(async () => JSON.stringify(await kept()) === JSON.stringify({ kept: 'dumped', times: 3 }));
 });
 
 describe('a volume that a machine in quarantine has', () => {

@@ -4,10 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type Logger, pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hostStates } from '../../src/cloud/hosts/index.ts';
 import { ForeignEngines } from '../../src/control/cloud-id.ts';
 import { listQuarantined } from '../../src/control/quarantine.ts';
 import { startAtoll, type TestAtoll } from '../support/atoll.ts';
 import { createDroplet, ended, getDroplet } from '../support/droplets.ts';
+import { machineRoles, orderKeeper } from '../support/machines.ts';
 import { until } from '../support/until.ts';
 import { actOnVolume, createVolume } from '../support/volumes.ts';
 import { idle } from './crash-harness.ts';
@@ -17,7 +19,7 @@ let lines: string[];
 beforeEach(async () => {
   lines = [];
   const log: Logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
-  atoll = await startAtoll({ log, sweepMs: 250 });
+  atoll = await startAtoll({ log, machineRoles, sweepMs: 250 });
 });
 afterEach(() => atoll.close());
 
@@ -67,6 +69,25 @@ const everything = async () => ({
 const all = ['droplets', 'images', 'volumes', 'volume_snapshots', 'reserved_ips', 'vpcs'];
 
 describe('a database that knows nothing of what the engines hold', () => {
+  it('promises nobody the room that machines in quarantine take, until they are gone', async () => {
+    const { id } = await createDroplet(atoll.api);
+    const keeper = await orderKeeper(atoll, 'word');
+    await until(
+      async () => (await atoll.engine.list()).filter(({ state }) => state === 'running').length === 2,
+    );
+    const promised = async () => {
+      const [host] = await hostStates(db());
+      return [host?.things, host?.dedicated_mib, host?.shared_mib, host?.disk_gib];
+    };
+    const before = await promised();
+    expect(before).toEqual([2, 512, 1024, 30]);
+    await forget('droplets', 'machines', 'host_reservations', 'host_totals');
+    await atoll.restart();
+    expect(await promised()).toEqual(before);
+    for (const name of [`droplet-${id}`, `machine-${keeper}`]) await atoll.world.deleteBehindOurBack(name);
+    await until(async () => (await promised())[0] === 0);
+  });
+
   it('deletes no volume that a machine in quarantine has: its device would be the next volume’s', async () => {
     const droplet = await createDroplet(atoll.api);
     const volume = await createVolume(atoll.api);

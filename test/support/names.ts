@@ -60,6 +60,7 @@ export function worldByShortName(world: World): World {
     get(target, key) {
       switch (key) {
         case 'stopBehindOurBack':
+        case 'rebootBehindOurBack':
         case 'deleteBehindOurBack':
           return (name: string) => target[key](machine(name));
         case 'load':

@@ -22,7 +22,7 @@ import {
 } from '../addresses/index.ts';
 import type { CloudContext, PublicNetwork } from '../context.ts';
 import { dropletKind, dropletUrn } from '../droplet-state/index.ts';
-import { hasNoRoom, reserveForAll } from '../hosts/index.ts';
+import { hasNoRoom, holdRoomOf, holdsRoom, reserveForAll } from '../hosts/index.ts';
 import { productEntryKind, productMachineKind, raiseMachineVersions } from '../machines/index.ts';
 import type { EngineDeps } from '../product.ts';
 import { sizes } from '../sizes/index.ts';
@@ -129,14 +129,29 @@ async function continueGenerations(
   }
 }
 
-/** Keeps the addresses of machines and host entries that are in quarantine, droplets' and others', from being given out. */
+/**
+ * Keeps the addresses of machines and host entries that are in quarantine, droplets' and others', from being given out, and
+ * the room that the machines take from being promised.
+ */
 export async function holdQuarantined({ store, compute, host, clock }: EngineDeps): Promise<void> {
   const [machines, entries] = await Promise.all([
     namesOf(store.db, [machineKind, productMachineKind]),
     namesOf(store.db, [hostEntryKind, productEntryKind]),
   ]);
-  if (machines.size + entries.size === 0 && !(await holdsAddresses(store))) return;
-  const [surveyed, { droplets }] = await Promise.all([compute.survey(), host.survey()]);
+  const isNothing = machines.size + entries.size === 0;
+  if (isNothing && !(await holdsAddresses(store)) && !(await holdsRoom(store))) return;
+  const [surveyed, instances, { droplets }] = await Promise.all([
+    compute.survey(),
+    compute.list(),
+    host.survey(),
+  ]);
+  await holdRoomOf(
+    store,
+    instances
+      .filter(({ name }) => machines.has(name))
+      // Of a droplet nobody knows any more what size it was sold as: most share their memory.
+      .map(({ name, urn, size }) => ({ name, ...size, dedicated: dropletIdOf(urn) === undefined })),
+  );
   const ofMachines = surveyed.filter(({ name }) => machines.has(name)).flatMap(({ addresses }) => addresses);
   const ofEntries = droplets
     .filter(({ id }) => entries.has(String(id)))

@@ -1,6 +1,7 @@
 /** Where an action errs, what it had changed of the droplet's desired state is put back. */
 import { endAction } from '../../control/actions.ts';
 import { recordEvent } from '../../store/events.ts';
+import { storableText } from '../../store/storable.ts';
 import type { Tx } from '../../store/store.ts';
 import { dropletUrn } from '../droplet-state/index.ts';
 import { setReservation } from '../hosts/index.ts';
@@ -75,8 +76,8 @@ export async function undoAction(
       pending_action_id: null,
       undo: null,
       new_password,
-      // A machine prints what it likes, and PostgreSQL takes no NUL.
-      console: console?.replaceAll('\0', '') ?? null,
+      // A machine prints what it likes.
+      console: console === null ? null : storableText(console),
     })
     .where('id', '=', row.id)
     .where('pending_action_id', '=', row.pending_action_id)

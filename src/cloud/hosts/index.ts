@@ -1,6 +1,7 @@
 import type { Product } from '../product.ts';
 import { observeHosts } from './observe.ts';
 
+export { holdRoomOf, holdsRoom } from './held.ts';
 export { disksOf, type HostState, memoryOf, volumesOf } from './placement.ts';
 export {
   type Asked as AskedOfHost,

@@ -153,11 +153,20 @@ export async function needSpace(db: Queryable, what: string, on: 'pool' | 'volum
 
 /** Writes down what a thing takes by now, where it can only be less, or is so already. */
 export async function setReservation(db: Queryable, what: string, asked: Asked): Promise<void> {
-  await db.updateTable('host_reservations').set(columnsOf(asked)).where('urn', '=', what).execute();
+  const columns = columnsOf(asked);
+  await db
+    .updateTable('host_reservations')
+    .set(columns)
+    .where('urn', '=', what)
+    // What is so already is not summed up anew.
+    .where(({ not, and, eb }) =>
+      not(and(Object.entries(columns).map(([name, value]) => eb(name as keyof Reserved, '=', value)))),
+    )
+    .execute();
 }
 
 /** As the table has it. */
-function columnsOf(asked: Asked): Reserved {
+export function columnsOf(asked: Asked): Reserved {
   const { vcpus, memoryMib, dedicated, diskGib, volumeGib } = demand(asked);
   return {
     vcpus,

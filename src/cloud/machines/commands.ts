@@ -8,7 +8,7 @@ import type { CloudContext } from '../context.ts';
 import { needGolden } from '../golden/index.ts';
 import { holdRoom, reserve, reserveMore } from '../hosts/index.ts';
 import { findVpc } from '../vpcs/index.ts';
-import { type MachineRow, machineKind, machineRow, machineUrn } from './row.ts';
+import { type MachineRow, machineKind, machineRow, machineUrn, roomFor } from './row.ts';
 import { type SealedParts, sealDesired, sealFiles } from './sealed.ts';
 
 export interface MachineDeps extends SealedParts {
@@ -81,14 +81,6 @@ async function nextId(tx: Tx): Promise<number> {
   const { rows } = await sql<{ id: number }>`select nextval('machines_id_seq') as id`.execute(tx);
   return rows[0]?.id ?? 0;
 }
-
-/** Its memory is there for it alone. */
-const roomFor = ({ vcpus, memoryMib, diskGib }: MachineSize) => ({
-  vcpus,
-  memoryMib,
-  diskGib,
-  dedicated: true,
-});
 
 type Addresses = Partial<Record<'public_ipv4' | 'public_ipv6' | 'private_ipv4', string>>;
 

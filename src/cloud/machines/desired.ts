@@ -36,6 +36,7 @@ export function desiredOf(row: MachineRow, image: Desired['image']): Desired {
     generation: row.generation,
     appliedGeneration: row.applied_generation,
     appliedBoot: row.applied_boot,
+    appliedRun: row.applied_run,
   };
 }
 

@@ -18,11 +18,12 @@ const desired: Desired = {
   generation: 1,
   appliedGeneration: 0,
   appliedBoot: 0,
+  appliedRun: null,
 };
-const made: Desired = { ...desired, made: true, appliedGeneration: 1, appliedBoot: 1 };
+const made: Desired = { ...desired, made: true, appliedGeneration: 1, appliedBoot: 1, appliedRun: 'a' };
 const nothing: Observed = { instance: undefined, published: undefined };
 const found = (state: 'running' | 'stopped' | 'transitional', boot = 1): Observed => ({
-  instance: { state, boot, size: desired.size },
+  instance: { state, boot, run: 'a', size: desired.size },
   published: 'a',
 });
 
@@ -61,6 +62,15 @@ describe('the plan of a machine that serves a product', () => {
     expect(plan({ ...made, boot: 2 }, found('running', 2), now)).toEqual({ steps: [{ do: 'converge' }] });
   });
 
+  it('runs its program after a boot that nobody asked for: its guest’s, or its host’s', () => {
+    expect(plan({ ...made, appliedRun: 'before' }, found('running'), now)).toEqual({
+      steps: [{ do: 'converge' }],
+    });
+    expect(plan({ ...made, appliedRun: 'before' }, found('stopped'), now)).toEqual({
+      steps: [{ do: 'count-restart' }],
+    });
+  });
+
   it('starts what a crash left stopped in the middle of its creation', () => {
     expect(plan({ ...desired, restart: 'never' }, found('stopped'), now)).toEqual({
       steps: [{ do: 'start' }],
@@ -88,6 +98,13 @@ describe('the plan of a machine that serves a product', () => {
     expect(after(4)).toEqual({ settled: { restartAt: new Date(now.getTime() + 16_000) } });
     expect(after(60)).toEqual({ settled: { restartAt: new Date(now.getTime() + 300_000) } });
     expect(plan({ ...made, restart: 'never' }, found('stopped'), now)).toEqual({ settled: 'off' });
+  });
+
+  it('does not wait for a time that the clock has gone back from', () => {
+    const restartedAt = new Date(now.getTime() + 365 * 24 * 3600_000);
+    expect(plan({ ...made, restarts: 1, restartedAt }, found('stopped'), now)).toEqual({
+      steps: [{ do: 'count-restart' }],
+    });
   });
 
   it('is shut down and started for a new boot, and stays off where that is wanted', () => {
@@ -135,7 +152,10 @@ function taken(step: Step, wanted: Desired, observed: Observed): [Desired, Obser
     case 'withdraw':
       return [wanted, { ...observed, published: undefined }];
     case 'create':
-      return [wanted, { ...observed, instance: { state: 'running', boot: wanted.boot, size: wanted.size } }];
+      return [
+        wanted,
+        { ...observed, instance: { state: 'running', boot: wanted.boot, run: 'a', size: wanted.size } },
+      ];
     case 'note-made':
       return [{ ...wanted, made: true }, observed];
     case 'resize':
@@ -148,11 +168,19 @@ function taken(step: Step, wanted: Desired, observed: Observed): [Desired, Obser
     case 'mark-boot':
       return [wanted, changed({ boot: wanted.boot })];
     case 'start':
-      return [wanted, changed({ state: 'running' })];
+      return [wanted, changed({ state: 'running', run: 'b' })];
     case 'stop':
       return [wanted, changed({ state: 'stopped' })];
     case 'converge':
-      return [{ ...wanted, appliedGeneration: wanted.generation, appliedBoot: wanted.boot }, observed];
+      return [
+        {
+          ...wanted,
+          appliedGeneration: wanted.generation,
+          appliedBoot: wanted.boot,
+          appliedRun: instance?.run ?? null,
+        },
+        observed,
+      ];
     case 'delete':
       return [wanted, { ...observed, instance: undefined }];
     case 'ensure-network':
@@ -177,12 +205,14 @@ const anyDesired = fc.record<Desired>({
   generation: small,
   appliedGeneration: fc.integer({ min: 0, max: 3 }),
   appliedBoot: fc.integer({ min: 0, max: 3 }),
+  appliedRun: fc.constantFrom('a', 'b', null),
 });
 const anyObserved = fc.record<Observed>({
   instance: fc.option(
     fc.record({
       state: fc.constantFrom<'running' | 'stopped' | 'transitional'>('running', 'stopped', 'transitional'),
       boot: small,
+      run: fc.constantFrom('a', 'b'),
       size: anySize,
     }),
     { nil: undefined },

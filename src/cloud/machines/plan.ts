@@ -25,10 +25,12 @@ export interface Desired {
   generation: number;
   appliedGeneration: number;
   appliedBoot: number;
+  /** The engine's word for the run in which it was; null: it never was, or must be told anew. */
+  appliedRun: string | null;
 }
 
 export interface Observed {
-  instance: Pick<Instance, 'state' | 'boot' | 'size'> | undefined;
+  instance: Pick<Instance, 'state' | 'boot' | 'run' | 'size'> | undefined;
   /** Digest of the entry that the host holds. */
   published: string | undefined;
 }
@@ -86,12 +88,13 @@ function planCreation({ image }: Desired, publish: Step[]): MachinePlan {
   return { steps: [...publish, { do: 'ensure-network' }, { do: 'create' }] };
 }
 
-function planRunning(desired: Desired, instance: Pick<Instance, 'boot'>): MachinePlan {
+function planRunning(desired: Desired, instance: Pick<Instance, 'boot' | 'run'>): MachinePlan {
   // Before anything is done in it that could be lost.
   if (!desired.made) return { steps: [{ do: 'note-made' }] };
   if (instance.boot < desired.boot) return { steps: [{ do: 'stop' }] };
-  if (desired.generation > desired.appliedGeneration || desired.appliedBoot < desired.boot)
-    return { steps: [{ do: 'converge' }] };
+  // A boot that nobody asked for, too: a machine starts nothing by itself that its product does not want.
+  const isTold = desired.appliedBoot >= desired.boot && desired.appliedRun === instance.run;
+  if (desired.generation > desired.appliedGeneration || !isTold) return { steps: [{ do: 'converge' }] };
   return { settled: 'active' };
 }
 
@@ -100,13 +103,13 @@ function planStopped(desired: Desired, instance: Pick<Instance, 'boot'>, now: Da
   if (!desired.made) return { steps: [{ do: 'start' }] };
   if (instance.boot < desired.boot) return { steps: [{ do: 'mark-boot' }, { do: 'start' }] };
   if (desired.restart === 'never') return { settled: 'off' };
-  const at = restartAt(desired);
+  const at = restartAt(desired, now);
   return at > now ? { settled: { restartAt: at } } : { steps: [{ do: 'count-restart' }] };
 }
 
-/** When a machine that has stopped by itself is started again. */
-function restartAt({ restarts, restartedAt }: Pick<Desired, 'restarts' | 'restartedAt'>): Date {
-  if (!restartedAt) return new Date(0);
+/** When a machine that has stopped by itself is started again: at once where the clock has gone back meanwhile. */
+function restartAt({ restarts, restartedAt }: Pick<Desired, 'restarts' | 'restartedAt'>, now: Date): Date {
+  if (!restartedAt || restartedAt > now) return new Date(0);
   return new Date(
     restartedAt.getTime() + Math.min(firstPauseMs * 2 ** Math.min(restarts, 20), longestPauseMs),
   );

@@ -3,12 +3,21 @@ import { type ConvergeDeps, changed, converge } from '../../control/converge.ts'
 import { hopeless } from '../../control/hopeless.ts';
 import { nudgeIn } from '../../control/reconcile.ts';
 import type { Outcome, Reconciler } from '../../control/run.ts';
+import { storableText } from '../../store/storable.ts';
 import { releaseAddresses } from '../addresses/index.ts';
 import { type GoldenSource, goldenPatienceMs, goldenSource, needGolden } from '../golden/index.ts';
-import { release } from '../hosts/index.ts';
+import { release, setReservation } from '../hosts/index.ts';
 import { desiredOf } from './desired.ts';
 import { type Desired, type End, type Observed, plan, type Step } from './plan.ts';
-import { type MachineRow, machineKind, machineName, machineRow, machineUrn } from './row.ts';
+import {
+  type MachineRow,
+  machineKind,
+  machineName,
+  machineRow,
+  machineSize,
+  machineUrn,
+  roomFor,
+} from './row.ts';
 import { type MachineImage, type MachineStepDeps, takeStep } from './steps.ts';
 
 export type MachineReconcilerDeps = MachineStepDeps & ConvergeDeps;
@@ -49,11 +58,27 @@ export function machineReconciler(deps: MachineReconcilerDeps): Reconciler {
     return { row, image, desired: desiredOf(row, stateOf(found)) };
   }
 
+  /** Of a resize both sizes are reserved, until it is of the one that it is to have. False where that changed meanwhile. */
+  const giveBackRoom = (row: MachineRow): Promise<boolean> =>
+    store.transaction(async (tx) => {
+      const same = await tx
+        .selectFrom('machines')
+        .select('id')
+        .where('id', '=', row.id)
+        .where('version', '=', row.version)
+        .forUpdate()
+        .executeTakeFirst();
+      if (same) await setReservation(tx, machineUrn(row.id), roomFor(machineSize(row)));
+      return same !== undefined;
+    });
+
   async function settle({ row }: Target, end: End): Promise<Outcome | typeof changed | void> {
     const at = clock.now();
     const gone = end === 'gone';
     const { status, reason } = shown(end, row);
     const again = typeof end === 'object' && 'restartAt' in end ? { again: end.restartAt } : undefined;
+    const isSized = end === 'active' || end === 'off';
+    if (isSized && !(await giveBackRoom(row))) return changed;
     if (!gone && row.status === status && row.reason === reason) return again;
     const isWritten = await store.transaction(async (tx) => {
       const { numUpdatedRows } = await tx
@@ -87,14 +112,15 @@ export function machineReconciler(deps: MachineReconcilerDeps): Reconciler {
       return { instance, published };
     },
     plan: ({ desired }, observed, now) => plan(desired, observed, now),
-    take: (step, { row, image }, _, run) => takeStep(deps, step, row, image, run),
+    take: (step, { row, image }, observed, run) => takeStep(deps, step, row, image, observed, run),
     settle,
     why: (error, run) => hopeless(error, run, whyNot),
     /** One that cannot be made is not tried again for ever: its owner decides. One that is there is. */
     async giveUp({ row }, reason) {
       if (row.deleted_at) return false;
       const isNew = row.made_at === null;
-      const printed = isNew ? await compute.console(machineName(row)).catch(() => null) : null;
+      // It prints what it likes.
+      const printed = isNew ? await compute.console(machineName(row)).then(storableText, () => null) : null;
       await store.transaction(async (tx) => {
         await tx
           .updateTable('machines')

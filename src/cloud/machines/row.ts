@@ -31,6 +31,14 @@ export const machineSize = ({ vcpus, memory_mib, disk_gib }: MachineRow): Machin
   diskGib: disk_gib,
 });
 
+/** What it takes of its host: its memory is there for it alone. */
+export const roomFor = ({ vcpus, memoryMib, diskGib }: MachineSize) => ({
+  vcpus,
+  memoryMib,
+  diskGib,
+  dedicated: true,
+});
+
 export const selectMachines = (db: Queryable) =>
   db.selectFrom('machines').selectAll('machines').select(vpcRangeOf('machines.vpc_id').as('vpc_range'));
 

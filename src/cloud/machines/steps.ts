@@ -6,13 +6,14 @@ import { nudgeIn } from '../../control/reconcile.ts';
 import type { Run } from '../../control/run.ts';
 import type { Compute, DiskSource } from '../../engine/compute/port.ts';
 import type { Host } from '../../engine/node/port.ts';
+import { storableJson } from '../../store/storable.ts';
 import type { Store } from '../../store/store.ts';
 import type { CloudContext } from '../context.ts';
 import { goldenSource } from '../golden/index.ts';
 import type { MachineRoles } from '../machine-role.ts';
 import { madeOf } from '../made-of.ts';
 import { machineEntry, machineSpec } from './desired.ts';
-import { type Step, steadyMs } from './plan.ts';
+import { type Observed, type Step, steadyMs } from './plan.ts';
 import { type MachineRow, machineName, machineSize } from './row.ts';
 import { openDesired, openFiles, type SealedParts } from './sealed.ts';
 
@@ -40,6 +41,7 @@ export async function takeStep(
   step: Step,
   row: MachineRow,
   image: MachineImage | undefined,
+  { instance }: Observed,
   run: Pick<Run, 'slow'>,
 ): Promise<void> {
   const { compute, host, store, clock } = deps;
@@ -78,7 +80,7 @@ export async function takeStep(
       return compute.stop(name, { force: false, timeoutMs: shutdownMs });
     case 'converge':
       run.slow();
-      return converge(deps, row);
+      return converge(deps, row, instance?.run ?? null);
     case 'delete':
       return compute.delete(name);
   }
@@ -124,8 +126,11 @@ async function countRestart({ store, clock }: MachineStepDeps, row: MachineRow):
     .execute();
 }
 
-/** Runs the role's program with what is desired, and writes down what it answers; the owner looks at it. */
-async function converge(deps: MachineStepDeps, row: MachineRow): Promise<void> {
+/**
+ * Runs the role's program with what is desired, and writes down what it answers; the owner looks at it.
+ * @param inRun of the machine, as seen before: where it boots meanwhile, the program is run again
+ */
+async function converge(deps: MachineStepDeps, row: MachineRow, inRun: string | null): Promise<void> {
   const { compute, store, clock } = deps;
   const role = deps.machineRoles[row.role];
   if (!role) throw new EngineError('rejected', `machine ${row.id}: this version knows no role ${row.role}`);
@@ -134,7 +139,7 @@ async function converge(deps: MachineStepDeps, row: MachineRow): Promise<void> {
   await store.transaction(async (tx) => {
     const { rows } = await sql`
       update machines set applied_generation = ${row.generation}, applied_boot = ${row.boot},
-        observed = ${JSON.stringify(observed)}::jsonb, reason = null
+        applied_run = ${inRun}, observed = ${storableJson(observed)}::jsonb, reason = null
       where id = ${row.id} and applied_generation <= ${row.generation} and applied_boot <= ${row.boot}
       returning id`.execute(tx);
     if (rows.length > 0) await nudgeIn(tx, row.owner_kind, row.owner_id, clock.now());

@@ -19,16 +19,26 @@ export const productEntryKind = "product's host entry";
 
 interface Instance extends Found {
   state: InstanceState;
+  run: string;
 }
 
 export function machineInventory({ store, compute, host }: MachineInventoryDeps): Inventory<Instance> {
   async function* outOfStep(found: readonly Instance[]): AsyncGenerator<Resource> {
-    const states = new Map(found.map(({ name, state }) => [name, state]));
+    const states = new Map(found.map(({ name, state, run }) => [name, { state, run }]));
     const entries = new Set(await host.list());
     const here = pages((after: number | undefined) =>
       store.db
         .selectFrom('machines')
-        .select(['id', 'nonce', 'status', 'public_ipv4', 'generation', 'applied_generation', 'deleted_at'])
+        .select([
+          'id',
+          'nonce',
+          'status',
+          'public_ipv4',
+          'generation',
+          'applied_generation',
+          'applied_run',
+          'deleted_at',
+        ])
         .where('gone_at', 'is', null)
         .where('id', '>', after ?? 0)
         .orderBy('id')
@@ -36,10 +46,13 @@ export function machineInventory({ store, compute, host }: MachineInventoryDeps)
         .execute(),
     );
     for await (const row of here) {
-      const isRunning = states.get(machineName(row)) === 'running';
+      const seen = states.get(machineName(row));
+      const isRunning = seen?.state === 'running';
       const isSettled = row.status === 'active' ? isRunning : !isRunning && row.status !== 'new';
       const isKnown = row.public_ipv4 === null || entries.has(row.id) || row.status === 'failed';
-      if (isSettled && isKnown && row.applied_generation === row.generation && !row.deleted_at) continue;
+      const isTold =
+        row.applied_generation === row.generation && (!isRunning || row.applied_run === seen.run);
+      if (isSettled && isKnown && isTold && !row.deleted_at) continue;
       yield { kind: machineKind, id: String(row.id) };
     }
   }
@@ -49,7 +62,7 @@ export function machineInventory({ store, compute, host }: MachineInventoryDeps)
     found: async () =>
       (await compute.list())
         .filter(({ urn }) => machineIdOf(urn) !== undefined)
-        .map(({ urn, name, state }) => ({ urn, name, state, remove: () => compute.delete(name) })),
+        .map(({ urn, name, state, run }) => ({ urn, name, state, run, remove: () => compute.delete(name) })),
     async rows(found) {
       const ids = found.map(({ urn }) => machineIdOf(urn) ?? 0);
       return new Map((await machines(store, ids)).map((row) => [machineName(row), stateOf(row)]));

@@ -27,7 +27,10 @@ export async function continueMachines({ store, compute, host }: EngineDeps): Pr
   }
 }
 
-/** Raises the versions of all machines, for hosts that have seen newer ones. */
+/**
+ * Raises the versions of all machines, for hosts that have seen newer ones. What their programs were told last is newer,
+ * too, than what is desired of them here: they are told anew.
+ */
 export async function raiseMachineVersions(tx: Tx): Promise<void> {
-  await sql`update machines set version = version where gone_at is null`.execute(tx);
+  await sql`update machines set version = version, applied_run = null where gone_at is null`.execute(tx);
 }

@@ -105,6 +105,11 @@ export interface Instance {
   boot: number;
   /** The generation of its disk: a rebuild or restore raises the wanted one. */
   root: number;
+  /**
+   * What tells this run of it from its earlier ones: another one after each start, also where nobody asked the port for it
+   * (the host came up again, the guest rebooted itself).
+   */
+  run: string;
   size: MachineSize;
   /** The ids of the volumes attached. */
   volumes: string[];

@@ -67,7 +67,11 @@ export async function portInstances(client: IncusClient, instances: IncusInstanc
   return seen.filter((instance) => instance !== undefined);
 }
 
-function portInstance({ name, config, devices }: IncusInstance, state: InstanceState): Instance {
+/** What tells a run of an instance from its earlier ones: when Incus started it, also where the guest asked for that. */
+export const runOf = ({ last_used_at }: IncusInstance): string => last_used_at ?? '';
+
+function portInstance(instance: IncusInstance, state: InstanceState): Instance {
+  const { name, config, devices } = instance;
   return {
     urn: config[urnKey] ?? '',
     name: portName(name),
@@ -75,6 +79,7 @@ function portInstance({ name, config, devices }: IncusInstance, state: InstanceS
     boot: Number(config[bootKey] ?? 0),
     // Machines of the first version bear no mark: they have the disk they were made with.
     root: Number(config[rootKey] ?? 1),
+    run: runOf(instance),
     size: sizeOf({ config, devices }),
     volumes: volumeIds(devices),
     ipv6: devices['eth0']?.['ipv6.address'] !== undefined,

@@ -6,7 +6,14 @@
 import { EngineError } from '../../../base/engine-error.ts';
 import type { Compute } from '../port.ts';
 import type { IncusContext } from './context.ts';
-import { type IncusInstance, instancePath, isUnborn, update, withoutReplacements } from './instances.ts';
+import {
+  type IncusInstance,
+  instancePath,
+  isUnborn,
+  runOf,
+  update,
+  withoutReplacements,
+} from './instances.ts';
 import { type Placement, portName, renewedKey, replacesKey, startConfig, urnKey } from './spec.ts';
 
 /** The settings that are not as they are written today. */
@@ -17,9 +24,6 @@ function differing(
   const wanted = startConfig(config, placement);
   return { settings: Object.keys(wanted).filter((key) => config[key] !== wanted[key]), wanted };
 }
-
-/** What tells this run of a machine from its earlier ones: when Incus started it, also where the guest asked for that. */
-const runOf = ({ last_used_at }: IncusInstance): string => last_used_at ?? '';
 
 /** What was changed since the machine was started. */
 function changedInThisRun(machine: IncusInstance): string[] {

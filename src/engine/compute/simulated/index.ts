@@ -28,7 +28,8 @@ export function simulatedCompute(world: World): Compute {
     await done(now);
   }
 
-  const run = (machine: Machine) => world.put({ ...machine, running: true, version: world.version });
+  const run = (machine: Machine) =>
+    world.put({ ...machine, running: true, runs: (machine.runs ?? 0) + 1, version: world.version });
 
   /** Changes a machine that runs or not, in passing. */
   async function change(name: string, changed: (machine: Machine) => Partial<Machine>): Promise<void> {
@@ -232,7 +233,7 @@ export function simulatedCompute(world: World): Compute {
 const filesOf = (files: readonly GuestFile[]): Record<string, string> =>
   Object.fromEntries(files.map(({ path, content }) => [path, content]));
 
-function seen({ urn, name, boot, root, size, volumes, ipv6, running, underWay }: Machine): Instance {
+function seen({ urn, name, boot, root, runs, size, volumes, ipv6, running, underWay }: Machine): Instance {
   const state = underWay ? 'transitional' : running ? 'running' : 'stopped';
-  return { urn, name, state, boot, root, size, volumes, ipv6 };
+  return { urn, name, state, boot, root, run: String(runs ?? 0), size, volumes, ipv6 };
 }

@@ -14,8 +14,10 @@ import { openJournal } from './journal.ts';
 import { type Load, loads } from './load.ts';
 
 /** A simulated machine. `underWay` is not kept over a restart: what was in the middle then has not happened. */
-export interface Machine extends Omit<Instance, 'state'> {
+export interface Machine extends Omit<Instance, 'state' | 'run'> {
   running: boolean;
+  /** How often it was started; absent in worlds of before. */
+  runs?: number;
   networks: string[];
   /** Absent in worlds of before, like `createdAt`. */
   addresses?: Surveyed['addresses'];
@@ -100,6 +102,8 @@ export interface World {
   unavailable(down: boolean): void;
   /** The machine stops by itself. */
   stopBehindOurBack(name: string): Promise<void>;
+  /** The machine is started again by itself: by its guest, or with its host. */
+  rebootBehindOurBack(name: string): Promise<void>;
   /** Somebody deletes the machine. */
   deleteBehindOurBack(name: string): Promise<void>;
   /** From now on the machine uses this much of what it has. */
@@ -221,6 +225,10 @@ export async function openWorld({
     async stopBehindOurBack(name) {
       const machine = machines.get(name);
       if (machine) await record({ machine: { ...machine, running: false } }, machine.urn);
+    },
+    async rebootBehindOurBack(name) {
+      const machine = machines.get(name);
+      if (machine) await record({ machine: { ...machine, runs: (machine.runs ?? 0) + 1 } }, machine.urn);
     },
     deleteBehindOurBack: remove,
     load: load.set,
