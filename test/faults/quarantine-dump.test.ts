@@ -91,7 +91,8 @@ it('a machine that a newer database has told something else is told what this on
     .execute();
   await sql`select setval('droplet_versions', 1)`.execute(db());
   await atoll.restart();
-  await until(async () => JSON.stringify(await kept()) === JSON.stringify({ kept: 'dumped', times: 3 }));
+  await until(async () => JSON.stringify(await kept())?.includes('dumped'));
+  expect(await kept()).toEqual({ kept: 'dumped', times: 3 });
 });
 
 describe('a volume that a machine in quarantine has', () => {
