@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { desire, removeMachine, resizeMachine } from '../../src/cloud/machines/index.ts';
 import { execute } from '../../src/engine/compute/incus/exec.ts';
 import { type AtollOnIncus, startAtollOnIncus } from '../support/atoll-on-incus.ts';
-import { keeperProgram, machineDeps, machineRoles, orderKeeper } from '../support/machines.ts';
+import { keeper, keeperProgram, machineDeps, machineRoles, orderKeeper } from '../support/machines.ts';
 import { unless, whyNoIncus } from '../support/obstacles.ts';
 import { until } from '../support/until.ts';
 
@@ -21,6 +21,11 @@ describe('on Incus', unless(await whyNoIncus()), () => {
 
   it('brings a machine to what its product desires, and keeps it there', async () => {
     const { atoll, compute } = lab;
+    // The lab has it in its engine already, and a builder that makes nothing real.
+    await store()
+      .db.insertInto('golden_images')
+      .values({ name: keeper.image, phase: 'ready', since: new Date(), digest: 'of the lab' })
+      .execute();
     const secret = 'correct horse battery staple';
     const id = await orderKeeper(atoll, secret, { files: [keeperProgram], public: 'ipv4' }, lab.context);
     const machine = `machine-${id}`;
