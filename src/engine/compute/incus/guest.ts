@@ -16,7 +16,7 @@ const complaintLimit = 2000;
 
 /** Writes standard input beside the file, and moves it there: whoever reads the file meanwhile reads the one of before. */
 const install = `umask 077
-mkdir -p -m 755 "\${1%/*}/" && cat > "$1.new" && chmod "$2" "$1.new" && mv -f "$1.new" "$1"`;
+mkdir -p -m 755 "\${1%/*}/" && cat > "$1.new" && chmod "$2" "$1.new" && mv -fT "$1.new" "$1"`;
 
 export function guests({
   client,
