@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
-import { systemClock } from '../base/clock.ts';
 import { keptConsole } from '../cloud/droplets/index.ts';
 import { type Config, paths, readConfig } from '../config.ts';
-import { openEngines } from '../engines.ts';
 import { logFile } from '../setup/processes.ts';
 import { defineCommand, usageError } from './command.ts';
+import { printedOn } from './console.ts';
 import { withStore } from './database.ts';
 
 export default defineCommand({
@@ -47,16 +46,9 @@ Shows the end of a process's log.
   },
 });
 
-/** The console of a droplet's machine or, where that is gone or never came up, what was kept of it. */
 async function consoleOf(home: string, config: Config, droplet: string): Promise<string> {
   if (!/^\d{1,15}$/.test(droplet)) throw usageError(`--droplet ${droplet}: the id of a droplet is needed`);
   const kept = await withStore(home, config, ({ db }) => keptConsole(db, Number(droplet)));
   if (!kept) throw new Error(`There is no droplet ${droplet}: doctl compute droplet list shows them.`);
-  const engines = await openEngines(home, config, systemClock);
-  try {
-    const printed = await engines.compute.console(kept.machine).catch(() => '');
-    return printed || kept.console || 'It has printed nothing.\n';
-  } finally {
-    await engines.close();
-  }
+  return printedOn(home, config, kept);
 }

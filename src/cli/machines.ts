@@ -1,8 +1,7 @@
-import { systemClock } from '../base/clock.ts';
 import { keptMachineConsole, listMachines } from '../cloud/machines/index.ts';
 import { readConfig } from '../config.ts';
-import { openEngines } from '../engines.ts';
 import { defineCommand, usageError } from './command.ts';
+import { printedOn } from './console.ts';
 import { withStore } from './database.ts';
 import { table } from './table.ts';
 
@@ -56,11 +55,5 @@ async function consoleOf(home: string, id: string): Promise<string> {
   const config = readConfig(home);
   const kept = await withStore(home, config, ({ db }) => keptMachineConsole(db, Number(id)));
   if (!kept) throw new Error(`There is no machine ${id}: atoll machines lists them.`);
-  const engines = await openEngines(home, config, systemClock);
-  try {
-    const printed = await engines.compute.console(kept.machine).catch(() => '');
-    return printed || kept.console || 'It has printed nothing.\n';
-  } finally {
-    await engines.close();
-  }
+  return printedOn(home, config, kept);
 }
