@@ -71,7 +71,7 @@ export async function suiteRecipe(
   if (!release)
     throw new Error(
       `${mirror} has no suite ${suite} (${mirror}/dists/${suite}/InRelease is not there). ` +
-        'Name another mirror by --mirror URL: suites of old releases are kept by archive.debian.org and old-releases.ubuntu.com.',
+        'Name another mirror by --mirror URL: suites of old releases are kept by the archives of Debian and Ubuntu for these.',
     );
   const found = [{ uri: mirror, suite, release }];
   const security = release.origin === 'Debian' ? own?.security : mirror;
