@@ -41,7 +41,10 @@ async function newDroplet(name: string): Promise<{ id: number; address: string; 
 /** All that would be gone if it were taken for nobody's. */
 async function held() {
   const { stdout } = await run('ls', [paths(real.home).volumes]);
-  return { machines: (await real.api.machines(real.home)).sort(), volumes: stdout };
+  const all = await real.api.machines(real.home);
+  // Of droplets: an image that is being made ready has one for a moment, too.
+  const machines = all.filter((name) => /-(droplet|image)-/.test(name)).sort();
+  return { machines, volumes: stdout };
 }
 
 /** `up` refuses, says what it found, and leaves everything as it is. */
